@@ -1,0 +1,10 @@
+"""Behaviours that plug into the Trainer, one per file; a run names those it wants in YAML, ours and yours alike."""
+
+from callbacks.alpha_decay import AlphaDecay
+from callbacks.benchmark_validation import BenchmarkValidation
+from callbacks.entropy_logging import EntropyLogging
+from callbacks.exact_resume import ExactResume
+from callbacks.export_policy import ExportPolicy
+from callbacks.run_summary import RunSummary
+
+__all__ = ["AlphaDecay", "BenchmarkValidation", "EntropyLogging", "ExactResume", "ExportPolicy", "RunSummary"]

@@ -1,0 +1,38 @@
+"""Moves α, the weight of mixed-policy advantages, along a schedule: by default 1 → 0 by a cosine over 120 steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from mentor_pl.schedules import Cosine, Schedule
+from mentor_pl.types import Rollouts
+
+
+class AlphaDecay(Callback):
+    """Sets `pl_module.alpha` for the rollouts of each step.
+
+    Args:
+        schedule: step -> α; a step is a batch of rollouts, counted from 0.
+    """
+
+    def __init__(self, schedule: Schedule | None = None) -> None:
+        self.schedule = schedule if schedule is not None else Cosine()
+        self.step = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.alpha = self.schedule(self.step)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
+    ) -> None:
+        # here and not at a batch's start: the next rollouts are sampled before that hook runs
+        self.step = batch.step + 1
+        pl_module.alpha = self.schedule(self.step)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.step = int(state_dict["step"])

@@ -1,0 +1,52 @@
+"""Logs what the rollouts of a step look like: entropy, guidance, length and reward, on-policy and mixed apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from mentor_pl.gates import quantile
+from mentor_pl.parallel import all_sum, all_values
+from mentor_pl.types import Rollouts
+
+
+class EntropyLogging(Callback):
+    """Logs `train/on_policy/…` and, while there is guidance, `train/mixed/…` and `train/gamma`, over all ranks.
+
+    For both kinds: `entropy` (nats per response token) and its quantiles `entropy_q05` …, `length` (tokens),
+    `truncated` (share of rollouts), `reward` and each part of it. For mixed rollouts also `gate_weight` (mean w),
+    `guided` and `replaced` (shares of tokens).
+
+    Args:
+        quantiles: of the token entropies.
+    """
+
+    def __init__(self, quantiles: tuple[float, ...] = (0.05, 0.5, 0.95)) -> None:
+        self.quantiles = quantiles
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
+    ) -> None:
+        facts = self._describe(batch, ~batch.mixed, "on_policy")
+        if batch.mixed.any():
+            facts |= self._describe(batch, batch.mixed, "mixed") | {"gamma": batch.gamma}
+        for name, value in facts.items():
+            shown = name in ("on_policy/reward", "on_policy/entropy", "on_policy/length")
+            pl_module.log(f"train/{name}", value, prog_bar=shown, batch_size=1)
+
+    def _describe(self, batch: Rollouts, rows: Tensor, kind: str) -> dict[str, float]:
+        """Facts of the rollouts `rows` [N] bool."""
+        tokens = batch.mask[rows]
+        entropies = all_values(batch.entropies[rows][tokens])
+        facts = {"entropy": float(entropies.mean())}
+        facts |= {f"entropy_q{round(100 * p):02d}": quantile(entropies, p) for p in self.quantiles}
+        per_token = ("gate_weights", "guided", "replaced") if kind == "mixed" else ()
+        for name in per_token:
+            label = {"gate_weights": "gate_weight"}.get(name, name)
+            facts[label] = float(all_sum(getattr(batch, name)[rows][tokens].float().sum()) / len(entropies))
+        per_rollout = {"length": batch.response_lengths, "truncated": batch.truncated, "reward": batch.rewards}
+        for name, values in (per_rollout | dict(batch.reward_parts)).items():
+            facts[name] = float(all_values(values[rows].float()).mean())
+        return {f"{kind}/{name}": value for name, value in facts.items()}

@@ -1,0 +1,36 @@
+"""Writes the policy as an ordinary Hugging Face model folder when training ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+from mentor_pl.errors import UsageError
+
+
+class ExportPolicy(Callback):
+    """Saves weights, configuration and tokenizer, whole also where the policy is sharded.
+
+    Args:
+        folder: where to; by default `policy` in the run's folder.
+
+    Raises:
+        UsageError: at the start of training, where there is no run folder and none is given.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self.folder = folder
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.folder is None and trainer.log_dir is None:
+            raise UsageError("ExportPolicy has no folder to write to: give it one, or give the Trainer a logger")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        folder = Path(self.folder) if self.folder else Path(str(trainer.log_dir)) / "policy"
+        policy, tokenizer = pl_module.models.policy, pl_module.models.tokenizer
+        weights = get_model_state_dict(policy, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        if trainer.is_global_zero:
+            policy.save_pretrained(folder, state_dict=weights)
+            tokenizer.save_pretrained(folder)

@@ -1,0 +1,76 @@
+"""Draws the run's curves when training ends and prints where everything lies."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.table import Table
+
+from mentor_pl.errors import UsageError
+from mentor_pl.report.curves import draw_curves, save_figure
+from mentor_pl.report.metrics_file import Series, read_metrics
+
+ARTEFACTS = {
+    "curves.png": "picture",
+    "metrics.csv": "metrics, by step",
+    "config.yaml": "configuration; replays the run",
+    "checkpoints/last.ckpt": "last checkpoint; resume with --ckpt_path",
+    "policy": "policy, a Hugging Face model folder",
+}
+
+
+class RunSummary(Callback):
+    """Writes `curves.png` into the run's folder and prints a summary; needs lightning's `CSVLogger`.
+
+    A resumed run logs into a folder of its own; the picture joins it to those it continues.
+
+    Raises:
+        UsageError: at the start of training, where nothing logs to a folder.
+    """
+
+    def __init__(self) -> None:
+        self.earlier: list[str] = []
+        self.folder = ""
+        self.started = 0.0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.log_dir is None:
+            raise UsageError("RunSummary draws what CSVLogger wrote: give the Trainer a CSVLogger")
+        self.folder = trainer.log_dir
+        self.started = time.perf_counter()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        folder = Path(self.folder)
+        for logger in trainer.loggers:
+            logger.save()
+        metrics = read_metrics([*(f for f in self.earlier if Path(f).is_dir()), folder])
+        save_figure(draw_curves(metrics, folder.as_posix()), folder / "curves.png")
+        Console().print(self._table(folder, metrics))
+
+    def _table(self, folder: Path, metrics: dict[str, Series]) -> Table:
+        minutes, seconds = divmod(round(time.perf_counter() - self.started), 60)
+        table = Table(title=f"{folder} · trained in {minutes} min {seconds:02d} s", title_justify="left")
+        table.add_column("measured")
+        table.add_column("first", justify="right")
+        table.add_column("last", justify="right")
+        for name, series in metrics.items():
+            if name.startswith("val/") and len(series) > 1:
+                values = list(series.values())
+                table.add_row(name, f"{values[0]:.3f}", f"{values[-1]:.3f}")
+        table.add_section()
+        for name, meaning in ARTEFACTS.items():
+            if (folder / name).exists():
+                table.add_row(meaning, "", str(folder / name))
+        return table
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"earlier": [*self.earlier, self.folder]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.earlier = list(state_dict["earlier"])

@@ -1,0 +1,1 @@
+"""Sampling rollouts from π_θ and from π_mix."""

@@ -1,0 +1,68 @@
+"""What a sampler is: prompts and noise keys in, one rollout per key out. On-policy and mixed sampling alike.
+
+Shapes: N rollouts, T response tokens (the longest of the call).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from mentor_pl.decoding.sampling import Sampling
+from mentor_pl.gates import Gate
+from mentor_pl.models import Models
+from mentor_pl.parallel import gathered
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sampled responses, right-padded with zeros."""
+
+    ids: Tensor  # [N, T] int64
+    lengths: Tensor  # [N] int64; the stop token counts
+    logprobs: Tensor  # [N, T] float32, log π_θ of the token that stands
+    entropies: Tensor  # [N, T] float32, of π_θ in nats
+    gate_weights: Tensor  # [N, T] float32, w_t
+    guided: Tensor  # [N, T] bool
+    replaced: Tensor  # [N, T] bool
+    truncated: Tensor  # [N] bool, no stop token within the length limit
+
+
+class Sampler(Protocol):
+    """Samples from π_θ, or from π_mix where a gate is given. The same keys give the same rollouts in any batch."""
+
+    def __call__(
+        self,
+        models: Models,
+        prompts: Sequence[Sequence[int]],
+        keys: Tensor,
+        sampling: Sampling,
+        gate: Gate | None = None,
+    ) -> Samples:
+        """One response to each of `prompts` (N lists of ids), with noise keys [N] int64.
+
+        Args:
+            models: policy, expert and vocabulary; call inside `decoding(models.policy)`.
+            prompts: token ids; repeated where a prompt has several rollouts.
+            keys: from `noise.rollout_keys`.
+            sampling: temperature, filters, maximum length.
+            gate: weights of the expert; none samples from the policy alone.
+        """
+        ...
+
+
+@contextmanager
+def decoding(policy: nn.Module) -> Iterator[None]:
+    """The policy as it samples: whole on every rank, in eval mode, without gradients."""
+    was_training = policy.training
+    policy.eval()
+    try:
+        with torch.no_grad(), gathered(policy):
+            yield
+    finally:
+        policy.train(was_training)

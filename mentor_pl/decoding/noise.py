@@ -1,0 +1,68 @@
+"""Noise that depends on what is sampled, not on when: keyed by (seed, step, prompt, rollout, position).
+
+A counter-based generator: 64-bit keys go through the finaliser of SplitMix64 (Steele, Lea and Flood, 2014) on plain
+integer tensors, so the same rollout comes out whatever the batch size, the order of the rows, the number of ranks or
+the device. Torch has no keyed generator of its own.
+
+Shapes: N rollouts, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit integer
+_FIRST = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_SECOND = -7723592293110705685  # 0x94D049BB133111EB
+
+# One stream of noise per decision, so that no decision tells anything about another.
+DRAFT, COIN, RESIDUAL = 1, 2, 3
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift; torch's own keeps the sign."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """SplitMix64's finaliser: a bijection of 64-bit integers in which every bit of the input moves half of the output."""
+    x = (x ^ _shift(x, 30)) * _FIRST
+    x = (x ^ _shift(x, 27)) * _SECOND
+    return x ^ _shift(x, 31)
+
+
+def _fold(key: Tensor, value: Tensor | int) -> Tensor:
+    return _mix(key ^ _mix(torch.as_tensor(value, dtype=torch.int64, device=key.device) + _GOLDEN))
+
+
+def rollout_keys(seed: int, step: int, prompts: Tensor, rollouts: Tensor) -> Tensor:
+    """Keys [N] int64 of the rollouts with prompt indices `prompts` [N] and places in their group `rollouts` [N]."""
+    key = torch.zeros_like(prompts, dtype=torch.int64)
+    for value in (seed, step, prompts, rollouts):
+        key = _fold(key, value)
+    return key
+
+
+def uniform(keys: Tensor, positions: Tensor, stream: int, size: int | None = None) -> Tensor:
+    """Uniform noise in (0, 1] for one token of each rollout.
+
+    Args:
+        keys: [N] int64, from `rollout_keys`.
+        positions: [N] int64, the token's place in the response.
+        stream: one of DRAFT, COIN, RESIDUAL.
+        size: V for one number per vocabulary id; none for one number per rollout.
+
+    Returns:
+        float32, [N, V] or [N].
+    """
+    state = _fold(_fold(keys, positions), stream)
+    if size is not None:
+        state = state[:, None] + _GOLDEN * torch.arange(1, size + 1, device=keys.device)
+    # 32 bits: half a step above 0 at least, so a logarithm is finite; near 0 float32 keeps every one of them
+    return (_shift(_mix(state), 32).float() + 0.5) * 2.0**-32
+
+
+def exponential(keys: Tensor, positions: Tensor, stream: int, size: int) -> Tensor:
+    """Standard exponential noise, [N, V] float32: argmin_v E_v / p_v is a draw from p (the exponential race)."""
+    return -torch.log1p(-uniform(keys, positions, stream, size))

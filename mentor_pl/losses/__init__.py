@@ -1,0 +1,1 @@
+"""Losses over response tokens, one file each."""

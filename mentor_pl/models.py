@@ -1,0 +1,179 @@
+"""The policy and the frozen expert: what can be known of them before weights are loaded, and loading them.
+
+The two must speak over the same token ids, since π_mix adds their distributions id by id. Embeddings may be padded
+differently inside one family (Qwen2.5: 151,936 or 152,064 rows), so both models' logits are cut to the tokenizer's ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+
+from mentor_pl.errors import UsageError
+from mentor_pl.logprobs import token_logprobs
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The ids both models share.
+
+    Attributes:
+        size: number of ids of the tokenizer, V.
+        stop_ids: ids that end a response; they are the same for both models.
+        window: tokens, prompt and response together, that both models can attend to.
+    """
+
+    size: int
+    stop_ids: tuple[int, ...]
+    window: int
+
+
+@dataclass(frozen=True)
+class Models:
+    """Policy and expert with what decoding needs to know of them."""
+
+    policy: Any  # a Hugging Face causal LM
+    expert: Any | None
+    tokenizer: PreTrainedTokenizerBase
+    vocabulary: Vocabulary
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.policy.parameters()).device
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from: a folder, a name on the Hugging Face Hub, or a JSON file that configures a new one.
+
+    A path that ends in `.json` is a model configuration: the weights are drawn at random (after `seed_everything`) and
+    the tokenizer lies in the same folder.
+
+    Args:
+        path: folder, Hub name or JSON file.
+        role: `policy` or `expert`, for messages.
+        attention: attention implementation of transformers.
+        trust_remote_code: whether Python code that comes with the model may run. Leave it off for models of strangers.
+    """
+
+    path: str
+    role: str
+    attention: str = "sdpa"
+    trust_remote_code: bool = False
+
+    @property
+    def from_config(self) -> bool:
+        return self.path.endswith(".json")
+
+    def _read(self, what: str, reader: Any, path: str, **options: Any) -> Any:
+        folder = Path(self.path).parent if self.from_config else Path(self.path)
+        looks_local = self.path.startswith((".", "/", "~")) or self.path.count("/") != 1 or self.from_config
+        if looks_local and not folder.is_dir() and ("/" in self.path or self.from_config):
+            raise UsageError(
+                f"{self.role} '{self.path}': no such folder here ({Path.cwd()}): give a model folder, a Hub name "
+                "such as Qwen/Qwen2.5-3B, or the JSON file of a model configuration"
+            )
+        try:
+            return reader.from_pretrained(path, trust_remote_code=self.trust_remote_code, **options)
+        except (OSError, ValueError, KeyError) as problem:
+            reason = str(problem).strip().splitlines()[0]
+            raise UsageError(f"{self.role} '{self.path}': its {what} cannot be read: {reason}") from problem
+
+    def config(self) -> Any:
+        """The model's configuration; no weights are touched."""
+        return self._read("configuration", AutoConfig, self.path)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's tokenizer; no weights are touched."""
+        folder = str(Path(self.path).parent) if self.from_config else self.path
+        tokenizer: PreTrainedTokenizerBase = self._read("tokenizer", AutoTokenizer, folder)
+        return tokenizer
+
+    def stop_ids(self, tokenizer: PreTrainedTokenizerBase, config: Any) -> set[int]:
+        """Ids that end a response, by the tokenizer, the configuration and the generation configuration."""
+        try:
+            generation = GenerationConfig.from_pretrained(self.path)
+        except (OSError, ValueError):
+            generation = None
+        found: set[int] = set()
+        for ids in (tokenizer.eos_token_id, config.eos_token_id, generation and generation.eos_token_id):
+            found.update([ids] if isinstance(ids, int) else ids or [])
+        return found
+
+    def weights(self, dtype: torch.dtype) -> Any:
+        """The model itself, on the CPU.
+
+        Args:
+            dtype: of the parameters. RoPE's frequencies stay in float32 whatever it is.
+        """
+        options = {"attn_implementation": self.attention, "dtype": dtype}
+        if self.from_config:
+            return AutoModelForCausalLM.from_config(self.config(), **options)
+        return self._read("weights", AutoModelForCausalLM, self.path, **options)
+
+
+def shared_vocabulary(policy: ModelSource, expert: ModelSource | None) -> tuple[PreTrainedTokenizerBase, Vocabulary]:
+    """The policy's tokenizer and the ids it shares with the expert.
+
+    Raises:
+        UsageError: where a model cannot be read, the two disagree on an id, an embedding is smaller than the
+            tokenizer, or nothing ends a response.
+    """
+    tokenizer = policy.tokenizer()
+    ids = tokenizer.get_vocab()
+    size = max(ids.values()) + 1
+    stops: set[int] = set()
+    windows: list[int] = []
+    for source in (policy, expert):
+        if source is None:
+            continue
+        config = source.config()
+        theirs = tokenizer if source is policy else source.tokenizer()
+        if source is not policy:
+            _check_same_ids(policy, ids, source, theirs.get_vocab())
+        if config.vocab_size < size:
+            raise UsageError(
+                f"{source.role} '{source.path}' embeds {config.vocab_size} ids, but the tokenizer has {size}: "
+                "resize the embedding or take the model's own tokenizer"
+            )
+        stops |= source.stop_ids(theirs, config)
+        windows.append(getattr(config, "max_position_embeddings", None) or 2**31)
+    stops = {stop for stop in stops if stop < size}
+    if not stops:
+        raise UsageError(
+            f"{policy.role} '{policy.path}' has no end-of-sequence token, so no response could end: set eos_token in "
+            "its tokenizer_config.json or eos_token_id in its generation_config.json"
+        )
+    return tokenizer, Vocabulary(size, tuple(sorted(stops)), min(windows))
+
+
+def _check_same_ids(policy: ModelSource, ours: dict[str, int], expert: ModelSource, theirs: dict[str, int]) -> None:
+    if ours == theirs:
+        return
+    by_id, by_their_id = ({i: token for token, i in vocab.items()} for vocab in (ours, theirs))
+    for i in sorted(by_id):
+        if by_id[i] != by_their_id.get(i):
+            other = f"{by_their_id[i]!r}" if i in by_their_id else "nothing"
+            raise UsageError(
+                f"expert '{expert.path}' has another vocabulary than policy '{policy.path}': id {i} is {by_id[i]!r} to "
+                f"the policy and {other} to the expert, but π_mix needs equal ids: take an expert of the same family"
+            )
+
+
+def load_policy(source: ModelSource, gradient_checkpointing: bool = False) -> Any:
+    """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it)."""
+    model = source.weights(torch.float32)
+    model.token_logprobs = MethodType(token_logprobs, model)
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model.train()
+
+
+def load_expert(source: ModelSource, dtype: torch.dtype) -> Any:
+    """The expert, frozen and in eval mode."""
+    return source.weights(dtype).requires_grad_(False).eval()

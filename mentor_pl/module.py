@@ -1,0 +1,235 @@
+"""The LightningModule: owns policy and frozen expert, and learns from a batch of rollouts in several optimizer steps.
+
+One `training_step` is one batch of rollouts: advantages [10], [11] → mini-batches (an optimizer step each) →
+micro-batches → log-probabilities → loss [9] divided by the mini-batch's global token count → backward → clip → step.
+
+Shapes: N rollouts = P prompts × G, M rollouts of a mini-batch, T response tokens.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from mentor_pl.advantages import Advantage, MentorAdvantage
+from mentor_pl.batching import micro_batches, mini_batches
+from mentor_pl.errors import DivergenceError, UsageError
+from mentor_pl.gates import EntropyGate, Gate
+from mentor_pl.losses.base import Loss, LossInputs
+from mentor_pl.losses.clipped import ClippedSurrogate
+from mentor_pl.models import Models, ModelSource, load_expert, load_policy, shared_vocabulary
+from mentor_pl.parallel import all_max, all_sum, shard, world_size
+from mentor_pl.types import Rollouts
+
+
+class MentorModule(L.LightningModule):
+    """Policy, frozen expert, and the update. A method is a choice of gate, advantage and loss.
+
+    Args:
+        policy: model folder, Hub name, or JSON file of a model configuration (random weights).
+        expert: likewise, over the same token ids; none for methods without one.
+        gate: when the expert is asked; by default `EntropyGate`, equation [6].
+        advantage: rewards to advantages; by default `MentorAdvantage`, equations [10] and [11].
+        loss: by default `ClippedSurrogate`, equation [9].
+        optimizer: from parameters to an optimizer.
+        alpha: weight of mixed-policy advantages at the start; `callbacks.AlphaDecay` moves it.
+        warmup_steps: optimizer steps over which the learning rate rises from 0.
+        mini_batches: optimizer steps per batch of rollouts.
+        micro_batch_tokens: padded tokens in one forward and backward pass.
+        max_grad_norm: gradients are scaled down to this norm.
+        gradient_checkpointing: recompute activations in the backward pass: slower, far less memory.
+        attention: attention implementation of transformers.
+        trust_remote_code: whether Python code that comes with a model may run.
+
+    Raises:
+        UsageError: for settings that cannot work and for models that cannot be paired; before weights are loaded.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        expert: str | None = None,
+        gate: Gate | None = None,
+        advantage: Advantage | None = None,
+        loss: Loss | None = None,
+        optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-6, weight_decay=0.01),
+        alpha: float = 1.0,
+        warmup_steps: int = 0,
+        mini_batches: int = 2,
+        micro_batch_tokens: int = 16384,
+        max_grad_norm: float = 1.0,
+        gradient_checkpointing: bool = False,
+        attention: str = "sdpa",
+        trust_remote_code: bool = False,
+    ) -> None:
+        super().__init__()
+        if alpha < 0:
+            raise UsageError(f"model.alpha is {alpha}, but it weighs advantages: give 0 or a positive number")
+        for name, value in (("mini_batches", mini_batches), ("micro_batch_tokens", micro_batch_tokens)):
+            if value < 1:
+                raise UsageError(f"model.{name} is {value}: give at least 1")
+        if max_grad_norm <= 0:
+            raise UsageError(f"model.max_grad_norm is {max_grad_norm}: give a positive number, inf for no clipping")
+        self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
+        self.policy_source = ModelSource(policy, "policy", attention, trust_remote_code)
+        self.expert_source = ModelSource(expert, "expert", attention, trust_remote_code) if expert else None
+        self.tokenizer, self.vocabulary = shared_vocabulary(self.policy_source, self.expert_source)
+        self.gate = gate if gate is not None else EntropyGate()
+        self.advantage = advantage if advantage is not None else MentorAdvantage()
+        self.loss = loss if loss is not None else ClippedSurrogate()
+        self.optimizer = optimizer
+        self.alpha = alpha
+        self.warmup_steps, self.mini_batches, self.micro_batch_tokens = warmup_steps, mini_batches, micro_batch_tokens
+        self.max_grad_norm, self.gradient_checkpointing = max_grad_norm, gradient_checkpointing
+        self.policy: Any = None
+        # a tuple hides the expert from the module tree, so from checkpoints, the optimizer and train()/eval()
+        self._expert: tuple[Any | None] = (None,)
+
+    @property
+    def has_expert(self) -> bool:
+        return self.expert_source is not None
+
+    @property
+    def models(self) -> Models:
+        return Models(self.policy, self._expert[0], self.tokenizer, self.vocabulary)
+
+    def configure_model(self) -> None:
+        if self.policy is not None:
+            return
+        self._check_trainer()
+        device = self.trainer.strategy.root_device
+        half = str(self.trainer.precision).startswith("bf16")
+        self.policy = load_policy(self.policy_source, self.gradient_checkpointing)
+        if self.device_mesh is not None:
+            shard(self.policy, self.device_mesh["data_parallel"], torch.bfloat16 if half else None)
+        if self.expert_source is not None:
+            self._expert = (load_expert(self.expert_source, torch.bfloat16 if half else torch.float32).to(device),)
+
+    def _check_trainer(self) -> None:
+        if isinstance(self.trainer.strategy, DDPStrategy | FSDPStrategy):
+            raise UsageError(
+                f"strategy {type(self.trainer.strategy).__name__} cannot run several forwards per step on sharded or "
+                "replicated weights: use mentor_pl.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
+            )
+        if str(self.trainer.precision) in ("bf16-true", "16-true", "16-mixed"):
+            raise UsageError(
+                f"precision {self.trainer.precision} loses the small updates or the rotary angles of the policy: use "
+                "bf16-mixed or 32-true"
+            )
+
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
+        optimizer = self.optimizer(self.policy.parameters())
+        warmup = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / (self.warmup_steps + 1)))
+        return [optimizer], [warmup]
+
+    def training_step(self, rollouts: Rollouts, batch_idx: int) -> None:
+        self._assert_current(rollouts)
+        started = time.perf_counter()
+        groups = (-1, rollouts.group_size)
+        advantages = self.advantage(
+            rollouts.rewards.view(groups), rollouts.mixed.view(groups), rollouts.alpha, rollouts.reward_range
+        ).flatten()  # [N]
+        updates = []
+        for rows in mini_batches(len(rollouts), rollouts.group_size, self.mini_batches):
+            means = self._accumulate_gradients(rollouts, advantages, rows)
+            updates.append(means | {"grad_norm": self._update(rollouts.step, means)})
+        for name in updates[0]:
+            self.log(f"train/{name}", torch.stack([means[name] for means in updates]).mean(), batch_size=1)
+        self.log("train/alpha", rollouts.alpha, prog_bar=True, batch_size=1)
+        for part, seconds in (dict(rollouts.seconds) | {"update": time.perf_counter() - started}).items():
+            self.log(f"time/{part}", seconds, batch_size=1)
+        self.log("step", float(rollouts.step + 1), batch_size=1)  # the x-axis of every logger
+
+    def _assert_current(self, rollouts: Rollouts) -> None:
+        if rollouts.policy_updates != self.trainer.global_step:
+            raise RuntimeError(
+                f"rollouts of step {rollouts.step} were sampled after {rollouts.policy_updates} optimizer steps, but "
+                f"the policy has seen {self.trainer.global_step}: the loader must be sized, so that nothing is "
+                "fetched ahead"
+            )
+
+    def _accumulate_gradients(self, rollouts: Rollouts, advantages: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        """Gradients of the loss over the global mini-batch whose share here are `rows` [M]; its means for the log."""
+        mask = rollouts.mask[rows]  # [M, T]
+        weight, tokens = all_sum(torch.stack([self.loss.weight(mask), mask.sum()]))
+        lengths = (rollouts.prompt_lengths + rollouts.response_lengths)[rows]
+        batches = [rows[places] for places in micro_batches(lengths, self.micro_batch_tokens)]
+        passes = all_max(len(batches), self.device)
+        sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
+        for i in range(passes):
+            # sharded ranks must run equally many passes: one that has run out repeats its last, at zero weight
+            share = 1.0 if i < len(batches) else 0.0
+            inputs = self._score(rollouts, advantages, batches[min(i, len(batches) - 1)])
+            output = self.loss(inputs)
+            # ranks' gradients are averaged, while the loss is a sum over them
+            self.manual_backward(output.total * (share * world_size() / weight))
+            sums["loss"] += share * output.total.detach() * (tokens / weight)
+            sums["entropy"] += share * inputs.entropies.detach().sum()
+            for name, value in output.token_sums.items():
+                sums[name] += share * value
+        totals = all_sum(torch.stack(list(sums.values()))) / tokens
+        return dict(zip(sums, totals, strict=True))
+
+    def _score(self, rollouts: Rollouts, advantages: Tensor, rows: Tensor) -> LossInputs:
+        """The rollouts `rows` [B] as the current policy sees them."""
+        longest = int(rollouts.response_lengths[rows].max())
+        logprobs, entropies = self.policy.token_logprobs(
+            rollouts.prompt_ids[rows],
+            rollouts.prompt_lengths[rows],
+            rollouts.response_ids[rows, :longest],
+            rollouts.response_lengths[rows],
+            vocab_size=self.vocabulary.size,
+            temperature=rollouts.temperature,
+        )
+        return LossInputs(
+            logprobs=logprobs,
+            entropies=entropies,
+            old_logprobs=rollouts.logprobs[rows, :longest],
+            advantages=advantages[rows],
+            mask=rollouts.mask[rows, :longest],
+            mixed=rollouts.mixed[rows],
+        )
+
+    def _update(self, step: int, means: dict[str, Tensor]) -> Tensor:
+        """One optimizer step; the gradient's norm before clipping.
+
+        Raises:
+            DivergenceError: where loss or gradient is no number; the weights are then as they were.
+        """
+        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        norm = clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        if not torch.isfinite(norm + means["loss"]):
+            seen = ", ".join(f"{name} {value.item():.4g}" for name, value in means.items())
+            raise DivergenceError(
+                f"step {step}: loss or gradient is no number (grad_norm {norm.item():.4g}, {seen}): the weights were "
+                "not touched; resume from the last checkpoint with a lower learning rate"
+            )
+        optimizer.step()
+        optimizer.zero_grad()
+        scheduler.step()
+        return norm
+
+    def validation_step(self, batch: None, batch_idx: int) -> None:
+        """Nothing by itself: `callbacks.BenchmarkValidation` does the work of `mentor validate`."""
+
+    def test_step(self, batch: None, batch_idx: int) -> None:
+        """Likewise for `mentor test`."""
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["mentor"] = {"alpha": self.alpha, "gate": self.gate.state_dict()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.alpha = checkpoint["mentor"]["alpha"]
+        self.gate.load_state_dict(checkpoint["mentor"]["gate"])

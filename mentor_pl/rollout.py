@@ -1,0 +1,199 @@
+"""One step's rollouts: sample on-policy, set γ_p, sample from the mixture, grade. Algorithm 1's outer loop.
+
+Shapes: P prompts of this rank, G = N_on + N_mix rollouts of a group, N = P·G, T response tokens.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import PreTrainedTokenizerBase
+
+from mentor_pl.decoding.base import Sampler, Samples, decoding
+from mentor_pl.decoding.noise import rollout_keys
+from mentor_pl.decoding.sampling import Sampling
+from mentor_pl.errors import UsageError
+from mentor_pl.gates import NO_GUIDANCE, Gate
+from mentor_pl.models import Models, Vocabulary
+from mentor_pl.parallel import all_values
+from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.types import Prompt, Rollouts
+
+
+class Learner(Protocol):
+    """What rollouts need of the module that learns from them."""
+
+    alpha: float
+    gate: Gate
+    mini_batches: int
+
+    @property
+    def models(self) -> Models: ...
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase: ...
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+    @property
+    def has_expert(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rollouts of one prompt.
+
+    Attributes:
+        on_policy: N_on, sampled from π_θ; at least 2, since [10] divides by their standard deviation.
+        mixed: N_mix, sampled from π_mix while α > 0.
+        refill: once α is 0, draw the mixed rollouts' share from π_θ, so that a group keeps its size.
+
+    Raises:
+        UsageError: for counts out of range.
+    """
+
+    on_policy: int = 4
+    mixed: int = 4
+    refill: bool = True
+
+    def __post_init__(self) -> None:
+        if self.on_policy < 2:
+            raise UsageError(
+                f"group on_policy is {self.on_policy}, but advantages need the standard deviation of at least 2 "
+                "on-policy rollouts: give 2 or more"
+            )
+        if self.mixed < 0:
+            raise UsageError(f"group mixed is {self.mixed}, but it counts rollouts: give 0 or more")
+
+    def sizes(self, alpha: float) -> tuple[int, int]:
+        """(on-policy, mixed) rollouts per prompt under the weight α."""
+        if alpha > 0:
+            return self.on_policy, self.mixed
+        return self.on_policy + (self.mixed if self.refill else 0), 0
+
+
+def collect(
+    learner: Learner,
+    prompts: Sequence[Prompt],
+    group: Group,
+    sampler: Sampler,
+    sampling: Sampling,
+    reward: Reward,
+    *,
+    seed: int,
+    step: int,
+    policy_updates: int,
+) -> Rollouts:
+    """Sample and grade a group of rollouts for each prompt, from the policy as it is now.
+
+    Args:
+        learner: owner of the models, the gate and α.
+        prompts: this rank's P prompts.
+        group: how many rollouts of which kind.
+        sampler: decoder of on-policy and mixed rollouts.
+        sampling: temperature, filters, maximum length.
+        reward: grader of responses.
+        seed: of the noise.
+        step: rollout batches before this one; part of the noise key.
+        policy_updates: optimizer steps the policy has seen; training asserts that it has seen no more.
+
+    Raises:
+        UsageError: where the reward returns a grade outside its range.
+    """
+    models, device = learner.models, learner.models.device
+    n_on, n_mixed = group.sizes(learner.alpha)
+    indices = torch.tensor([prompt.index for prompt in prompts], device=device)
+    started = time.perf_counter()
+
+    def sample(first: int, count: int, gate: Gate | None) -> Samples:
+        places = torch.arange(first, first + count, device=device)
+        keys = rollout_keys(seed, step, indices.repeat_interleave(count), places.repeat(len(prompts)))
+        return sampler(models, [p.token_ids for p in prompts for _ in range(count)], keys, sampling, gate)
+
+    gamma = NO_GUIDANCE
+    with decoding(models.policy):
+        parts = [sample(0, n_on, None)]
+        if n_mixed:
+            learner.gate.observe(all_values(response_values(parts[0].entropies, parts[0].lengths)))
+            gamma = learner.gate.gamma
+            parts.append(sample(n_on, n_mixed, learner.gate))
+    samples = interleave(parts, len(prompts))
+    sampled = time.perf_counter()
+
+    owners = [prompt for prompt in prompts for _ in range(n_on + n_mixed)]
+    texts = decode_texts(models, samples)
+    grades = graded(reward, owners, texts)
+    prompt_ids, prompt_lengths = _right_padded([prompt.token_ids for prompt in owners], device)
+    return Rollouts(
+        prompt_ids=prompt_ids,
+        prompt_lengths=prompt_lengths,
+        response_ids=samples.ids,
+        response_lengths=samples.lengths,
+        logprobs=samples.logprobs,
+        entropies=samples.entropies,
+        gate_weights=samples.gate_weights,
+        guided=samples.guided,
+        replaced=samples.replaced,
+        truncated=samples.truncated,
+        mixed=(torch.arange(n_on + n_mixed, device=device) >= n_on).repeat(len(prompts)),
+        rewards=torch.tensor(grades.total, dtype=torch.float32, device=device),
+        reward_parts={k: torch.tensor(v, dtype=torch.float32, device=device) for k, v in grades.parts.items()},
+        group_size=n_on + n_mixed,
+        reward_range=reward.range[1] - reward.range[0],
+        temperature=sampling.temperature,
+        alpha=learner.alpha,
+        gamma=gamma,
+        step=step,
+        policy_updates=policy_updates,
+        seconds={"sampling": sampled - started, "grading": time.perf_counter() - sampled},
+        texts=tuple(texts),
+    )
+
+
+def response_values(values: Tensor, lengths: Tensor) -> Tensor:
+    """The entries of [N, T] that belong to response tokens, in one row."""
+    return values[torch.arange(values.shape[1], device=values.device) < lengths[:, None]]
+
+
+def interleave(parts: Sequence[Samples], prompts: int) -> Samples:
+    """Join samples that are ordered by prompt each, so that the rollouts of one prompt stand together."""
+    longest = max(part.ids.shape[1] for part in parts)
+
+    def join(name: str) -> Tensor:
+        columns = [getattr(part, name) for part in parts]
+        columns = [pad(c, (0, longest - c.shape[1])) if c.ndim == 2 else c for c in columns]
+        return torch.cat([c.unflatten(0, (prompts, -1)) for c in columns], dim=1).flatten(0, 1)
+
+    return Samples(**{name: join(name) for name in vars(parts[0])})
+
+
+def decode_texts(models: Models, samples: Samples) -> list[str]:
+    """Responses as text, without their stop token or other special tokens."""
+    rows = [ids[:n] for ids, n in zip(samples.ids.tolist(), samples.lengths.tolist(), strict=True)]
+    return list(models.tokenizer.batch_decode(rows, skip_special_tokens=True))
+
+
+def graded(reward: Reward, prompts: Sequence[Prompt], texts: Sequence[str]) -> Grades:
+    """Grades of `texts`, checked against the reward's own declaration."""
+    grades = reward(prompts, texts)
+    low, high = reward.range
+    for prompt, total in zip(prompts, grades.total, strict=True):
+        if not low <= total <= high:
+            raise UsageError(
+                f"reward {type(reward).__name__} gave {total} to problem {prompt.index}, outside its declared range "
+                f"({low}, {high}): mend the reward or declare the range it has"
+            )
+    return grades
+
+
+def _right_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    longest = max(map(len, prompts))
+    ids = torch.tensor([list(prompt) + [0] * (longest - len(prompt)) for prompt in prompts], device=device)
+    return ids, torch.tensor([len(prompt) for prompt in prompts], device=device)
