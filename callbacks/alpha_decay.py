@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from mentor_pl.rollout import Learner
 from mentor_pl.schedules import Cosine, Schedule
 from mentor_pl.types import Rollouts
 
 
 class AlphaDecay(Callback):
-    """Sets `pl_module.alpha` for the rollouts of each step.
+    """Sets the module's `alpha` for the rollouts of each step.
 
     Args:
         schedule: step -> α; a step is a batch of rollouts, counted from 0.
@@ -22,14 +23,14 @@ class AlphaDecay(Callback):
         self.step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        pl_module.alpha = self.schedule(self.step)
+        cast(Learner, pl_module).alpha = self.schedule(self.step)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
     ) -> None:
         # here and not at a batch's start: the next rollouts are sampled before that hook runs
         self.step = batch.step + 1
-        pl_module.alpha = self.schedule(self.step)
+        cast(Learner, pl_module).alpha = self.schedule(self.step)
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
@@ -14,6 +14,8 @@ from mentor_pl.benchmarks import Benchmark, evaluate
 from mentor_pl.decoding.base import Sampler
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.errors import UsageError
+from mentor_pl.log_once import log_once
+from mentor_pl.rollout import Learner
 from mentor_pl.types import Rollouts
 
 
@@ -50,17 +52,19 @@ class BenchmarkValidation(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.at_start and trainer.global_step == 0:
-            measured = self._measure(trainer, pl_module)
-            for logger in trainer.loggers:  # `log` would keep them until the end of the epoch
-                logger.log_metrics(measured, step=0)
+            log_once(trainer, self._measure(trainer, pl_module), step=0)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
     ) -> None:
         done = batch.step + 1
         if done % self.every_n_steps == 0 or trainer.is_last_batch:
-            for name, value in self._measure(trainer, pl_module).items():
-                pl_module.log(name, value, prog_bar="/avg@" in name, batch_size=1)
+            measured = self._measure(trainer, pl_module)
+            log_once(trainer, measured, step=done)
+            pl_module.log_dict(measured, logger=False, batch_size=1)  # for ModelCheckpoint(monitor=…)
+            for name, value in measured.items():
+                if "/avg@" in name:
+                    pl_module.log(name.removeprefix("val/"), value, prog_bar=True, logger=False, batch_size=1)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         pl_module.log_dict(self._measure(trainer, pl_module))
@@ -69,10 +73,10 @@ class BenchmarkValidation(Callback):
         pl_module.log_dict(self._measure(trainer, pl_module))
 
     def _measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        results: dict[str, float] = {}
+        models, results = cast(Learner, pl_module).models, dict[str, float]()
         for benchmark in self.benchmarks:
             with trainer.precision_plugin.forward_context(), _progress(trainer, benchmark.name) as progress:
-                measured = evaluate(pl_module.models, benchmark, self.sampler, seed=self.seed, progress=progress)
+                measured = evaluate(models, benchmark, self.sampler, seed=self.seed, progress=progress)
             results |= {f"val/{benchmark.name}/{name}": value for name, value in measured.items()}
         return results
 
@@ -92,9 +96,14 @@ def _progress(trainer: Trainer, name: str) -> Iterator[Callable[[int, int], None
         return
     own = None if isinstance(bar, RichProgressBar) and bar.progress is not None else Progress(transient=True)
     progress: Any = own or bar.progress  # type: ignore[attr-defined]
+    tasks: list[Any] = []
+
+    def show(done: int, total: int) -> None:
+        if not tasks:
+            tasks.append(progress.add_task(f"val {name}", total=total))
+        progress.update(tasks[0], completed=done)
+
     with own or nullcontext():
-        task = progress.add_task(f"val {name}", total=None)
-        try:
-            yield lambda done, total: progress.update(task, completed=done, total=total)
-        finally:
+        yield show
+        for task in tasks:
             progress.remove_task(task)

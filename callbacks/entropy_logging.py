@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from mentor_pl.gates import quantile
+from mentor_pl.log_once import log_once
 from mentor_pl.parallel import all_sum, all_values
 from mentor_pl.types import Rollouts
 
@@ -32,9 +33,9 @@ class EntropyLogging(Callback):
         facts = self._describe(batch, ~batch.mixed, "on_policy")
         if batch.mixed.any():
             facts |= self._describe(batch, batch.mixed, "mixed") | {"gamma": batch.gamma}
-        for name, value in facts.items():
-            shown = name in ("on_policy/reward", "on_policy/entropy", "on_policy/length")
-            pl_module.log(f"train/{name}", value, prog_bar=shown, batch_size=1)
+        log_once(trainer, {f"train/{name}": value for name, value in facts.items()}, step=batch.step + 1)
+        for name in ("reward", "entropy", "length"):
+            pl_module.log(name, facts[f"on_policy/{name}"], prog_bar=True, logger=False, batch_size=1)
 
     def _describe(self, batch: Rollouts, rows: Tensor, kind: str) -> dict[str, float]:
         """Facts of the rollouts `rows` [N] bool."""

@@ -1,4 +1,4 @@
-"""Keeps the global random number generators in the checkpoint, one state per rank, so that a resumed run is bitwise equal.
+"""Keeps the global random number generators in the checkpoint, one state per rank: a resumed run is bitwise equal.
 
 Rollouts and data order need none of them (their noise is keyed); dropout and a user's own code may.
 """

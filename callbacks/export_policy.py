@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from mentor_pl.errors import UsageError
+from mentor_pl.rollout import Learner
 
 
 class ExportPolicy(Callback):
@@ -29,8 +31,8 @@ class ExportPolicy(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = Path(self.folder) if self.folder else Path(str(trainer.log_dir)) / "policy"
-        policy, tokenizer = pl_module.models.policy, pl_module.models.tokenizer
-        weights = get_model_state_dict(policy, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        models = cast(Learner, pl_module).models
+        weights = get_model_state_dict(models.policy, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
         if trainer.is_global_zero:
-            policy.save_pretrained(folder, state_dict=weights)
-            tokenizer.save_pretrained(folder)
+            models.policy.save_pretrained(folder, state_dict=weights)
+            models.tokenizer.save_pretrained(folder)

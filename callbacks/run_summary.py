@@ -16,10 +16,10 @@ from mentor_pl.report.metrics_file import Series, read_metrics
 
 ARTEFACTS = {
     "curves.png": "picture",
-    "metrics.csv": "metrics, by step",
-    "config.yaml": "configuration; replays the run",
-    "checkpoints/last.ckpt": "last checkpoint; resume with --ckpt_path",
-    "policy": "policy, a Hugging Face model folder",
+    "metrics.csv": "metrics",
+    "config.yaml": "configuration",
+    "checkpoints/last.ckpt": "checkpoint",
+    "policy": "policy",
 }
 
 
@@ -49,24 +49,24 @@ class RunSummary(Callback):
         folder = Path(self.folder)
         for logger in trainer.loggers:
             logger.save()
-        metrics = read_metrics([*(f for f in self.earlier if Path(f).is_dir()), folder])
+        metrics = read_metrics([f for f in [*self.earlier, folder] if (Path(f) / "metrics.csv").is_file()])
         save_figure(draw_curves(metrics, folder.as_posix()), folder / "curves.png")
-        Console().print(self._table(folder, metrics))
+        console = Console(soft_wrap=True)
+        console.print(self._table(metrics))
+        for name, meaning in ARTEFACTS.items():
+            if (folder / name).exists():
+                console.print(f"{meaning:<14} {folder / name}", highlight=False)
 
-    def _table(self, folder: Path, metrics: dict[str, Series]) -> Table:
+    def _table(self, metrics: dict[str, Series]) -> Table:
         minutes, seconds = divmod(round(time.perf_counter() - self.started), 60)
-        table = Table(title=f"{folder} · trained in {minutes} min {seconds:02d} s", title_justify="left")
+        table = Table(title=f"Trained in {minutes} min {seconds:02d} s", title_justify="left")
         table.add_column("measured")
         table.add_column("first", justify="right")
         table.add_column("last", justify="right")
         for name, series in metrics.items():
-            if name.startswith("val/") and len(series) > 1:
+            if name.startswith("val/"):
                 values = list(series.values())
                 table.add_row(name, f"{values[0]:.3f}", f"{values[-1]:.3f}")
-        table.add_section()
-        for name, meaning in ARTEFACTS.items():
-            if (folder / name).exists():
-                table.add_row(meaning, "", str(folder / name))
         return table
 
     def state_dict(self) -> dict[str, Any]:

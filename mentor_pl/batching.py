@@ -25,7 +25,7 @@ def mini_batches(rollouts: int, group_size: int, count: int) -> list[Tensor]:
 
 
 def micro_batches(lengths: Tensor, tokens: int) -> list[Tensor]:
-    """Places [B] in `lengths` [M], longest rows first, so that rows × longest row ≤ `tokens`; a longer row goes alone."""
+    """Places [B] in `lengths` [M], longest first, so that rows × longest row ≤ `tokens`; a longer row goes alone."""
     batches: list[list[int]] = []
     sizes = lengths.tolist()
     for place in lengths.argsort(descending=True, stable=True).tolist():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -50,7 +50,7 @@ class Benchmark:
     path: str
     reward: Reward
     samples: int = 8
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     greedy: bool = False
     system_prompt: str | None = None
     max_prompt_tokens: int = 1024
@@ -117,6 +117,7 @@ def evaluate(
         facts["entropy"] = response_values(samples.entropies, samples.lengths).cpu()
         return correct, facts
 
+    progress(0, len(mine))
     with decoding(models.policy):
         for start in range(0, len(mine), block_size(n)):
             block = mine[start : start + block_size(n)]

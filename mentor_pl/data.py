@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import lightning.pytorch as L
@@ -41,7 +42,7 @@ class RolloutLoader:
 
     Args:
         produce: makes the rollouts of a step.
-        steps: batches per Lightning epoch.
+        steps: batches of the whole run, which is one Lightning epoch.
     """
 
     def __init__(self, produce: Callable[[int], Rollouts], steps: int) -> None:
@@ -51,7 +52,7 @@ class RolloutLoader:
         return self.steps
 
     def __iter__(self) -> Iterator[Rollouts]:
-        for _ in range(self.steps - self.step % self.steps):
+        while self.step < self.steps:
             rollouts = self.produce(self.step)
             self.step += 1
             yield rollouts
@@ -151,13 +152,16 @@ class RolloutDataModule(L.LightningDataModule):
     def train_dataloader(self) -> RolloutLoader:
         return RolloutLoader(self._produce, self.steps)
 
-    def val_dataloader(self) -> list[None]:
-        """One empty batch for `mentor validate`, where callbacks do the work; none while fitting."""
+    def val_dataloader(self) -> Sequence[int]:
+        """One batch, a mere number, for `mentor validate`, where callbacks do the work; none while fitting."""
         assert self.trainer is not None
-        return [] if self.trainer.state.fn == TrainerFn.FITTING else [None]
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return range(1)
+        warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
+        return []
 
-    def test_dataloader(self) -> list[None]:
-        return [None]
+    def test_dataloader(self) -> Sequence[int]:
+        return range(1)
 
     def prompts_of_rank(self, step: int) -> list[Prompt]:
         """This rank's share of the step's prompts: they are dealt to ranks in turn."""

@@ -28,7 +28,9 @@ def sequences(prompt_ids: Tensor, prompt_lengths: Tensor, response_ids: Tensor, 
     return ids.masked_fill(places >= lengths[:, None], 0)
 
 
-def _head(hidden: Tensor, targets: Tensor, head: nn.Module, vocab_size: int, temperature: float) -> tuple[Tensor, Tensor]:
+def _head(
+    hidden: Tensor, targets: Tensor, head: nn.Module, vocab_size: int, temperature: float
+) -> tuple[Tensor, Tensor]:
     """log π and H of one chunk: [M, H], [M] -> [M], [M]."""
     logits = head(hidden)[:, :vocab_size].float() / temperature
     logprobs = logits.log_softmax(-1)  # [M, V]
@@ -75,7 +77,7 @@ def token_logprobs(
     else:
         parts = [
             checkpoint(_head, s, t, head, vocab_size, temperature, use_reentrant=False)
-            for s, t in zip(states.split(chunk), targets.split(chunk), strict=True)
+            for s, t in zip(torch.split(states, chunk), torch.split(targets, chunk), strict=True)
         ]
         logprobs, entropies = (torch.cat(column) for column in zip(*parts, strict=True))
     padding = torch.zeros(mask.shape, device=ids.device)

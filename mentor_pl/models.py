@@ -44,7 +44,8 @@ class Models:
 
     @property
     def device(self) -> torch.device:
-        return next(self.policy.parameters()).device
+        device: torch.device = next(self.policy.parameters()).device
+        return device
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class ModelSource:
         """
         options = {"attn_implementation": self.attention, "dtype": dtype}
         if self.from_config:
-            return AutoModelForCausalLM.from_config(self.config(), **options)
+            return AutoModelForCausalLM.from_config(self.config(), **options)  # type: ignore[no-untyped-call]
         return self._read("weights", AutoModelForCausalLM, self.path, **options)
 
 

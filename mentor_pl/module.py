@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 from torch import Tensor
 from torch.distributed.tensor import DTensor
@@ -26,6 +27,7 @@ from mentor_pl.advantages import Advantage, MentorAdvantage
 from mentor_pl.batching import micro_batches, mini_batches
 from mentor_pl.errors import DivergenceError, UsageError
 from mentor_pl.gates import EntropyGate, Gate
+from mentor_pl.log_once import log_once
 from mentor_pl.losses.base import Loss, LossInputs
 from mentor_pl.losses.clipped import ClippedSurrogate
 from mentor_pl.models import Models, ModelSource, load_expert, load_policy, shared_vocabulary
@@ -144,12 +146,12 @@ class MentorModule(L.LightningModule):
         for rows in mini_batches(len(rollouts), rollouts.group_size, self.mini_batches):
             means = self._accumulate_gradients(rollouts, advantages, rows)
             updates.append(means | {"grad_norm": self._update(rollouts.step, means)})
-        for name in updates[0]:
-            self.log(f"train/{name}", torch.stack([means[name] for means in updates]).mean(), batch_size=1)
-        self.log("train/alpha", rollouts.alpha, prog_bar=True, batch_size=1)
-        for part, seconds in (dict(rollouts.seconds) | {"update": time.perf_counter() - started}).items():
-            self.log(f"time/{part}", seconds, batch_size=1)
-        self.log("step", float(rollouts.step + 1), batch_size=1)  # the x-axis of every logger
+        facts = {f"train/{name}": float(torch.stack([u[name] for u in updates]).mean()) for name in updates[0]}
+        facts |= {"train/alpha": rollouts.alpha, "time/update": time.perf_counter() - started}
+        facts |= {f"time/{part}": seconds for part, seconds in rollouts.seconds.items()}
+        log_once(self.trainer, facts, step=rollouts.step + 1)
+        self.log_dict(facts, logger=False, batch_size=1)  # for callbacks that monitor one of them
+        self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)
 
     def _assert_current(self, rollouts: Rollouts) -> None:
         if rollouts.policy_updates != self.trainer.global_step:
@@ -207,7 +209,7 @@ class MentorModule(L.LightningModule):
         Raises:
             DivergenceError: where loss or gradient is no number; the weights are then as they were.
         """
-        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        optimizer, warmup = cast(LightningOptimizer, self.optimizers()), cast(LambdaLR, self.lr_schedulers())
         norm = clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         if not torch.isfinite(norm + means["loss"]):
@@ -218,13 +220,13 @@ class MentorModule(L.LightningModule):
             )
         optimizer.step()
         optimizer.zero_grad()
-        scheduler.step()
+        warmup.step()
         return norm
 
-    def validation_step(self, batch: None, batch_idx: int) -> None:
+    def validation_step(self, batch: int, batch_idx: int) -> None:
         """Nothing by itself: `callbacks.BenchmarkValidation` does the work of `mentor validate`."""
 
-    def test_step(self, batch: None, batch_idx: int) -> None:
+    def test_step(self, batch: int, batch_idx: int) -> None:
         """Likewise for `mentor test`."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -233,3 +235,5 @@ class MentorModule(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.alpha = checkpoint["mentor"]["alpha"]
         self.gate.load_state_dict(checkpoint["mentor"]["gate"])
+        # a finished run can be resumed with more steps: whether there is a next batch is the loader's to say
+        checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False

@@ -79,10 +79,12 @@ def gathered(policy: nn.Module) -> Iterator[None]:
 
 
 def world_size() -> int:
+    """Number of processes; 1 where nothing is distributed."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
+    """This process's place among all; 0 where nothing is distributed."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 

@@ -85,6 +85,12 @@ def load_prompts(
         UsageError: for an unreadable file, or where no prompt is short enough.
     """
     prompts = list(_prompts(read_rows(path), tokenizer, system_prompt))
+    for prompt in prompts:
+        if not prompt.token_ids:
+            raise UsageError(
+                f"{path}: problem {prompt.index} ({prompt.problem[:40]!r}) has no tokens under this tokenizer: take "
+                "the tokenizer that the policy was trained with"
+            )
     short = [prompt for prompt in prompts if len(prompt.token_ids) <= max_prompt_tokens]
     if not short:
         least = min(len(prompt.token_ids) for prompt in prompts)

@@ -26,7 +26,7 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 
 
 def _mix(x: Tensor) -> Tensor:
-    """SplitMix64's finaliser: a bijection of 64-bit integers in which every bit of the input moves half of the output."""
+    """SplitMix64's finaliser: a bijection of 64-bit integers; every bit of the input moves half of the output."""
     x = (x ^ _shift(x, 30)) * _FIRST
     x = (x ^ _shift(x, 27)) * _SECOND
     return x ^ _shift(x, 31)

@@ -30,7 +30,10 @@ def _panels(names: list[str]) -> dict[str, list[Line]]:
     benchmarks = sorted({name.split("/")[1] for name in names if name.startswith("val/")})
     accuracy = [Line("train/on_policy/outcome", "training, on-policy", ":", "#888888")]
     lengths = [Line("train/on_policy/length", "on-policy"), Line("train/mixed/length", "mixed", "-", RUN_COLOURS[1])]
-    entropies = [Line("train/on_policy/entropy", "on-policy"), Line("train/mixed/entropy", "mixed", "-", RUN_COLOURS[1])]
+    entropies = [
+        Line("train/on_policy/entropy", "on-policy"),
+        Line("train/mixed/entropy", "mixed", "-", RUN_COLOURS[1]),
+    ]
     for colour, benchmark in zip(RUN_COLOURS, benchmarks, strict=False):
         for name in names:
             head, _, metric = name.rpartition("/")
@@ -68,7 +71,13 @@ def _draw_panel(axes: Axes, name: str, lines: list[Line], metrics: Mapping[str, 
     for line in lines:
         series = metrics[line.metric]
         axes.plot(
-            list(series), list(series.values()), line.style, color=line.colour, marker=line.marker, ms=3, label=line.label
+            list(series),
+            list(series.values()),
+            line.style,
+            color=line.colour,
+            marker=line.marker,
+            ms=3,
+            label=line.label,
         )
     axes.set_title(name, fontsize=10)
     axes.set_xlabel("step")
