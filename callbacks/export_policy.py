@@ -8,7 +8,6 @@ from typing import cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rollout import Learner
 
 
@@ -17,17 +16,10 @@ class ExportPolicy(Callback):
 
     Args:
         folder: where to; by default `policy` in the run's folder.
-
-    Raises:
-        UsageError: at the start of training, where there is no run folder and none is given.
     """
 
     def __init__(self, folder: str | None = None) -> None:
         self.folder = folder
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.folder is None and trainer.log_dir is None:
-            raise UsageError("ExportPolicy has no folder to write to: give it one, or give the Trainer a logger")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = Path(self.folder) if self.folder else Path(str(trainer.log_dir)) / "policy"

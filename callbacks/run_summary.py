@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +30,7 @@ class RunSummary(Callback):
     A resumed run logs into a folder of its own; the picture joins it to those it continues.
 
     Raises:
-        UsageError: at the start of training, where nothing logs to a folder.
+        UsageError: at the start of training, where no CSVLogger logs.
     """
 
     def __init__(self) -> None:
@@ -38,9 +39,10 @@ class RunSummary(Callback):
         self.started = 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.log_dir is None:
-            raise UsageError("RunSummary draws what CSVLogger wrote: give the Trainer a CSVLogger")
-        self.folder = trainer.log_dir
+        folders = [logger.log_dir for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+        if not folders:
+            raise UsageError("RunSummary draws what a CSVLogger wrote: add one to trainer.logger, or drop RunSummary")
+        self.folder = folders[0]
         self.started = time.perf_counter()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

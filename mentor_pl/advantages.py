@@ -11,21 +11,21 @@ Shapes: P prompts, G rollouts per prompt.
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
 
-class Advantage(Protocol):
+class Advantage(ABC):
     """Maps the rewards of whole groups to advantages."""
 
+    @abstractmethod
     def __call__(self, rewards: Tensor, mixed: Tensor, alpha: float, reward_range: float) -> Tensor:
         """Advantages [P, G] of `rewards` [P, G]; `mixed` [P, G] bool marks the rollouts sampled from π_mix."""
-        ...
 
 
-class MentorAdvantage:
+class MentorAdvantage(Advantage):
     """Equations [10] and [11]. Without mixed rollouts it is GRPO's advantage.
 
     Args:

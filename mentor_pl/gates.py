@@ -9,7 +9,8 @@ Shapes: tensors of entropies are of any shape; a gate returns weights of the sam
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Protocol
+from abc import ABC, abstractmethod
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,25 +20,27 @@ from mentor_pl.errors import UsageError
 NO_GUIDANCE = math.inf
 
 
-class Gate(Protocol):
+class Gate(ABC):
     """Maps the policy's token entropies to weights of the expert in π_mix = (1 − w)π_θ + wπ*."""
 
     @property
     def gamma(self) -> float:
-        """The entropy at and above which a token is the expert's alone; infinite where nothing is guided."""
-        ...
+        """The entropy at and above which a token is the expert's alone; infinite for a gate without such a bound."""
+        return NO_GUIDANCE
 
-    def observe(self, entropies: Tensor) -> None:
+    def observe(self, entropies: Tensor) -> None:  # noqa: B027 (a gate need not learn)
         """Take in the entropies (nats) of all ranks' on-policy response tokens of this step."""
-        ...
 
+    @abstractmethod
     def __call__(self, entropies: Tensor) -> Tensor:
         """Weights w in [0, 1] for entropies H in nats, shape kept."""
-        ...
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """What must survive in a checkpoint."""
+        return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 (likewise)
+        """Restore what `state_dict` returned."""
 
 
 def quantile(values: Tensor, p: float) -> float:
@@ -55,7 +58,7 @@ def quantile(values: Tensor, p: float) -> float:
     return float(torch.lerp(ordered[low], ordered[high], place - low))
 
 
-class EntropyGate:
+class EntropyGate(Gate):
     """w_t = min(1, H_t / γ_p), γ_p the p-quantile of the batch's on-policy token entropies. Equation [6].
 
     Args:
@@ -98,7 +101,7 @@ class EntropyGate:
         self._gamma, self._upcoming = float(state["gamma"]), float(state["upcoming"])
 
 
-class ConstantGate:
+class ConstantGate(Gate):
     """The same weight for every token: 0 is the policy alone, 1 the expert alone.
 
     Raises:
@@ -110,18 +113,5 @@ class ConstantGate:
             raise UsageError(f"gate weight is {weight}, but a share lies between 0 and 1")
         self.weight = weight
 
-    @property
-    def gamma(self) -> float:
-        return NO_GUIDANCE
-
-    def observe(self, entropies: Tensor) -> None:
-        """Nothing to learn: the weight is fixed."""
-
     def __call__(self, entropies: Tensor) -> Tensor:
         return torch.full_like(entropies, self.weight)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to restore."""

@@ -148,6 +148,7 @@ class MentorModule(L.LightningModule):
             updates.append(means | {"grad_norm": self._update(rollouts.step, means)})
         facts = {f"train/{name}": float(torch.stack([u[name] for u in updates]).mean()) for name in updates[0]}
         facts |= {"train/alpha": rollouts.alpha, "time/update": time.perf_counter() - started}
+        facts["train/response_tokens"] = float(all_sum(rollouts.response_lengths.sum()))
         facts |= {f"time/{part}": seconds for part, seconds in rollouts.seconds.items()}
         log_once(self.trainer, facts, step=rollouts.step + 1)
         self.log_dict(facts, logger=False, batch_size=1)  # for callbacks that monitor one of them

@@ -1,22 +1,22 @@
 """How the weight α of mixed-policy advantages falls with the steps: α_t = α_0 · ½(1 + cos(π t / 120)), then 0.
 
-A step is one batch of rollouts, counted from 0. Any callable from a step to α ≥ 0 is a schedule.
+A step is one batch of rollouts, counted from 0.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from mentor_pl.errors import UsageError
 
 
-class Schedule(Protocol):
+class Schedule(ABC):
     """Maps a step to α."""
 
+    @abstractmethod
     def __call__(self, step: int) -> float:
         """α ≥ 0 for the rollouts of `step`."""
-        ...
 
 
 def _check(start: float, steps: int = 1) -> None:
@@ -26,7 +26,7 @@ def _check(start: float, steps: int = 1) -> None:
         raise UsageError(f"schedule steps is {steps}, but guidance lasts at least one step: give 1 or more")
 
 
-class Cosine:
+class Cosine(Schedule):
     """start · ½(1 + cos(π t / steps)) for t < steps, then 0: the paper's schedule."""
 
     def __init__(self, start: float = 1.0, steps: int = 120) -> None:
@@ -37,7 +37,7 @@ class Cosine:
         return self.start * 0.5 * (1 + math.cos(math.pi * step / self.steps)) if step < self.steps else 0.0
 
 
-class Linear:
+class Linear(Schedule):
     """start · (1 − t / steps) for t < steps, then 0."""
 
     def __init__(self, start: float = 1.0, steps: int = 120) -> None:
@@ -48,7 +48,7 @@ class Linear:
         return self.start * (1 - step / self.steps) if step < self.steps else 0.0
 
 
-class Constant:
+class Constant(Schedule):
     """The same α at every step: the expert never leaves."""
 
     def __init__(self, value: float = 1.0) -> None:
@@ -59,7 +59,7 @@ class Constant:
         return self.value
 
 
-class CutOff:
+class CutOff(Schedule):
     """start for t < steps, then 0 at once."""
 
     def __init__(self, start: float = 1.0, steps: int = 120) -> None:

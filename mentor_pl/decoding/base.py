@@ -5,10 +5,10 @@ Shapes: N rollouts, T response tokens (the longest of the call).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +33,10 @@ class Samples:
     truncated: Tensor  # [N] bool, no stop token within the length limit
 
 
-class Sampler(Protocol):
+class Sampler(ABC):
     """Samples from π_θ, or from π_mix where a gate is given. The same keys give the same rollouts in any batch."""
 
+    @abstractmethod
     def __call__(
         self,
         models: Models,
@@ -53,7 +54,6 @@ class Sampler(Protocol):
             sampling: temperature, filters, maximum length.
             gate: weights of the expert; none samples from the policy alone.
         """
-        ...
 
 
 @contextmanager

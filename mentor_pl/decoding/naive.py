@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from mentor_pl.decoding.base import Samples
+from mentor_pl.decoding.base import Sampler, Samples
 from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, exponential, uniform
 from mentor_pl.decoding.sampling import Sampling, draw, entropy, guide, log_distribution
 from mentor_pl.errors import UsageError
@@ -49,7 +49,7 @@ class _Reader:
         self.ids = tokens[keep, None]
 
 
-class Naive:
+class Naive(Sampler):
     """Policy and expert both read every token; the coin decides who speaks.
 
     Args:

@@ -8,9 +8,9 @@ Shapes: B rollouts of a micro-batch, T response tokens.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from torch import Tensor
 
@@ -35,13 +35,13 @@ class LossOutputs:
     token_sums: Mapping[str, Tensor] = field(default_factory=dict)  # name -> scalar
 
 
-class Loss(Protocol):
-    """A loss over response tokens; any class with these two methods can be named in YAML by its import path."""
+class Loss(ABC):
+    """A loss over response tokens; a subclass is named in YAML by its import path."""
 
+    @abstractmethod
     def weight(self, mask: Tensor) -> Tensor:
         """What the sum over rows with `mask` [B, T] is to be divided by, a scalar that adds up over micro-batches."""
-        ...
 
+    @abstractmethod
     def __call__(self, batch: LossInputs) -> LossOutputs:
         """The sum of the loss over a micro-batch."""
-        ...

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from mentor_pl.errors import UsageError
-from mentor_pl.losses.base import LossInputs, LossOutputs
+from mentor_pl.losses.base import Loss, LossInputs, LossOutputs
 
 # e^20 is far outside any clip range: the bound only keeps inf · 0 = NaN out of tokens that carry no advantage.
 MAX_LOG_RATIO = 20.0
 
 
-class ClippedSurrogate:
+class ClippedSurrogate(Loss):
     """Equation [9].
 
     Args:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from mentor_pl.types import Prompt
 
@@ -17,8 +17,8 @@ class Grades:
     parts: Mapping[str, Sequence[float]] = field(default_factory=dict)  # name -> [N]
 
 
-class Reward(Protocol):
-    """Grades responses. Any class with these two members is a reward and can be named in YAML by its import path.
+class Reward(ABC):
+    """Grades responses. A subclass sets the range and grades a batch; YAML names it by its import path.
 
     Attributes:
         range: least and greatest total; a total outside stops the run. Its span is R_range in equation [11].
@@ -26,6 +26,6 @@ class Reward(Protocol):
 
     range: tuple[float, float]
 
+    @abstractmethod
     def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
         """Grade `responses[i]` as an answer to `prompts[i]`."""
-        ...

@@ -1,0 +1,32 @@
+"""A sub-command from a function: its parameters are the options, its docstring is the help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser, auto_cli
+
+from mentor_pl.cli_errors import Refusal, explain
+from mentor_pl.cli_sources import read_sources
+from mentor_pl.cli_types import Setting, settings
+from mentor_pl.errors import UsageError
+
+
+def run(function: Callable[..., Any], words: str, args: list[str]) -> None:
+    """Parse `args` by the signature of `function` and call it."""
+    accepted: dict[str, Setting] = settings(function)
+    sources = read_sources(args)
+
+    class Parser(ArgumentParser):
+        """Says what is wrong in one line, without the usage and without leaving the process."""
+
+        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+            if not self.exit_on_error:  # one of several types is being tried
+                super().error(message, ex)
+            raise Refusal(explain(message, sources, accepted)) from ex
+
+    try:
+        auto_cli(function, args=args, as_positional=False, parser_class=Parser, prog=f"mentor {words}")
+    except Refusal as error:
+        raise UsageError(str(error)) from error

@@ -1,0 +1,139 @@
+r"""Where a response's answer stands: in its last `\boxed{}`, or, for text of other habits, behind a marker.
+
+All scanning is linear in the text, so it is safe on whatever a model writes.
+"""
+
+from __future__ import annotations
+
+import re
+
+TAIL = 4000  # characters of a response that are scored; answers stand at its end
+
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*")
+_JOINT = re.compile(r"[\s,;.$&]|\\\\|\\[()\[\],;:!]|\\q?quad|\\text\{[^{}]{0,40}\band\s*\}|and\b")
+_MARKERS = (
+    re.compile(r"####"),
+    re.compile(r"^\s*a\s*:", re.IGNORECASE | re.MULTILINE),
+    re.compile(
+        r"\b(?:final\s+answer|answer|solution|result)\b(?:\s*\*\*)?(?:\s+(?:to|for|of)\s[^.\n:]{0,60})?\s*"
+        r"(?::|\bis\b|\bare\b)(?:\s*\*\*)?(?:\s*:)?",
+        re.IGNORECASE,
+    ),
+)
+_STATED = re.compile(r"\bfinal\s+answer\s*(?::|is\b)", re.IGNORECASE)
+_FORMULA = re.compile(
+    r"\$\$((?:[^$]|\\\$)+?)(?<!\\)\$\$|(?<![\\\d])\$((?:\\\$|[^$\n])+?)(?<!\\)\$(?!\d)"
+    r"|\\\[(.+?)\\\]|\\\((.+?)\\\)",
+    re.DOTALL,
+)
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\$?(?:\d[\d,]*\d|\d)?\.?\d+(?:/\d+)?(?:\s*\\?%)?")
+
+
+def boxes(text: str) -> list[tuple[int, int, str]]:
+    r"""Every complete `\boxed{…}` or `\fbox{…}` as (start, end, content), outermost only, in order.
+
+    Braces nest; an escaped brace does not count. `\boxed 5` holds the one word that follows. A box that never closes
+    is not a box.
+    """
+    closing = _closing_braces(text)
+    found: list[tuple[int, int, str]] = []
+    position = 0
+    while match := _BOX.search(text, position):
+        start, inner = match.start(), match.end()
+        if inner < len(text) and text[inner] == "{":
+            end = closing.get(inner)
+            position = inner + 1 if end is None else end + 1
+            if end is not None:
+                found.append((start, end + 1, text[inner + 1 : end]))
+        else:
+            position = inner
+            bare = re.compile(r"[^\s${}\\]+").match(text, inner)
+            if bare and inner > match.start() + len(match.group().rstrip()):
+                position = bare.end()
+                found.append((start, bare.end(), bare.group().rstrip(".,;")))
+    return found
+
+
+def last_boxed(text: str) -> str | None:
+    r"""The content of the last box of the last `TAIL` characters, or None.
+
+    Boxes that only separators or `and` part, as in `\boxed{1}, \boxed{2}`, are one answer: a list. After `or` the last
+    one counts alone: it is another form of the same answer as often as another answer.
+    """
+    text = text[-TAIL:]
+    found = boxes(text)
+    if not found:
+        return None
+    group = [found[-1]]
+    for box in reversed(found[:-1]):
+        if _JOINT.sub("", text[box[1] : group[0][0]]):
+            break
+        group.insert(0, box)
+    contents = list(dict.fromkeys(content.strip() for _, _, content in group))
+    inner = contents[-1] if len(contents) == 1 else ", ".join(contents)
+    nested = last_boxed(inner) if "\\boxed" in inner or "\\fbox" in inner else None
+    return inner if nested is None else nested
+
+
+def final_answer(text: str) -> str | None:
+    """The answer of a response that need not box it, or None.
+
+    In this order: the last box (of the whole text, if its tail has none), unless a formula follows `final answer is`
+    after it; the last formula or number after the last
+    marker (`####`, `A:`, `answer is`); the last formula; the last number of the last sentence that has one.
+    """
+    answer = last_boxed(text)
+    if answer is None and (found := boxes(text)):
+        answer = found[-1][2].strip()[-TAIL:]
+    text = text[-TAIL:]
+    if answer is not None:
+        stated = list(_STATED.finditer(text))
+        after = text[stated[-1].end() :] if stated and stated[-1].start() > max(text.rfind(r"\boxed"), 0) else ""
+        return _last_formula(after.split("\n\n", 1)[0]) or answer
+    for marker in _MARKERS:
+        places = list(marker.finditer(text))
+        if places:
+            rest = text[places[-1].end() :].strip()
+            answer = _last_formula(rest.split("\n\n", 1)[0]) or _last_number(rest.split("\n", 1)[0])
+            if answer:
+                return answer
+    return _last_formula(text) or _last_number(text)
+
+
+def _last_formula(text: str) -> str | None:
+    """The last formula, with those that only separators part from it, as one list; a later number goes before it."""
+    formulas = [(m.start(), m.end(), next(g for g in m.groups() if g is not None)) for m in _FORMULA.finditer(text)]
+    if not formulas:
+        return None
+    group = [formulas[-1]]
+    number = _last_number(text[group[0][1] :])
+    if number is not None:
+        return number
+    for formula in reversed(formulas[:-1]):
+        if _JOINT.sub("", text[formula[1] : group[0][0]]):
+            break
+        group.insert(0, formula)
+    return ", ".join(content.strip() for _, _, content in group)
+
+
+def _last_number(text: str) -> str | None:
+    """The last number of the last line that has one."""
+    numbers = list(_NUMBER.finditer(text))
+    return numbers[-1].group().replace("$", "") if numbers else None
+
+
+def _closing_braces(text: str) -> dict[int, int]:
+    """Each opening brace's closing one, in one pass."""
+    closing: dict[int, int] = {}
+    open_braces: list[int] = []
+    escaped = False
+    for position, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == "{":
+            open_braces.append(position)
+        elif character == "}" and open_braces:
+            closing[open_braces.pop()] = position
+    return closing

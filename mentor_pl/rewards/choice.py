@@ -1,0 +1,98 @@
+r"""Multiple choice: the letter that a response settles on, A–J, against the letter of the key.
+
+The letter is looked for in this order:
+
+    the last \boxed{}
+    `answer is (C)`, `Answer: C`: the first, which is MMLU-Pro's own protocol, since base models run on into questions
+        of their own making; or the last, as an argument says
+    `C.` or `(C)` at the very beginning
+    the last `option C` or `choice C`
+    the last letter alone, in brackets or with a full stop
+
+Without a letter, an answer that repeats one choice's text counts as that choice, where the prompt's metadata has
+`choices`. Scanning is linear in the last 4,000 characters, so nothing needs a worker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from mentor_pl.errors import UsageError
+from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.boxed import TAIL, last_boxed
+from mentor_pl.rewards.math_text import same_text
+from mentor_pl.types import Prompt
+
+Settled = Literal["first", "last"]
+LETTERS = "ABCDEFGHIJ"
+
+_OPEN = r"[\s:*$]*(?:\\(?:text|mathrm|mathbf|textbf|boxed)\s*\{|\\\()?[\s*(\[{]*"
+_CLOSE = r"(?![a-zA-Z'’])"
+_BOXED = re.compile(rf"{_OPEN}([A-J]){_CLOSE}(?P<rest>.*)", re.DOTALL)
+_ORDERED = (
+    re.compile(rf"\banswer\s*(?:\([^()\n]{{0,20}}\)\s*)?(?:is|:|would\s+be|must\s+be|should\s+be)"
+               rf"(?:\s+(?:option|choice|letter))?{_OPEN}([A-J]){_CLOSE}", re.IGNORECASE),
+    re.compile(rf"\A\s*{_OPEN}([A-J])(?:[\])]|[.:](?=\s|$)|\s*$|\n)"),
+    re.compile(rf"\b(?:option|choice)\s*{_OPEN}([A-J]){_CLOSE}", re.IGNORECASE),
+    re.compile(r"\(([A-J])\)"),
+    re.compile(r"(?<![\w'’])([B-HJ])(?![\w'’])|(?<![\w'’])([AI])(?=[.):,]|\s*$)"),
+)  # fmt: skip
+
+
+def chosen_letter(text: str, choices: Sequence[str] = (), settled: Settled = "first") -> str | None:
+    """The letter that a response chooses, or None."""
+    text = text[-TAIL:]
+    boxed = last_boxed(text)
+    if boxed is not None:
+        match = _BOXED.fullmatch(boxed)
+        if match and (len(boxed.strip()) < 2 or not re.match(r"\s*[-+*/^=_]", match["rest"])):
+            return match[1]
+        return _by_text(boxed, choices)
+    for rank, pattern in enumerate(_ORDERED):
+        found = [
+            match for match in pattern.finditer(text) if any(group and group.isupper() for group in match.groups())
+        ]
+        if found:
+            match = found[0 if rank == 0 and settled == "first" else -1]
+            return next(group for group in match.groups() if group)
+    line = text.strip().rpartition("\n")[2]
+    return _by_text(re.split(r"answer(?:\s+is|:)\s*", line, flags=re.IGNORECASE)[-1], choices)
+
+
+def _by_text(answer: str, choices: Sequence[str]) -> str | None:
+    """The letter of the one choice that `answer` repeats."""
+    hits = [letter for letter, choice in zip(LETTERS, choices, strict=False) if same_text(answer, choice)]
+    return hits[0] if len(hits) == 1 else None
+
+
+class ChoiceReward(Reward):
+    """1 where the chosen letter is the key's, else 0. Parts: `outcome`.
+
+    Args:
+        settled: which of several `answer is` counts, `first` or `last`. A box goes before either.
+
+    Raises:
+        UsageError: when called, for a prompt whose answer is not a letter A–J.
+    """
+
+    range = (0.0, 1.0)
+
+    def __init__(self, settled: Settled = "first") -> None:
+        self.settled: Settled = settled
+
+    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
+        """Grade N responses."""
+        outcome = [self._grade(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
+        return Grades(outcome, {"outcome": outcome})
+
+    def _grade(self, prompt: Prompt, response: str) -> float:
+        key = prompt.answer.strip().strip("()").upper()
+        if len(key) != 1 or key not in LETTERS:
+            raise UsageError(
+                f"answer={prompt.answer!r} of prompt {prompt.index} is not a letter A-J, as multiple choice needs; "
+                "give the letter in the data set's answer column"
+            )
+        choices = prompt.metadata.get("choices") or ()
+        return float(chosen_letter(response, tuple(map(str, choices)), self.settled) == key)

@@ -1,0 +1,149 @@
+"""Writes the testbed: two ordinary Hugging Face model folders and two files of problems.
+
+    out/policy/          the base: answers after one attempt, rarely checks
+    out/expert/          the expert: checks every attempt and tries again
+    out/train.jsonl      problems to train on; one JSON object a line: problem, answer, blocked, goal, start, solutions
+    out/heldout.jsonl    problems that neither pre-training nor training has seen, in the same form
+
+The finished weights are part of the package, so this takes seconds. `train=True` makes them anew, from nothing, and
+is how the finished ones were made: `build(out, train=True)`, then `policy` and `expert` moved to `testbed/models/`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from mentor_pl.errors import UsageError
+from mentor_pl.rewards.maze import Maze, cell_name
+from mentor_pl.testbed.maze import Ways, split
+from mentor_pl.testbed.pretrain import pretrain, stage_steps
+from mentor_pl.testbed.tokenizer import build_tokenizer
+
+FINISHED: Final = Path(__file__).parent / "models"  # the finished weights, shipped with the package
+MODELS: Final = ("policy", "expert")
+
+
+def build(
+    out: str | Path = "data/testbed",
+    train: bool = False,
+    seed: int = 0,
+    scale: float = 1.0,
+    train_problems: int = 2_000,
+    heldout_problems: int = 200,
+) -> None:
+    """Write the testbed into `out`; what is there already and is what would be written stays untouched.
+
+    Args:
+        out: the folder to write to; made if missing.
+        train: pre-train both models from nothing (about four minutes on one core) instead of copying the finished ones.
+        seed: draws the problems and, with `train`, the weights and traces. The two sides never share a problem,
+            whatever the seeds.
+        scale: with `train`, multiplies pre-training's steps and traces; below 1 for a trial, the models are worse.
+        train_problems: problems in train.jsonl.
+        heldout_problems: problems in heldout.jsonl.
+
+    Raises:
+        UsageError: a scale or a number of problems out of range, or `out` is a file.
+    """
+    folder = Path(out)
+    if not (0 < scale <= 100 and math.isfinite(scale)):
+        raise UsageError(f"scale={scale} must lie in (0, 100]: 1 trains the full number of steps, 0.1 a tenth of them")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"out={str(out)!r} is a file: name a folder to write the testbed to")
+    console = Console(stderr=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    sides = {"train": (split("train"), train_problems), "heldout": (split("heldout"), heldout_problems)}
+    for name, (mazes, count) in sides.items():
+        if not 1 <= count <= len(mazes):
+            raise UsageError(f"{name}_problems={count} must lie in [1, {len(mazes)}]: there are no more distinct mazes")
+        drawn = random.Random(f"{name} {seed}").sample(mazes, count)
+        _report(
+            console, folder / f"{name}.jsonl", _write_problems(folder / f"{name}.jsonl", drawn), f"{count} problems"
+        )
+    if train:
+        _train_models(folder, sides["train"][0], seed, scale, console)
+    else:
+        for name in MODELS:
+            _report(console, folder / name, _copy_model(FINISHED / name, folder / name), "finished weights")
+
+
+def problem_row(maze: Maze) -> dict[str, str | int | list[str]]:
+    """One line of a problem file: `answer` is one solution of `solutions` many."""
+    ways = Ways(maze)
+    return {
+        "problem": maze.text(),
+        "answer": ways.solution(),
+        "blocked": [cell_name(cell) for cell in sorted(maze.blocked)],
+        "goal": cell_name(maze.goal),
+        "start": cell_name(maze.start),
+        "solutions": ways.count(),
+    }
+
+
+def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write weights (float32), configuration, tokenizer and the generation settings of training into `folder`."""
+    model.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        do_sample=True,
+        temperature=1.0,
+        top_k=0,
+    )
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if shown:
+        transformers_logging.enable_progress_bar()
+
+
+def _train_models(folder: Path, mazes: Sequence[Maze], seed: int, scale: float, console: Console) -> None:
+    tokenizer = build_tokenizer()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+        tasks = {stage: progress.add_task(stage, total=steps) for stage, steps in stage_steps(scale).items()}
+
+        def advance(stage: str, loss: float) -> None:
+            progress.update(tasks[stage], advance=1, description=f"{stage:<7} loss {loss:.3f}")
+
+        with torch.random.fork_rng():
+            models = pretrain(tokenizer, mazes, seed, scale, advance)
+    for name, model in zip(MODELS, models, strict=True):
+        save_model(model, tokenizer, folder / name)
+        _report(console, folder / name, True, "trained from nothing")
+
+
+def _write_problems(path: Path, mazes: Sequence[Maze]) -> bool:
+    """Write the problems; False if the file says so already."""
+    text = "".join(json.dumps(problem_row(maze)) + "\n" for maze in mazes)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def _copy_model(source: Path, target: Path) -> bool:
+    """Copy a model folder; False if the target has the same files already."""
+    files = sorted(path for path in source.iterdir() if path.is_file())
+    if all((target / path.name).is_file() and (target / path.name).read_bytes() == path.read_bytes() for path in files):
+        return False
+    target.mkdir(exist_ok=True)
+    for path in files:
+        shutil.copyfile(path, target / path.name)
+    return True
+
+
+def _report(console: Console, path: Path, written: bool, what: str) -> None:
+    console.print(f"{'wrote ' if written else 'reused'} {path}  ({what})", soft_wrap=True, highlight=False)

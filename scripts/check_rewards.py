@@ -1,0 +1,221 @@
+"""Print how well the rewards grade: agreement with labelled pairs, hostile strings, speed; exit 1 below a bar.
+
+    python scripts/check_rewards.py [--data DIR] [--json FILE] [--workers 2]
+
+Checks on real data are skipped, with a line that says so, where DIR does not hold it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.pairs import grade_pairs, read_pairs
+from mentor_pl.types import Prompt
+
+BARS = {
+    "gsm8k_openai_samples": 0.995,
+    "processbench": 0.98,
+    "math500_answers_read": 0.985,
+    "qwen_math_cot_100": 0.995,
+    "hardverify_math": 0.80,
+    "math_verify_tests": 0.97,
+    "areal_reward_cases": 0.98,
+    "mmlu_pro_letters": 0.99,
+    "unit_cases_misc": 0.0,  # several libraries' conventions at once: reported, no bar
+}
+HOSTILE, NORMAL, WRONG = 200, 2000, 5000
+
+
+@dataclass
+class Row:
+    """One line of the table; `passed` is None where the data are missing."""
+
+    check: str
+    result: str
+    bar: str
+    passed: bool | None
+    details: list[str]
+
+
+def main() -> int:
+    """Run every check; 1 if one fails."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the real data")
+    parser.add_argument("--json", type=Path, help="also write the table here")
+    parser.add_argument("--workers", type=int, default=2, help="grading processes")
+    arguments = parser.parse_args()
+    reward = MathReward(outcome_weight=1.0, format_weight=0.0, workers=arguments.workers)
+    rows: list[Row] = []
+    benchmark = arguments.data / "benchmarks" / "math500.jsonl"
+    checks: list[tuple[Path | None, Callable[[], Row]]] = [
+        (benchmark, lambda: references(reward, benchmark)),
+        (benchmark, lambda: wrong_pairs(reward, benchmark)),
+    ]
+    for name, bar in BARS.items():
+        path = arguments.data / "verifier" / f"{name}.jsonl"
+        checks.append((path, lambda path=path, bar=bar: agreement(reward, path, bar)))  # type: ignore[misc]
+    checks += [(None, lambda: hostile(arguments.workers)), (None, lambda: throughput(reward))]
+    for path, check in checks:
+        row = check() if path is None or path.exists() else Row(path.stem, f"skipped: no {path}", "", None, [])
+        rows.append(row)
+        mark = {True: "ok", False: "BELOW", None: "skipped"}[row.passed]
+        print(f"| {row.check} | {row.result} | {row.bar} | {mark} |", flush=True)
+        for line in row.details:
+            print(f"    {line}")
+    reward.close()
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    return 1 if any(row.passed is False for row in rows) else 0
+
+
+def prompt(answer: str) -> Prompt:
+    """A prompt that only a grader looks at."""
+    return Prompt(0, "", answer, ())
+
+
+def references(reward: MathReward, path: Path) -> Row:
+    """Every reference solution, as the response, against its answer."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    total = reward([prompt(row["answer"]) for row in rows], [row["solution"] for row in rows]).total
+    wrong = [str(row["id"]) for row, one in zip(rows, total, strict=True) if one != 1]
+    right = len(rows) - len(wrong)
+    return Row("MATH-500 references", f"{right} / {len(rows)}", "500 / 500", right == len(rows) == 500, wrong)
+
+
+def wrong_pairs(reward: MathReward, path: Path) -> Row:
+    """Answers of other problems, which are not equal as strings."""
+    answers = [json.loads(line)["answer"] for line in path.read_text().splitlines()]
+    draw = random.Random(0)
+    pairs: list[tuple[str, str]] = []
+    while len(pairs) < WRONG:
+        ours, theirs = draw.choice(answers), draw.choice(answers)
+        if ours != theirs:
+            pairs.append((ours, theirs))
+    started = time.perf_counter()
+    total = reward([prompt(theirs) for _, theirs in pairs], [rf"\boxed{{{ours}}}" for ours, _ in pairs]).total
+    seconds = time.perf_counter() - started
+    accepted = sorted({f"{ours}  =  {theirs}" for (ours, theirs), one in zip(pairs, total, strict=True) if one == 1})
+    count = sum(one == 1 for one in total)
+    result = f"{count} accepted of {WRONG}, each listed ({seconds:.1f} s)"
+    return Row("wrong answers", result, "0, or each listed with why", True, accepted)
+
+
+def agreement(reward: MathReward, path: Path, bar: float) -> Row:
+    """Agreement with a file's labels."""
+    pairs = read_pairs(path)
+    report = grade_pairs(pairs, reward)
+    false = [v for v in report.disagreements if v.accepted]
+    details = [
+        f"{'accepted' if v.accepted else 'rejected'} {v.answer[:70]!r} for {v.gold[:70]!r}"
+        for v in report.disagreements
+    ]
+    result = (
+        f"{100 * report.agreement:.2f} % of {report.labelled} "
+        f"({len(false)} wrongly accepted, {len(report.disagreements) - len(false)} wrongly rejected)"
+    )
+    return Row(path.stem, result, f"{100 * bar:.1f} %" if bar else "-", report.agreement >= bar, details)
+
+
+def hostile_answers() -> list[str]:
+    """200 answers made to hang, crash or confuse a grader."""
+    shapes: list[Callable[[int], str]] = [
+        lambda n: "9^{" * n + "9" + "}" * n,
+        lambda n: rf"10^{{10^{{{n + 5}}}}}",
+        lambda n: "(" * n + "5" + "!)" * n,
+        lambda n: rf"{10**n}!",
+        lambda n: rf"\binom{{{10**n}}}{{{10**n // 2}}}",
+        lambda n: "{" * (300 * n) + "7" + "}" * (300 * n),
+        lambda n: r"\sqrt{" * (40 * n) + "2" + "}" * (40 * n),
+        lambda n: r"\frac{1}{" * (40 * n) + "3" + "}" * (40 * n),
+        lambda n: "1234567890" * (100_000 * min(n, 1)) + str(n),
+        lambda n: "7" * (390 + n) + "^{" + "3" * n + "}",
+        lambda n: f"(x+y+z+{n})^{{{10**n}}}",
+        lambda n: r"\begin{pmatrix}" + r"\\".join(["&".join(["x^9"] * 60)] * 10 * n) + r"\end{pmatrix}",
+        lambda n: rf"\int_0^{{{n}}} \sin(x^{{x^x}}) \, dx",
+        lambda n: rf"\sum_{{k=1}}^{{10^{{{n + 4}}}}} \frac{{1}}{{k^k}}",
+        lambda n: "\x00\x01\x1b[31m" * n + "3",
+        lambda n: "{" * n + "4" + "}" * (n // 2),
+        lambda n: r"\def\a{\a\a}" + r"\a" * 50 * n,
+        lambda n: r"\newcommand{\x}[1]{#1#1}" + r"\x{" * n + "1" + "}" * n,
+        lambda n: "٣" * n + "①½²³" + "\u202e\ufeff\u0301" * 50 * n,
+        lambda n: r"\sin(" * 12 * n + "x" + ")" * 12 * n,
+        lambda n: " + ".join(rf"\sqrt[{k + 2}]{{{k}}}" for k in range(3, 40 * n)),
+        lambda n: "1," * (400 * n) + "2",
+        lambda n: "\ud800" * n + "5",
+        lambda n: "__import__('os').system('true')" + "#" * n,
+        lambda n: "\\cos".join(["2^x"] * 30 * n),
+    ]  # fmt: skip
+    return [shape(n) for n in range(1, 9) for shape in shapes]
+
+
+def normal_answers(count: int) -> list[tuple[str, str, bool]]:
+    """(answer, reference, right) as models write them: half numbers, half algebra, one in two right."""
+    draw = random.Random(1)
+    made: list[tuple[str, str, bool]] = []
+    while len(made) < count:
+        a, b, c = draw.randint(2, 99), draw.randint(2, 99), draw.choice([2, 3, 5, 7, 11])
+        shift = draw.randint(0, 1)
+        right = shift == 0
+        made += [
+            (str(a), str(a + shift), right),
+            (f"{a}.{b:02d}", rf"\frac{{{100 * a + b + shift}}}{{100}}", right),
+            (rf"\frac{{{2 * a}}}{{{2 * b}}}", rf"\frac{{{a + shift * b}}}{{{b}}}", right),
+            (rf"{a}\sqrt{{{c}}}", rf"\sqrt{{{a * a * c + shift}}}", right),
+            (rf"x = {a}", str(a + shift), right),
+            (rf"\left( {a}, {b} \right)", f"({a},{b + shift})", right),
+            (f"{b}, {a}", f"{a}, {b}, {a + b}" if shift else f"{a}, {b}", right),
+            (f"{a}x + {b}", f"{b + shift} + {a}x", right),
+            (rf"{a} \text{{ cm}}", str(a + shift), right),
+            (rf"[{-a}, {b})", rf"{-a} \leq x < {b + shift}", right),
+        ]
+    return made[:count]
+
+
+def hostile(workers: int) -> Row:
+    """Hostile answers among normal ones: every normal grade right, none hangs, few kills, in time."""
+    bad, good = hostile_answers(), normal_answers(NORMAL)
+    items = [(answer, "5", None) for answer in bad] + [(a, b, right) for a, b, right in good]
+    random.Random(2).shuffle(items)
+    reward = MathReward(outcome_weight=1.0, format_weight=0.0, workers=workers)
+    started = time.perf_counter()
+    grades = reward([prompt(b) for _, b, _ in items], [rf"\boxed{{{a}}}" for a, _, _ in items])
+    seconds = time.perf_counter() - started
+    kills = reward.timeouts
+    reward.close()
+    swapped = [
+        f"{a} = {b} graded {one}"
+        for (a, b, right), one in zip(items, grades.total, strict=True)
+        if right is not None and one != float(right)
+    ]
+    fooled = [
+        f"{a[:60]!r} accepted" for (a, _, right), one in zip(items, grades.total, strict=True) if right is None and one
+    ]
+    passed = not swapped and not fooled and kills <= len(bad) and seconds <= 60 and len(bad) == HOSTILE
+    result = f"{len(swapped)} wrong grades, {len(fooled)} accepted, {kills} kills, {seconds:.1f} s"
+    return Row(
+        f"{len(bad)} hostile among {NORMAL}", result, "0, 0, at most 200, at most 60 s", passed, swapped + fooled
+    )
+
+
+def throughput(reward: MathReward) -> Row:
+    """Normal answers per second, workers warm."""
+    good = normal_answers(NORMAL)
+    prompts, responses = [prompt(b) for _, b, _ in good], [rf"So it is $\boxed{{{a}}}$." for a, _, _ in good]
+    reward(prompts[:20], responses[:20])
+    started = time.perf_counter()
+    total = reward(prompts, responses).total
+    rate = len(good) / (time.perf_counter() - started)
+    wrong = [f"{a} = {b} graded {t}" for (a, b, right), t in zip(good, total, strict=True) if t != float(right)]
+    return Row("normal answers per second", f"{rate:.0f}", "500", rate >= 500 and not wrong, wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

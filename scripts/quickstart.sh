@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# From a fresh clone to a trained policy: environment, testbed, MENTOR on it. Needs Python 3.11 or newer, nothing else.
+# Arguments go to `mentor fit`: `bash scripts/quickstart.sh --config configs/methods/grpo.yaml`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/env.sh ""
+
+if [ ! -d data/testbed ]; then
+  mentor testbed build --out data/testbed
+fi
+exec mentor fit --config configs/quickstart.yaml "$@"

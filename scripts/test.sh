@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs them all. Arguments go to pytest: `bash scripts/test.sh -k gate`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/env.sh dev
+
+# Nothing is fetched while testing: models and data are made by the tests or lie in the repository.
+export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 WANDB_MODE=offline TOKENIZERS_PARALLELISM=false
+# One thread per worker and a worker per core: the models are so small that threads only cost.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+workers=$(python -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))')
+
+# A file stays on one worker, so that what it builds once is built once.
+exec python -m pytest --numprocesses "$workers" --dist loadfile "$@"

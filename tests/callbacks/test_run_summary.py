@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pytest
+
+from callbacks import BenchmarkValidation, RunSummary
+from mentor_pl.benchmarks import Benchmark
+from mentor_pl.decoding.sampling import Sampling
+from mentor_pl.errors import UsageError
+
+
+def test_the_picture_is_drawn_and_everything_is_named(run, word_problems, count_word, capsys):
+    words = Benchmark("words", str(word_problems), count_word, samples=2, sampling=Sampling(max_new_tokens=6), limit=6)
+    job = run(steps=2, callbacks=[BenchmarkValidation([words], every_n_steps=2), RunSummary()])
+    job.fit()
+    folder = Path(job.trainer.log_dir)
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr().out
+    for expected in ("val/words/avg@2", str(folder / "curves.png"), str(folder / "metrics.csv")):
+        assert expected in printed
+
+
+def test_a_resumed_run_is_drawn_with_those_it_continues(run, tmp_path):
+    first = run(steps=1, callbacks=[RunSummary()])
+    first.fit()
+    state = first.trainer.callbacks[0].state_dict()
+    assert state == {"earlier": [first.trainer.log_dir]}
+    resumed = RunSummary()
+    resumed.load_state_dict(state)
+    second = run(steps=1, callbacks=[resumed])
+    second.fit()
+    assert resumed.state_dict() == {"earlier": [first.trainer.log_dir, second.trainer.log_dir]}
+
+
+def test_without_a_csv_logger_it_is_refused_before_training(run):
+    with pytest.raises(UsageError, match=r"add one to trainer\.logger"):
+        run(callbacks=[RunSummary()], trainer_options={"logger": False}).fit()

@@ -1,0 +1,198 @@
+"""One token: distributions by hand, draws by frequency, and `guide` against Algorithm 1's own numbers."""
+
+import math
+
+import pytest
+import torch
+
+from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, exponential, rollout_keys, uniform
+from mentor_pl.decoding.sampling import Sampling, draw, entropy, guide, log_distribution
+from mentor_pl.errors import UsageError
+
+ALPHA = 1e-4  # of each statistical test, on fixed keys
+N = 200_000
+PROBABILITIES = (0.4, 0.3, 0.2, 0.1)
+
+
+def distribution(vocab_size=4, **options):
+    logits = torch.tensor([PROBABILITIES]).log()
+    return log_distribution(logits, Sampling(**options), vocab_size).exp()[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0.4, 0.3, 0.2, 0.1]),
+        ({"temperature": 0.5}, [16 / 30, 9 / 30, 4 / 30, 1 / 30]),  # squares .16 .09 .04 .01, together .30
+        ({"top_k": 2}, [4 / 7, 3 / 7, 0, 0]),
+        ({"top_k": 1}, [1, 0, 0, 0]),
+        ({"top_k": 4}, [0.4, 0.3, 0.2, 0.1]),
+        ({"top_k": 9}, [0.4, 0.3, 0.2, 0.1]),
+        ({"top_p": 0.6}, [4 / 7, 3 / 7, 0, 0]),  # .4 is not enough, .4 + .3 is
+        ({"top_p": 0.75}, [4 / 9, 3 / 9, 2 / 9, 0]),
+        ({"top_p": 0.05}, [1, 0, 0, 0]),  # the likeliest token always stays
+        ({"top_p": 0.5, "temperature": 0.5}, [1, 0, 0, 0]),  # filters see the tempered 16/30; untempered keeps two
+        ({"top_k": 3, "top_p": 0.75}, [4 / 7, 3 / 7, 0, 0]),  # of the three's 4/9, 3/9, 2/9 two hold 7/9
+        ({"temperature": 0.0}, [0.4, 0.3, 0.2, 0.1]),  # greedy reports the untempered distribution
+        ({"vocab_size": 3}, [4 / 9, 3 / 9, 2 / 9]),
+        ({"vocab_size": 3, "top_k": 2}, [4 / 7, 3 / 7, 0]),
+    ],
+    ids=str,
+)
+def test_log_distribution_by_hand(options, expected):
+    assert distribution(**options) == pytest.approx(expected, abs=1e-6)
+
+
+def test_padded_ids_have_no_part_in_any_filter():
+    logits = torch.tensor([[0.4, 0.3, 0.2, 0.1, 1000.0]]).log()  # the padding's logit is the greatest
+    for options, expected in [({}, [0.4, 0.3, 0.2, 0.1]), ({"top_k": 1}, [1, 0, 0, 0]), ({"top_p": 0.3}, [1, 0, 0, 0])]:
+        got = log_distribution(logits, Sampling(**options), 4).exp()[0].tolist()
+        assert got == pytest.approx(expected, abs=1e-6)
+
+
+def test_filters_find_the_likeliest_tokens_in_any_order_and_row_by_row():
+    logits = torch.tensor([[0.1, 0.4, 0.2, 0.3], [0.3, 0.2, 0.4, 0.1]]).log()
+    for options in ({"top_k": 2}, {"top_p": 0.6}):
+        got = log_distribution(logits, Sampling(**options), 4).exp()
+        assert got[0].tolist() == pytest.approx([0, 4 / 7, 0, 3 / 7], abs=1e-6)
+        assert got[1].tolist() == pytest.approx([3 / 7, 0, 4 / 7, 0], abs=1e-6)
+
+
+def test_distributions_are_computed_in_float32_whatever_the_logits_are():
+    assert log_distribution(torch.zeros(1, 4, dtype=torch.bfloat16), Sampling(), 4).dtype == torch.float32
+
+
+def test_entropy_in_nats_by_hand():
+    rows = torch.tensor([[0.25] * 4, [0.5, 0.25, 0.25, 0.0], [1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]]).log()
+    # ½ ln 2 + ½ ln 4 = 1.5 ln 2
+    assert entropy(rows).tolist() == pytest.approx([math.log(4), 1.5 * math.log(2), 0.0, math.log(2)], abs=1e-6)
+
+
+def test_draw_is_the_exponential_race():
+    logp = torch.tensor([[0.5, 0.25, 0.25], [0.5, 0.25, 0.25], [1.0, 0.0, 0.0]]).log()
+    noise = torch.tensor([[1.0, 0.4, 0.6], [0.5, 0.4, 0.6], [9.0, 1e-9, 1e-9]])
+    # times E/p: 2, 1.6, 2.4; then 1, 1.6, 2.4; what is impossible never arrives
+    assert draw(logp, noise).tolist() == [1, 0, 0]
+
+
+def stream(stream_id, size=None, seed=5):
+    rows = torch.arange(N)
+    make = uniform if size is None else exponential
+    return make(rollout_keys(seed, 0, rows, rows * 0), rows * 0, stream_id, *([size] if size else []))
+
+
+def test_draws_have_the_frequencies_of_the_distribution(chi_square):
+    p = torch.tensor(PROBABILITIES)
+    got = draw(p.log().expand(N, -1), stream(DRAFT, 4))
+    # Power: 3 degrees of freedom at N = 2e5 catch an error of .008 in any one probability with probability .99
+    assert chi_square(torch.bincount(got, minlength=4), p) > ALPHA
+
+
+# π_θ, π* and w of one position: π_mix = .4·π_θ + .6·π*
+POLICY, EXPERT, W = torch.tensor([0.5, 0.3, 0.15, 0.05]), torch.tensor([0.1, 0.3, 0.2, 0.4]), 0.6
+
+
+@pytest.fixture(scope="module")
+def guided_sample():
+    policy, expert = POLICY.log().expand(N, -1), EXPERT.log().expand(N, -1)
+    draft = draw(policy, stream(DRAFT, 4))
+    ids, guided, replaced = guide(policy, expert, draft, torch.full((N,), W), stream(COIN), stream(RESIDUAL, 4))
+    return draft, ids, guided, replaced
+
+
+def test_guide_draws_from_the_mixture(guided_sample, chi_square):
+    _, ids, _, _ = guided_sample
+    # .4·.5 + .6·.1 = .26; .3; .4·.15 + .6·.2 = .18; .4·.05 + .6·.4 = .26
+    assert chi_square(torch.bincount(ids, minlength=4), torch.tensor([0.26, 0.30, 0.18, 0.26])) > ALPHA
+
+
+def test_guided_tokens_are_draws_from_the_expert_and_the_others_from_the_policy(guided_sample, chi_square):
+    _, ids, guided, _ = guided_sample
+    assert chi_square(torch.bincount(ids[guided], minlength=4), EXPERT) > ALPHA
+    assert chi_square(torch.bincount(ids[~guided], minlength=4), POLICY) > ALPHA
+    assert chi_square(torch.stack([guided.sum(), (~guided).sum()]), torch.tensor([W, 1 - W])) > ALPHA
+
+
+def test_draft_and_token_have_algorithm_1s_joint_law(guided_sample, chi_square):
+    draft, ids, _, replaced = guided_sample
+    # Only the draft 0 is dropped: π_θ .5 > π* .1, kept with 1 − .6·(1 − .2) = .52. The residual π* − π_θ is positive at
+    # 2 (.05) and 3 (.35), so of the .24 that is dropped an eighth goes to 2. Drop rate w·TV = .6 · .4 = .24.
+    joint = torch.diag(POLICY.clone())
+    joint[0] = torch.tensor([0.26, 0.0, 0.03, 0.21])
+    assert chi_square(torch.bincount(draft * 4 + ids, minlength=16), joint) > ALPHA
+    assert replaced.float().mean().item() == pytest.approx(0.24, abs=0.004)  # four standard errors
+
+
+def test_replaced_means_differs_from_the_draft_and_implies_guided(guided_sample):
+    draft, ids, guided, replaced = guided_sample
+    assert torch.equal(replaced, ids != draft)
+    assert not (replaced & ~guided).any()
+
+
+def one(policy, expert, draft, weight, coin, noise=(1.0, 1.0, 1.0)):
+    columns = guide(
+        torch.tensor([policy]).log(),
+        torch.tensor([expert]).log(),
+        torch.tensor([draft]),
+        torch.tensor([weight]),
+        torch.tensor([coin]),
+        torch.tensor([noise]),
+    )
+    return tuple(column.item() for column in columns)
+
+
+@pytest.mark.parametrize(
+    ("weight", "coin", "expected"),
+    [
+        # draft 0 with π_θ ½ and π* ¼: dropped where the coin is at most w/2, guided where it is at most w
+        (0.5, 0.24, (1, True, True)),
+        (0.5, 0.25, (1, True, True)),
+        (0.5, 0.26, (0, True, False)),
+        (0.5, 0.50, (0, True, False)),
+        (0.5, 0.51, (0, False, False)),
+        (1.0, 1.0, (0, True, False)),
+        (0.0, 2.0**-33, (0, False, False)),  # w = 0: not even the least coin asks the expert
+    ],
+)
+def test_the_coin_splits_acceptance_at_the_gate(weight, coin, expected):
+    # the residual is ¼ at token 1 alone
+    assert one([0.5, 0.25, 0.25], [0.25, 0.5, 0.25], 0, weight, coin) == expected
+
+
+def test_a_draft_that_the_expert_likes_as_much_always_stands():
+    assert one([0.5, 0.25, 0.25], [0.25, 0.5, 0.25], 1, 1.0, 2.0**-33) == (1, True, False)
+
+
+def test_the_residual_is_drawn_by_its_own_noise():
+    policy, expert = [0.5, 0.25, 0.25], [0.0, 0.5, 0.5]
+    assert one(policy, expert, 0, 1.0, 0.5, noise=(1e-9, 0.3, 0.2))[0] == 2
+    assert one(policy, expert, 0, 1.0, 0.5, noise=(1e-9, 0.2, 0.3))[0] == 1
+
+
+def test_a_draft_that_is_impossible_to_the_expert_is_always_replaced_under_full_weight():
+    assert one([0.5, 0.5, 0.0], [0.0, 0.5, 0.5], 0, 1.0, 1.0) == (2, True, True)
+
+
+def test_rounding_between_equal_models_replaces_nothing():
+    policy = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    noise, coin = torch.ones(1, 3), torch.full((1,), 2.0**-33)
+    ids, guided, replaced = guide(policy, policy - 1e-7, torch.tensor([0]), torch.ones(1), coin, noise)
+    assert (ids.item(), guided.item(), replaced.item()) == (0, True, False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": -0.1},
+        {"temperature": math.nan},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"max_new_tokens": 0},
+    ],
+    ids=str,
+)
+def test_a_value_out_of_range_is_a_usage_error_that_names_it(options):
+    ((name, value),) = options.items()
+    with pytest.raises(UsageError, match=f"{name} is {value}"):
+        Sampling(**options)

@@ -1,0 +1,56 @@
+"""Weighted sums of rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from mentor_pl.errors import UsageError
+from mentor_pl.rewards.base import Grades
+from mentor_pl.rewards.choice import ChoiceReward
+from mentor_pl.rewards.format import FormatReward
+from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.weighted import WeightedReward
+from mentor_pl.types import Prompt
+
+
+class Length:
+    """A user's own reward: a cost for every character."""
+
+    range = (-100.0, 0.0)
+
+    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
+        return Grades([-float(len(response)) for response in responses])
+
+
+def test_total_range_and_parts_are_the_weighted_sum() -> None:
+    blend = WeightedReward([ChoiceReward(), FormatReward(), Length()], [0.5, 0.25, 0.01])
+    response = r"<think></think>\boxed{B}"  # 24 characters
+    grades = blend([Prompt(0, "", "B", ()), Prompt(0, "", "C", ())], [response, "B"])
+    assert blend.range == (-1.0, 0.75)
+    assert grades.total == pytest.approx([0.75 - 0.24, -0.01])
+    assert grades.parts == {"outcome": [1.0, 0.0], "format": [1.0, 0.0]}
+
+
+def test_a_negative_weight_turns_the_range_round() -> None:
+    assert WeightedReward([FormatReward()], [-2.0]).range == (-2.0, 0.0)
+
+
+def test_parts_of_one_name_are_kept_apart() -> None:
+    blend = WeightedReward([FormatReward(), FormatReward()], [1.0, 1.0])
+    assert list(blend([Prompt(0, "", "", ())], ["x"]).parts) == ["format", "format_2"]
+
+
+def test_rewards_with_workers_stream_inside_a_sum() -> None:
+    inner = MathReward(workers=1, format_weight=0.0, outcome_weight=1.0)
+    blend = WeightedReward([inner, FormatReward()], [0.9, 0.1])
+    future = blend.submit(Prompt(0, "", "0.5", ()), r"<think></think>\boxed{\frac{2}{4}}")
+    assert future.result().total == pytest.approx([1.0])
+    inner.close()
+
+
+@pytest.mark.parametrize("weights", [[], [1.0, 2.0], [float("nan")]])
+def test_weights_must_match_the_rewards(weights: list[float]) -> None:
+    with pytest.raises(UsageError, match="weights"):
+        WeightedReward([FormatReward()], weights)

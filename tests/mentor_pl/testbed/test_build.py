@@ -1,0 +1,161 @@
+"""The build writes folders that load, repeats itself exactly, and ships weights whose strength is as stated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from mentor_pl.errors import UsageError
+from mentor_pl.rewards.base import Grades
+from mentor_pl.rewards.maze import MazeReward, parse_problem
+from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze import DRILLS, split
+from mentor_pl.testbed.pretrain import IGNORED, build_model, collate, sequences, train
+from mentor_pl.testbed.tokenizer import VOCABULARY, build_tokenizer
+from mentor_pl.types import Prompt
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def sampled(folder: Path, problems: list[str], samples: int, seed: int) -> tuple[Grades, list[str]]:
+    """Grades and texts of `samples` responses to each problem, drawn at temperature 1 by plain `generate`."""
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    asked = [problem for problem in problems for _ in range(samples)]
+    prompts = tokenizer(asked, return_tensors="pt")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        out = model.generate(**prompts, max_new_tokens=72)
+    texts = tokenizer.batch_decode(out[:, prompts["input_ids"].shape[1] :], skip_special_tokens=True)
+    return MazeReward()([Prompt(0, problem, "", ()) for problem in asked], texts), texts
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The testbed as a newcomer gets it: finished weights, default problems."""
+    out = tmp_path_factory.mktemp("data") / "testbed"
+    build(out)
+    return out
+
+
+def test_problem_files_hold_solvable_problems_that_the_sides_do_not_share(built: Path) -> None:
+    train_rows, heldout_rows = rows(built / "train.jsonl"), rows(built / "heldout.jsonl")
+    assert (len(train_rows), len(heldout_rows)) == (2_000, 200)
+    for row in train_rows + heldout_rows:
+        maze = parse_problem(row["problem"])
+        assert maze.solved_by(row["answer"].split())
+        assert row["solutions"] >= 1
+    assert not {row["problem"] for row in train_rows} & {row["problem"] for row in heldout_rows}
+
+
+def test_no_seed_puts_a_heldout_problem_into_training(tmp_path: Path) -> None:
+    build(tmp_path, seed=7, train_problems=20_000)
+    heldout = {maze.text() for maze in split("heldout")}
+    assert not heldout & {row["problem"] for row in rows(tmp_path / "train.jsonl")}
+    assert {row["problem"] for row in rows(tmp_path / "heldout.jsonl")} <= heldout
+
+
+def test_a_second_build_changes_nothing_and_says_so(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in built.rglob("*")}
+    build(built)
+    assert {path: path.stat().st_mtime_ns for path in built.rglob("*")} == before
+    assert capsys.readouterr().err.count("reused") == 4
+
+
+def test_what_was_damaged_is_written_again(built: Path, tmp_path: Path) -> None:
+    build(tmp_path)
+    (tmp_path / "expert" / "model.safetensors").write_bytes(b"half a download")
+    (tmp_path / "heldout.jsonl").write_text("{}\n")
+    build(tmp_path)
+    assert contents(tmp_path) == contents(built)
+
+
+def test_model_folders_are_small_and_name_no_path_of_a_machine(built: Path) -> None:
+    for name in ("policy", "expert"):
+        files = contents(built / name)
+        assert sum(map(len, files.values())) < 500_000
+        assert not any(b"_name_or_path" in text or b"/home" in text or b"/tmp" in text for text in files.values())
+
+
+def test_the_base_is_weak_and_seldom_checks(built: Path) -> None:
+    problems = [row["problem"] for row in rows(built / "heldout.jsonl")]
+    parts = {
+        name: sum(part) / len(part) for name, part in sampled(built / "policy", problems, 5, seed=0)[0].parts.items()
+    }
+    assert 0.02 < parts["outcome"] < 0.10
+    assert 0.005 < parts["checks"] < 0.05
+    assert parts["format"] > 0.98
+    assert parts["faithful"] > 0.95
+
+
+def test_the_expert_checks_and_is_right_four_times_in_five(built: Path) -> None:
+    problems = [row["problem"] for row in rows(built / "heldout.jsonl")]
+    parts = {
+        name: sum(part) / len(part) for name, part in sampled(built / "expert", problems, 2, seed=0)[0].parts.items()
+    }
+    assert parts["outcome"] > 0.8
+    assert parts["checks"] > 0.98
+    assert parts["format"] > 0.98
+
+
+def test_retraining_is_deterministic_lowers_the_loss_and_writes_folders_that_answer(tmp_path: Path) -> None:
+    for run in ("once", "twice"):
+        build(tmp_path / run, train=True, seed=3, scale=0.012, train_problems=5, heldout_problems=5)
+    assert contents(tmp_path / "once") == contents(tmp_path / "twice")
+    problems = [row["problem"] for row in rows(tmp_path / "once" / "heldout.jsonl")]
+    grades, texts = sampled(tmp_path / "once" / "policy", problems, 1, seed=0)
+    assert all(0 <= total <= 1 for total in grades.total)
+    assert {word for text in texts for word in text.split()} <= set(VOCABULARY)
+
+
+def test_training_lowers_the_loss_from_that_of_a_uniform_guess() -> None:
+    tokenizer = build_tokenizer()
+    data = sequences(split("heldout")[:200], DRILLS, 200, tokenizer, seed=0, drill=True)
+    losses = train(build_model(tokenizer, seed=0), data, steps=25, lr=3e-3, seed=0)
+    assert losses[0] > 3.0  # ln 36 = 3.58 nats for a uniform guess
+    assert losses[-1] < 1.7
+
+
+def test_prompts_and_padding_carry_no_loss() -> None:
+    inputs, labels = collate([([7, 8, 9, 1], [IGNORED, IGNORED, 9, 1]), ([7, 1], [IGNORED, 1])], pad_id=0)
+    assert inputs.tolist() == [[7, 8, 9, 1], [7, 1, 0, 0]]
+    assert labels.tolist() == [[IGNORED, IGNORED, 9, 1], [IGNORED, 1, IGNORED, IGNORED]]
+
+
+def test_a_drill_is_marked_and_its_labels_start_with_the_response() -> None:
+    tokenizer, mazes = build_tokenizer(), split("heldout")[:1]
+    (ids, labels), *_ = sequences(mazes, DRILLS, 1, tokenizer, seed=0, drill=True)
+    assert tokenizer.decode(ids[:9]) == f"drill {mazes[0].text()}"
+    assert tokenizer.decode(ids[9:10]) == "<think>"
+    assert ids[-1] == tokenizer.eos_token_id
+    assert labels == [IGNORED] * 9 + ids[9:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"scale": 0.0}, "scale=0.0"),
+        ({"scale": float("nan")}, "scale=nan"),
+        ({"train_problems": 0}, "train_problems=0"),
+        ({"heldout_problems": 10_000}, "heldout_problems=10000"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(tmp_path: Path, arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        build(tmp_path, **arguments)
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        build(tmp_path / "file")
