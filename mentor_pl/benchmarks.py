@@ -87,50 +87,67 @@ def evaluate(
     Returns:
         metric name -> value over all ranks: `avg@n`, `pass@n`, `greedy`, `length`, `truncated`, `entropy` and the mean
         of each part of the reward.
+
+    Raises:
+        UsageError: for unreadable problems, fewer problems than processes, or a reward without the part `correct`.
     """
     prompts = load_prompts(
         benchmark.path, models.tokenizer, benchmark.system_prompt, benchmark.max_prompt_tokens
     ).prompts[: benchmark.limit]
+    if len(prompts) < world_size():
+        raise UsageError(f"benchmark {benchmark.name}: {len(prompts)} problems for {world_size()} processes: use fewer")
     mine = prompts[rank() :: world_size()]
     n = benchmark.samples
     average, passed, greedy = AvgAtK(), PassAtK(n), AvgAtK()
     means: dict[str, MeanMetric] = {}
-
-    def sample(block: Sequence[Prompt], count: int, sampling: Sampling) -> tuple[Tensor, dict[str, Tensor]]:
-        """Correctness [P, count] of the responses to `block`, and what else is known of them, in rows."""
-        owners = [prompt for prompt in block for _ in range(count)]
-        indices = torch.tensor([prompt.index for prompt in owners], device=models.device)
-        keys = rollout_keys(
-            seed, zlib.crc32(benchmark.name.encode()), indices, torch.arange(len(owners), device=models.device) % count
-        )
-        samples = sampler(models, [prompt.token_ids for prompt in owners], keys, sampling)
-        grades = graded(benchmark.reward, owners, decode_texts(models, samples))
-        if benchmark.correct not in grades.parts:
-            raise UsageError(
-                f"benchmark {benchmark.name}: reward has no part '{benchmark.correct}', only {sorted(grades.parts)}: "
-                "name one of them as `correct`"
-            )
-        correct = torch.tensor(grades.parts[benchmark.correct]).view(-1, count) == 1
-        facts = {name: torch.tensor(part) for name, part in grades.parts.items() if name != benchmark.correct}
-        facts["length"] = samples.lengths.float().cpu()
-        facts["truncated"] = samples.truncated.float().cpu()
-        facts["entropy"] = response_values(samples.entropies, samples.lengths).cpu()
-        return correct, facts
-
     progress(0, len(mine))
     with decoding(models.policy):
         for start in range(0, len(mine), block_size(n)):
             block = mine[start : start + block_size(n)]
-            correct, facts = sample(block, n, benchmark.sampling)
+            correct, facts = _respond(models, benchmark, sampler, block, n, benchmark.sampling, seed)
             average.update(correct)
             passed.update(correct)
             for name, values in facts.items():
                 means.setdefault(name, MeanMetric()).update(values)
             if benchmark.greedy:
-                greedy.update(sample(block, 1, replace(benchmark.sampling, temperature=0.0))[0])
+                certain = replace(benchmark.sampling, temperature=0.0)
+                greedy.update(_respond(models, benchmark, sampler, block, 1, certain, seed)[0])
             progress(start + len(block), len(mine))
     results = {f"avg@{n}": average, f"pass@{n}": passed} | ({"greedy": greedy} if benchmark.greedy else {}) | means
     return {name: float(metric.to(models.device).compute()) for name, metric in sorted(results.items())}
+
+
+def _respond(
+    models: Models,
+    benchmark: Benchmark,
+    sampler: Sampler,
+    prompts: Sequence[Prompt],
+    count: int,
+    sampling: Sampling,
+    seed: int,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Sample and grade `count` responses to each prompt.
+
+    Returns:
+        correctness [P, count] bool, and what else is known: name -> one value per response, or per token for `entropy`.
+    """
+    owners = [prompt for prompt in prompts for _ in range(count)]
+    indices = torch.tensor([prompt.index for prompt in owners], device=models.device)
+    places = torch.arange(len(owners), device=models.device) % count
+    keys = rollout_keys(seed, zlib.crc32(benchmark.name.encode()), indices, places)
+    samples = sampler(models, [prompt.token_ids for prompt in owners], keys, sampling)
+    grades = graded(benchmark.reward, owners, decode_texts(models, samples))
+    if benchmark.correct not in grades.parts:
+        raise UsageError(
+            f"benchmark {benchmark.name}: reward has no part '{benchmark.correct}', only {sorted(grades.parts)}: name "
+            "one of them as `correct`"
+        )
+    correct = torch.tensor(grades.parts[benchmark.correct]).view(-1, count) == 1
+    facts = {name: torch.tensor(part) for name, part in grades.parts.items() if name != benchmark.correct}
+    facts["length"] = samples.lengths.float().cpu()
+    facts["truncated"] = samples.truncated.float().cpu()
+    facts["entropy"] = response_values(samples.entropies, samples.lengths).cpu()
+    return correct, facts
 
 
 def block_size(samples: int) -> int:

@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mentor_pl.rewards.math import MathReward
@@ -102,10 +102,28 @@ def wrong_pairs(reward: MathReward, path: Path) -> Row:
     started = time.perf_counter()
     total = reward([prompt(theirs) for _, theirs in pairs], [rf"\boxed{{{ours}}}" for ours, _ in pairs]).total
     seconds = time.perf_counter() - started
-    accepted = sorted({f"{ours}  =  {theirs}" for (ours, theirs), one in zip(pairs, total, strict=True) if one == 1})
-    count = sum(one == 1 for one in total)
-    result = f"{count} accepted of {WRONG}, each listed ({seconds:.1f} s)"
-    return Row("wrong answers", result, "0, or each listed with why", True, accepted)
+    accepted = sorted({pair for pair, one in zip(pairs, total, strict=True) if one == 1})
+    details = [f"{ours}  =  {theirs}: {why(reward, ours, theirs)}" for ours, theirs in accepted]
+    result = f"{sum(one == 1 for one in total)} accepted of {WRONG}, each listed ({seconds:.1f} s)"
+    return Row("wrong answers", result, "0, or each listed with why", len(accepted) <= 10, details)
+
+
+def why(reward: MathReward, ours: str, theirs: str) -> str:
+    """The convention without which a pair is not equal."""
+    strict = {
+        "units": "require",
+        "base_suffix": "require",
+        "percent": "exact",
+        "left_side": "require",
+        "list_order": "keep",
+        "letters": "require",
+        "decimals": "exact",
+    }
+    for name, choice in strict.items():
+        rules = replace(reward.conventions, **{name: choice})  # type: ignore[arg-type]
+        if reward.pool.submit(rules.request(ours, theirs)).result() is False:
+            return f"{name}={getattr(reward.conventions, name)}"
+    return "equal under every convention"
 
 
 def agreement(reward: MathReward, path: Path, bar: float) -> Row:

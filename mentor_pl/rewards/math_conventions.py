@@ -51,6 +51,7 @@ _WORD_UNIT = re.compile(
 _ORDINAL = re.compile(
     r"(?P<value>\d+)\s*\^?\s*\{?\s*(?:\\text\{)?\s*(?:st|nd|rd|th)\b\s*\}?\}?\s*(?:\\text\{)?[a-zA-Z ]*\}?"
 )
+DEGREE = r"^{\circ}"
 _DEGREE = re.compile(r"\^\{\\circ\}(?:\s*(?:\\text\{)?\s*[CF]\s*\}?)?$")
 
 _NAME = r"[a-zA-Z|\\][a-zA-Z0-9_{}()|\\',: /]*"
@@ -86,6 +87,11 @@ def right_side(ours: str, theirs: str) -> tuple[str, str]:
     if not their_name and _chain(ours) and not _chain(theirs):
         our_value = _EQUALS.split(ours)[-1].strip()
     return our_value, their_value
+
+
+def named(text: str) -> bool:
+    """Whether the text names what it gives: `x = 5`, `x \\in S`."""
+    return bool(_split_name(text)[0])
 
 
 def _chain(text: str) -> bool:
@@ -164,12 +170,11 @@ def choice_letter(text: str, alone: bool = False) -> str:
 
 def degrees_to_radians(ours: str, theirs: str) -> tuple[str, str]:
     """Both in radians where one is in degrees and the other in multiples of π; else without the degree sign."""
-    sign = r"^{\circ}"
-    if (sign in ours) != (sign in theirs) and r"\pi" in ours + theirs:
+    if (DEGREE in ours) != (DEGREE in theirs) and r"\pi" in ours + theirs:
         ours, theirs = (
             re.sub(r"(-?[\d.]+)\s*\^\{\\circ\}", r"(\\frac{\1 \\pi}{180})", text) for text in (ours, theirs)
         )
-    return ours.replace(sign, ""), theirs.replace(sign, "")
+    return ours.replace(DEGREE, ""), theirs.replace(DEGREE, "")
 
 
 def plus_minus(text: str) -> list[str]:

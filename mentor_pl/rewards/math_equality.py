@@ -16,11 +16,13 @@ from typing import Any
 from mentor_pl.rewards import math_number
 from mentor_pl.rewards.math_algebra import algebra_equal
 from mentor_pl.rewards.math_conventions import (
+    DEGREE,
     base_suffix,
     choice_letter,
     degrees_to_radians,
     interval_of,
     matrix_rows,
+    named,
     plus_minus,
     right_side,
     split_unit,
@@ -62,13 +64,13 @@ def _same(ours: str, theirs: str, rules: Conventions, depth: int) -> bool:
             return chosen == letter
     # An exact value with its approximation counts as the exact one.
     ours, theirs = (unwrap(text.partition(r"\approx")[0]) or text for text in (ours, theirs))
-    if rules.left_side == "optional":
-        ours, theirs = right_side(ours, theirs)
+    if rules.left_side == "require" and named(ours) != named(theirs):
+        return False
+    ours, theirs = right_side(ours, theirs)
     ours, theirs = unwrap(ours), unwrap(theirs)
-    if rules.units == "ignore":
-        (ours, our_unit), (theirs, their_unit) = split_unit(ours), split_unit(theirs)
-        if units_clash(our_unit, their_unit):
-            return False
+    (ours, our_unit), (theirs, their_unit) = split_unit(ours), split_unit(theirs)
+    if units_clash(our_unit, their_unit) or (rules.units == "require" and bool(our_unit) != bool(their_unit)):
+        return False
     if verdict := base_suffix(ours, theirs):
         return verdict == "equal" or (verdict == "dropped" and rules.base_suffix == "optional")
     if key(ours) == key(theirs):
@@ -79,6 +81,8 @@ def _same(ours: str, theirs: str, rules: Conventions, depth: int) -> bool:
     if (a or b) and _decimal_comma(ours, theirs):
         return True
     ours, theirs = interval_of(ours), interval_of(theirs)
+    if rules.units == "require" and (DEGREE in ours) != (DEGREE in theirs) and r"\pi" not in ours + theirs:
+        return False
     ours, theirs = degrees_to_radians(ours, theirs)
     if depth < _DEPTH:
         verdict_ = _same_structure(ours, theirs, rules, depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ _PROGRAM = (
     "from mentor_pl.rewards.worker_process import nursery; nursery(int(sys.argv[1]))"
 )
 _ANSWER_SECONDS = 60.0  # a fork or a kill takes milliseconds; past this the nursery is taken for dead
+_LAST_SECONDS = 5.0
 
 
 class WorkerError(RuntimeError):
@@ -58,8 +60,9 @@ class Nursery:
             self._control.sendall(encode(settings))
             receive(self._control)
         except (EOFError, OSError) as error:
+            reason = self._last_line(error)
             self.close()
-            raise WorkerError(f"grading workers did not start for {task}: {self._last_line(error)}") from None
+            raise WorkerError(f"grading workers did not start for {task}: {reason}") from None
         except BaseException:
             self.close()
             raise
@@ -92,11 +95,16 @@ class Nursery:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+        self._stderr.close()
 
     def _last_line(self, error: BaseException) -> str:
         """Why the nursery stopped, in one line."""
         if isinstance(error, TimeoutError):
             return "it stayed silent too long"
+        if self._process.poll() is None:  # a moment to write its last line; then it must not keep anyone waiting
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LAST_SECONDS)
+            self._process.kill()
         self._process.wait()
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()

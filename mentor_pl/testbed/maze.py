@@ -12,6 +12,7 @@ of that attempt.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 from collections.abc import Sequence
@@ -50,16 +51,27 @@ EXPERT: Final = Style(skill=0.85, care=0.0, checks=1.0)
 DRILLS: Final = Style(skill=0.25, care=0.0, checks=1.0)
 
 
+@functools.cache
+def landings(blocked: frozenset[Cell]) -> dict[Cell, dict[str, Cell]]:
+    """For every free cell the moves that can be made from it and where they lead."""
+    maze = Maze(blocked, (0, 0), (0, 0))
+    return {
+        cell: {move: after for move in MOVES if (after := maze.step(cell, move)) is not None}
+        for cell in CELLS.values()
+        if cell not in blocked
+    }
+
+
 class Ways:
     """Which moves of a maze still lead to its goal in time."""
 
     def __init__(self, maze: Maze) -> None:
         self.maze = maze
+        self._landings = landings(maze.blocked)
         self._reaching: list[set[Cell]] = [{maze.goal}]  # [n]: cells from which n moves can end on the goal
         for _ in range(WALK_LENGTH):
-            nearer = self._reaching[-1]
-            free = (cell for cell in CELLS.values() if cell not in maze.blocked)
-            self._reaching.append({cell for cell in free if any(maze.step(cell, move) in nearer for move in MOVES)})
+            # every move can be undone, so the cells one move before these are the cells one move after them
+            self._reaching.append({cell for near in self._reaching[-1] for cell in self._landings[near].values()})
 
     def solvable_from(self, start: Cell) -> bool:
         """Whether four moves can lead from `start` to the goal."""
@@ -67,7 +79,7 @@ class Ways:
 
     def moves(self, cell: Cell, left: int) -> list[str]:
         """The moves from `cell`, with `left` moves to go, after which the goal can still be reached in time."""
-        return [move for move in MOVES if self.maze.step(cell, move) in self._reaching[left - 1]]
+        return [move for move, after in self._landings[cell].items() if after in self._reaching[left - 1]]
 
     def count(self) -> int:
         """How many of the 256 walks of four moves solve the maze."""
@@ -76,8 +88,7 @@ class Ways:
             onward: dict[Cell, int] = {}
             for cell, ways in walks.items():
                 for move in self.moves(cell, left):
-                    after = self.maze.step(cell, move)
-                    assert after is not None
+                    after = self._landings[cell][move]
                     onward[after] = onward.get(after, 0) + ways
             walks = onward
         return walks.get(self.maze.goal, 0)
@@ -87,12 +98,12 @@ class Ways:
         cell, moves = self.maze.start, list[str]()
         for left in range(WALK_LENGTH, 0, -1):
             moves.append(self.moves(cell, left)[0])
-            cell = self.maze.step(cell, moves[-1]) or cell
+            cell = self._landings[cell][moves[-1]]
         return " ".join(moves)
 
 
 def all_mazes() -> list[Maze]:
-    """Every distinct maze with three blocked cells whose goal, not the start itself, is four moves away; in fixed order."""
+    """Every distinct maze with three blocked cells and a goal, not the start, four moves away; in a fixed order."""
     mazes: list[Maze] = []
     for blocked in itertools.combinations(CELLS.values(), BLOCKED):
         free = [cell for cell in CELLS.values() if cell not in blocked]
@@ -105,10 +116,16 @@ def all_mazes() -> list[Maze]:
 
 def split(side: Side) -> list[Maze]:
     """One side of the fixed split of all mazes, 90 % `train` and 10 % `heldout`, in a shuffled but fixed order."""
+    mazes = _shuffled_mazes()
+    held_out = round(len(mazes) * _HELDOUT_SHARE)
+    return list(mazes[:held_out] if side == "heldout" else mazes[held_out:])
+
+
+@functools.cache
+def _shuffled_mazes() -> tuple[Maze, ...]:
     mazes = all_mazes()
     random.Random(_SPLIT_SEED).shuffle(mazes)
-    held_out = round(len(mazes) * _HELDOUT_SHARE)
-    return mazes[:held_out] if side == "heldout" else mazes[held_out:]
+    return tuple(mazes)
 
 
 def attempt(ways: Ways, style: Style, rng: random.Random) -> tuple[list[str], Cell | None]:
@@ -122,7 +139,7 @@ def attempt(ways: Ways, style: Style, rng: random.Random) -> tuple[list[str], Ce
         assert cell is not None
         choices = ways.moves(cell, left) if rng.random() < style.skill else []
         if not choices and rng.random() < style.care:
-            choices = [move for move in MOVES if ways.maze.step(cell, move) is not None]
+            choices = list(landings(ways.maze.blocked)[cell])
         moves.append(rng.choice(choices or list(MOVES)))
         cell = ways.maze.step(cell, moves[-1])
         if cell is None:

@@ -120,7 +120,7 @@ def test_weights_that_do_not_fit_the_configuration_are_one_line(qwen2_folder, tm
 
 @pytest.mark.skipif(find_spec("flash_attn") is not None, reason="flash_attn is installed")
 def test_an_attention_that_is_not_installed_is_one_line(qwen2_folder):
-    with pytest.raises(UsageError, match="flash_attn|FlashAttention") as caught:
+    with pytest.raises(UsageError, match=r"flash_attn|FlashAttention") as caught:
         load_policy(ModelSource(str(qwen2_folder), "policy", attention="flash_attention_2"))
     assert "\n" not in str(caught.value)
 

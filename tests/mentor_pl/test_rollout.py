@@ -184,6 +184,7 @@ def test_noise_is_keyed_by_seed_step_problem_and_place_in_the_group(models):
     sampler = ScriptedSampler([[1] * 4, [1] * 2])
     gather(Learner(models), sampler, seed=5, step=2)
     problems, places = torch.tensor([8, 8, 3, 3]), torch.tensor([0, 1, 0, 1])
+    assert [call[0] for call in sampler.calls] == [[(1, 2), (1, 2), (4,), (4,)], [(1, 2), (4,)]]  # prompts 8 and 3
     assert torch.equal(sampler.calls[0][1], rollout_keys(5, 2, problems, places))
     assert torch.equal(sampler.calls[1][1], rollout_keys(5, 2, torch.tensor([8, 3]), torch.tensor([2, 2])))
 

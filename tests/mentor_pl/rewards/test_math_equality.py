@@ -132,6 +132,7 @@ def test_another_answer_is_rejected(answer: str, reference: str) -> None:
     ("convention", "answer", "reference", "accepted"),
     [
         ({"units": "require"}, r"15\text{ cm}", "15", False),
+        ({"units": "require"}, "30", r"30^\circ", False),
         ({"base_suffix": "require"}, "204", "204_5", False),
         ({"percent": "exact"}, "50\\%", "50", False),
         ({"percent": "exact"}, "50\\%", "0.5", True),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mentor_pl.errors import UsageError
+from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.pairs import grade_pairs, read_pairs, taken_answer, taken_gold
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "verifier"
@@ -18,6 +20,13 @@ DATA = Path(__file__).parents[3].parent / "shared" / "data" / "verifier"
 def write(path: Path, rows: list[Any]) -> Path:
     path.write_text("\n".join(json.dumps(row) for row in rows) + "\n\n")
     return path
+
+
+@pytest.fixture(scope="module")
+def reward() -> Iterator[MathReward]:
+    built = MathReward()
+    yield built
+    built.close()
 
 
 def test_pairs_are_graded_in_order_and_disagreements_listed(tmp_path: Path) -> None:
@@ -77,8 +86,8 @@ def test_answers_are_taken_from_responses_and_worked_golds() -> None:
     [("math500_answers_read", 0.985), ("qwen_math_cot_100", 0.995), ("math_verify_tests", 0.97),
      ("areal_reward_cases", 0.98), ("mmlu_pro_letters", 0.99), ("gsm8k_openai_samples", 0.995)],
 )  # fmt: skip
-def test_grades_agree_with_independent_labels(name: str, bar: float) -> None:
+def test_grades_agree_with_independent_labels(reward: MathReward, name: str, bar: float) -> None:
     path = DATA / f"{name}.jsonl"
     if not path.exists():
         pytest.skip(f"real data not found: {path}")
-    assert grade_pairs(read_pairs(path)).agreement >= bar
+    assert grade_pairs(read_pairs(path), reward).agreement >= bar

@@ -32,4 +32,4 @@ def test_an_error_in_one_of_several_reaches_the_combined_future() -> None:
     assert not combined.done()
     rows[1].set_exception(RuntimeError("broken"))
     with pytest.raises(RuntimeError, match="broken"):
-        combined.result()
+        combined.result(timeout=5)

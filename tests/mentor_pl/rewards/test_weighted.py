@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from mentor_pl.errors import UsageError
-from mentor_pl.rewards.base import Grades
+from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.rewards.choice import ChoiceReward
 from mentor_pl.rewards.format import FormatReward
 from mentor_pl.rewards.math import MathReward
@@ -15,7 +15,7 @@ from mentor_pl.rewards.weighted import WeightedReward
 from mentor_pl.types import Prompt
 
 
-class Length:
+class Length(Reward):
     """A user's own reward: a cost for every character."""
 
     range = (-100.0, 0.0)

@@ -63,9 +63,18 @@ def test_an_item_over_its_deadline_is_killed_and_counted_and_no_other_is_touched
     assert (one.timeouts, one.crashes) == (2, 0)
 
 
+def test_the_deadline_counts_the_processor_time_of_the_worker(
+    pool: Callable[..., WorkerPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("this system does not tell a process's processor time in /proc")
+    monkeypatch.setattr(worker_dispatch, "WALL_FACTOR", 1e9)
+    assert pool().submit(["spin"]).result(timeout=60) is TIMEOUT
+
+
 def test_an_item_that_ends_its_worker_is_given_up_and_counted(pool: Callable[..., WorkerPool]) -> None:
     one = pool()
-    assert one.map([["die"], ["echo", 1], ["memory"], ["echo", 2]]) == [CRASH, 1, CRASH, 2]
+    assert one.map([["die"], ["echo", 1], ["memory", 2048], ["echo", 2]]) == [CRASH, 1, CRASH, 2]
     assert (one.timeouts, one.crashes) == (0, 2)
 
 

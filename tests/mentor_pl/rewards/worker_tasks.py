@@ -21,7 +21,7 @@ def act(item: list[Any]) -> Any:
     if word == "die":
         os._exit(3)
     if word == "memory":
-        return len(bytearray(1 << 40))
+        return len(bytearray(rest[0] << 20))
     if word == "write":
         with open(rest[0], "w") as file:
             file.write("x")

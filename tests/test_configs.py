@@ -1,0 +1,45 @@
+"""Every YAML file in configs/ is one that `mentor fit` takes."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mentor_pl.cli import main
+
+ROOT = Path(__file__).parents[1]
+BASES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
+OVERLAYS = sorted((ROOT / "configs").glob("*/*.yaml"))
+
+
+def merged(capsys, *files, options=()):
+    """The merged configuration of `mentor fit` over `files`."""
+    with pytest.raises(SystemExit) as left:
+        main(["fit", *(word for file in files for word in ("--config", str(file))), *options, "--print_config"])
+    assert left.value.code == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_overlay_parses_over_the_quick_start_and_wins(overlay, capsys):
+    plain, changed = merged(capsys, BASES["quickstart"]), merged(capsys, BASES["quickstart"], overlay)
+    settings = yaml.safe_load(overlay.read_text())
+    assert settings
+    for group, values in settings.items():
+        for name, value in values.items():
+            if not isinstance(value, dict):
+                assert changed[group][name] == value
+    untouched = {"trainer": "logger", "data": "train"}
+    assert all(plain[group][name] == changed[group][name] for group, name in untouched.items())
+
+
+def test_the_paper_configuration_parses_with_its_models(capsys):
+    model = ROOT / "configs/models/qwen2.5-3b.yaml"
+    config = merged(capsys, BASES["math"], model, options=["--data.train", "math.jsonl"])
+    assert config["model"]["expert"] == "open-r1/OpenR1-Qwen-7B"
+    assert config["data"]["group"] == {"on_policy": 4, "mixed": 4, "refill": True}
+
+
+def test_every_configuration_opens_with_a_comment_that_says_what_it_needs():
+    for path in [*BASES.values(), *OVERLAYS]:
+        assert path.read_text(encoding="utf-8").startswith("# "), path
