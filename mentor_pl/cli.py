@@ -17,9 +17,8 @@ from mentor_pl.errors import DivergenceError, UsageError
 
 TRAINER_COMMANDS = {
     "fit": "train a policy",
-    "validate": "run the validation loop of a configuration, with --ckpt_path from a checkpoint",
-    "test": "run the test loop",
-    "predict": "run the prediction loop",
+    "validate": "measure a policy on the benchmarks of a configuration; --ckpt_path takes it from a checkpoint",
+    "test": "likewise, as Lightning's test stage",
 }
 
 # words -> (what it does, "module:function"); the function's parameters and docstring become options and help
@@ -35,7 +34,7 @@ Reinforcement learning of language models with selective expert guidance.
 commands:
 {commands}
 
-options of fit, validate, test and predict:
+options of fit, validate and test:
   --config FILE        settings in YAML; give several, later ones win
   --KEY VALUE          one setting by its dotted key, such as --model.gate.p 0.9; later ones win
   --KEY+ VALUE         appends to a list, as `callbacks+:` does in YAML

@@ -140,7 +140,7 @@ def _place(sources: Sequence[Source], tree: Any, keys: Keys, reason: str) -> str
 def _keys(dotted: str) -> Keys:
     """`fit.model.lr` as a path; the sub-command is no part of a configuration file."""
     keys = dotted.split(".")
-    return tuple(keys[1:] if keys[0] in ("fit", "validate", "test", "predict") and len(keys) > 1 else keys)
+    return tuple(keys[1:] if keys[0] in ("fit", "validate", "test") and len(keys) > 1 else keys)
 
 
 def _innermost(key: str, text: str) -> tuple[str, str]:

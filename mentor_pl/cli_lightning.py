@@ -1,4 +1,4 @@
-"""`mentor fit|validate|test|predict`: LightningCLI over MentorModule and RolloutDataModule.
+"""`mentor fit|validate|test`: LightningCLI over MentorModule and RolloutDataModule.
 
 Several --config files merge, later ones win; `callbacks+:` appends; `${data.seed}` refers to another setting after
 all files have merged. The merged settings are saved as config.yaml in the run folder, and that file runs again.
@@ -31,6 +31,8 @@ _NOISE = (
     "Tip:",
     "isinstance(treespec, LeafSpec)",
     "The number of training batches",
+    "no pre-optimization state was saved",  # the state after the step is the one to resume from
+    "The dirpath has changed",  # a resumed run has a folder of its own
 )
 
 

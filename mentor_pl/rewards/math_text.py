@@ -6,10 +6,13 @@ Everything here is string work, linear in the (bounded) text, and touches no alg
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 LONGEST = 1500  # characters of an answer that are read as mathematics; longer ones are compared as strings
 
 NESTING = 16  # brackets within brackets; deeper answers are compared as strings
+
+_CACHED = 1024  # texts whose reading is kept: a group of rollouts shares its reference
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
@@ -25,6 +28,7 @@ _SYMBOLS = {
     "\x0crac": r"\frac", "\text": r"\text", "\times": r"\times", "\tan": r"\tan", "\theta": r"\theta",
     "\x08inom": r"\binom", "\x08egin": r"\begin", "\rho": r"\rho", "\right": r"\right",
 }  # fmt: skip
+_PLAIN = re.compile(r"[ -~\n]*")
 _SYMBOL = re.compile("|".join(re.escape(symbol) for symbol in sorted(_SYMBOLS, key=len, reverse=True)))
 _SUPERSCRIPT = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
 _SUBSCRIPT = re.compile(f"[{''.join(_SUBSCRIPTS)}]+")
@@ -73,19 +77,26 @@ _SHORT_FRACTION = re.compile(rf"\\frac\s*({_ARGUMENT})\s*({_ARGUMENT})")
 _WORD = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]+)*")
 
 
+@lru_cache(maxsize=_CACHED)
 def tidy(text: str) -> str:
     r"""One spelling: Unicode to LaTeX, one name per command, no sizing, spacing, dollars or outer wrappers."""
     text = re.sub(r"(?<=\d)\s*,\s*\\!\s*(?=\d{3})", ",", text)  # before the thin space is dropped
-    text = _SYMBOL.sub(lambda match: _SYMBOLS[match.group()], text)
-    text = _SUPERSCRIPT.sub(lambda match: "^{" + "".join(_SUPERSCRIPTS[c] for c in match.group()) + "}", text)
-    text = _SUBSCRIPT.sub(lambda match: "_{" + "".join(_SUBSCRIPTS[c] for c in match.group()) + "}", text)
-    text = _ROOT.sub(lambda match: r"\sqrt{" + (match[1] or match[2] or match[3] or "") + "}", text)
+    if not _PLAIN.fullmatch(text):
+        text = _spelled_out(text)
     text = re.sub(r"^\s*\\[(\[]|\\[)\]]\s*\.?\s*$", "", text.strip())
     text = re.sub(r"^\*{2,}|\*{2,}$", "", text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     text = _SHORT_ROOT.sub(r"\\sqrt{\1}", text)
     return unwrap(_SHORT_FRACTION.sub(lambda match: r"\frac" + _braced(match[1]) + _braced(match[2]), text))
+
+
+def _spelled_out(text: str) -> str:
+    """Unicode signs, and commands that a string escape has damaged, as LaTeX."""
+    text = _SYMBOL.sub(lambda match: _SYMBOLS[match.group()], text)
+    text = _SUPERSCRIPT.sub(lambda match: "^{" + "".join(_SUPERSCRIPTS[c] for c in match.group()) + "}", text)
+    text = _SUBSCRIPT.sub(lambda match: "_{" + "".join(_SUBSCRIPTS[c] for c in match.group()) + "}", text)
+    return _ROOT.sub(lambda match: r"\sqrt{" + (match[1] or match[2] or match[3] or "") + "}", text)
 
 
 def _braced(argument: str) -> str:
@@ -119,6 +130,7 @@ def unwrap(text: str) -> str:
             return text
 
 
+@lru_cache(maxsize=_CACHED)
 def key(text: str) -> str:
     """What two answers share if they are equal as strings: tidied, without spaces, words in one case."""
     text = re.sub(r"\\text\{([^{}]*)\}", r"\1", tidy(text))
@@ -134,7 +146,7 @@ def same_text(answer: str, reference: str) -> bool:
     """Whether the two are equal as strings, after light normalisation."""
     if answer == reference:
         return bool(answer.strip())
-    if max(nesting(answer), nesting(reference)) > NESTING:
+    if max(len(answer), len(reference)) > LONGEST or max(nesting(answer), nesting(reference)) > NESTING:
         return False
     found = key(answer)
     return bool(found) and found == key(reference)

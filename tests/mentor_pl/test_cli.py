@@ -174,8 +174,8 @@ def test_help_names_every_command_and_imports_nothing_heavy(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["fti"], "no command 'fti'; did you mean 'fit'? Commands are fit, validate, test, predict, "),
-        (["xyz"], "no command 'xyz'; see mentor --help. Commands are fit, validate, test, predict, "),
+        (["fti"], "no command 'fti'; did you mean 'fit'? Commands are fit, validate, test, "),
+        (["xyz"], "no command 'xyz'; see mentor --help. Commands are fit, validate, test, "),
         (["testbed"], "no command 'mentor testbed'; there is 'mentor testbed build'"),
         (["testbed", "bild"], "no command 'mentor testbed bild'; there is 'mentor testbed build'"),
     ],

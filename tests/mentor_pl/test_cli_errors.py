@@ -161,6 +161,11 @@ IN_A_FILE = {
         f"{CALLBACK}    init_args: {{txt: x}}\n",
         "mine.yaml:5: trainer.callbacks[1].txt: Note has no setting 'txt'; did you mean 'text'? Accepted: text",
     ),
+    "second of two items with the same setting": (
+        "trainer:\n  callbacks+:\n  - {class_path: cli_standin.Note, init_args: {text: fine}}\n"
+        "  - {class_path: cli_standin.Note, init_args: {text: [1]}}\n",
+        "mine.yaml:4: trainer.callbacks[1].text: expected a text, got [1]",
+    ),
     "setting of an optimizer": (
         "model:\n  optimizer: {class_path: torch.optim.SGD, init_args: {momentun: 0.9}}\n",
         "mine.yaml:2: model.optimizer.momentun: SGD has no setting 'momentun'; did you mean 'momentum'? Accepted: "
@@ -253,7 +258,9 @@ def test_what_is_required_is_named_with_its_type(refusal) -> None:
 
 def test_the_place_is_where_the_value_that_counts_was_given(refusal) -> None:
     assert refusal("model:\n  steps: two\n", "--model.steps=many").startswith("--model.steps: expected an integer")
-    assert refusal("model:\n  steps: 2\n", "--model.mode=slow").startswith("--model.mode: expected one of")
+    Path("base.yaml").write_text(COMPLETE.replace("policy: a", "policy: a, steps: two"))
+    assert refusal("model:\n  steps: two\n").startswith("mine.yaml:2: model.steps: expected an integer")
+    assert refusal("model:\n  mode: fast\n").startswith("base.yaml:1: model.steps: expected an integer")
 
 
 def test_correct_settings_in_every_form_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

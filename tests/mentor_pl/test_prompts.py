@@ -78,12 +78,6 @@ def test_bytes_that_are_not_utf_8_are_a_usage_error(tmp_path):
     assert str(path) in error_of(path)
 
 
-def test_windows_line_ends_are_read(tmp_path):
-    path = tmp_path / "windows.jsonl"
-    path.write_bytes(b'{"problem": "a", "answer": "7"}\r\n{"problem": "b", "answer": "8"}\r\n')
-    assert [row["problem"] for row in read_rows(path)] == ["a", "b"]
-
-
 def test_without_a_template_system_prompt_and_problem_are_paragraphs(qwen2):
     ids, opened = render(qwen2, "find x", "check it")
     assert qwen2.decode(ids) == "check it\n\nfind x\n"

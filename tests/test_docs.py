@@ -1,0 +1,49 @@
+"""What the documentation shows works as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mentor_pl.cli import main
+from mentor_pl.testbed.build import build
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder to start `mentor` from, with a small testbed."""
+    build(tmp_path / "data/testbed", train_problems=24, heldout_problems=8)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_the_example_callback_of_the_callbacks_page_runs(project):
+    (python,), (yaml,) = blocks("docs/callbacks.md", "python"), blocks("docs/callbacks.md", "yaml")
+    assert len(python.splitlines()) <= 20
+    (project / "my_callbacks.py").write_text(python, encoding="utf-8")
+    (project / "samples.yaml").write_text(yaml, encoding="utf-8")
+    quick = ["--data.steps", "5", "--data.prompts_per_step", "2", "--data.sampling.max_new_tokens", "16"]
+    files = ["--config", str(ROOT / "configs/quickstart.yaml"), "--config", "samples.yaml"]
+    assert main(["fit", *files, *quick, "--trainer.enable_progress_bar", "false"]) == 0
+    ((step, reward, text),) = [line.split("\t") for line in (project / "samples.txt").read_text().splitlines()]
+    assert step == "5"
+    assert 0 <= float(reward) <= 1
+    assert text.startswith("<think>")
+    for name in ("curves.png", "metrics.csv", "config.yaml", "policy/model.safetensors"):
+        assert (project / "runs/quickstart/version_0" / name).is_file(), name
+
+
+def test_every_file_that_a_page_names_exists():
+    for page in ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for name in re.findall(r"`((?:mentor_pl|callbacks|configs|scripts|docs)/[\w./-]+\.\w+)`", text):
+            assert (ROOT / name).exists(), (page, name)
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert ((ROOT / page).parent / link).exists(), (page, link)
