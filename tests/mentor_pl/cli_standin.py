@@ -100,7 +100,7 @@ class Data(L.LightningDataModule):
 
 
 class Note(L.Callback):
-    def __init__(self, text: str = "note") -> None:
+    def __init__(self, text: str = "note", extra: int = None) -> None:  # type: ignore[assignment]  # noqa: RUF013
         self.text = text
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -159,7 +159,7 @@ IN_A_FILE = {
     ),
     "second item of a list that appends": (
         f"{CALLBACK}    init_args: {{txt: x}}\n",
-        "mine.yaml:5: trainer.callbacks[1].txt: Note has no setting 'txt'; did you mean 'text'? Accepted: text",
+        "mine.yaml:5: trainer.callbacks[1].txt: Note has no setting 'txt'; did you mean 'text'? Accepted: text, extra",
     ),
     "second of two items with the same setting": (
         "trainer:\n  callbacks+:\n  - {class_path: cli_standin.Note, init_args: {text: fine}}\n"
@@ -266,7 +266,9 @@ def test_the_place_is_where_the_value_that_counts_was_given(refusal) -> None:
 def test_correct_settings_in_every_form_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli_lightning, "MentorCLI", ParseOnly)
-    trainer = "{logger: false, callbacks: [{class_path: cli_standin.Note}], limit_val_batches: 0.5, min_epochs: null}"
+    trainer = "{logger: false, limit_val_batches: 0.5, min_epochs: null, callbacks: [" + (
+        "{class_path: cli_standin.Note, init_args: {extra: null}}]}"  # as a saved configuration has it
+    )
     Path("base.yaml").write_text(f"{COMPLETE}trainer: {trainer}\n")
     arguments = ["--model.gate=cli_standin.EntropyGate", "--model.gate.p=0.5", "--model.lr=1e-3", "--model.steps=null"]
     arguments += ["--model.reward=cli_standin.Maze", "--model.gates={a: EntropyGate}"]
