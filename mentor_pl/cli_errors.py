@@ -41,9 +41,9 @@ def explain(message: str, sources: Sequence[Source], accepted: Mapping[str, Sett
     if m := _REQUIRED.search(message):
         return _required(m[1], accepted)
     if m := _INTERPOLATION.search(message):
-        name = m[2] or m[1]
+        name = m[2] or m[1].lstrip(".")
         reason = f"'${{{name}}}' refers to a setting that is not there"
-        if not m[2] and name.split(".")[0] in accepted:  # references in files are put below the sub-command
+        if m[1] == name and name.split(".")[0] in accepted:  # references in files are put below the sub-command
             reason += f"; on the command line a reference is written ${{{m[3].split('.')[0]}.{name}}}"
         return _place(sources, tree, _keys(m[3]), reason)
     if m := _KEY.search(message):

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/env.sh ""
 
-if [ ! -d data/testbed ]; then
+if ! ls data/testbed/{train.jsonl,heldout.jsonl,policy/model.safetensors,expert/model.safetensors} >/dev/null 2>&1; then
   mentor testbed build --out data/testbed
 fi
 exec mentor fit --config configs/quickstart.yaml "$@"

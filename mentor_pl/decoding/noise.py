@@ -18,6 +18,7 @@ _SECOND = -7723592293110705685  # 0x94D049BB133111EB
 
 # One stream of noise per decision, so that no decision tells anything about another.
 DRAFT, COIN, RESIDUAL = 1, 2, 3
+STREAMS = 4  # numbers of the key's sequence that belong to one position
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:
@@ -56,7 +57,7 @@ def uniform(keys: Tensor, positions: Tensor, stream: int, size: int | None = Non
     Returns:
         float32, [N, V] or [N].
     """
-    state = _fold(_fold(keys, positions), stream)
+    state = _mix(keys + _GOLDEN * (STREAMS * positions + stream))
     if size is not None:
         state = state[:, None] + _GOLDEN * torch.arange(1, size + 1, device=keys.device)
     # 32 bits: half a step above 0 at least, so a logarithm is finite; near 0 float32 keeps every one of them
