@@ -18,6 +18,7 @@ import lightning.pytorch as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from omegaconf.errors import OmegaConfBaseException
+from transformers.utils import logging as transformers_logging
 
 from mentor_pl.cli_errors import Refusal, check_given, explain
 from mentor_pl.cli_sources import Source, read_sources
@@ -141,6 +142,8 @@ def _parser_class(sources: list[Source], accepted: dict[str, Setting]) -> type[L
 def _silence_noise() -> None:
     for text in _NOISE:
         warnings.filterwarnings("ignore", message=f"(?s).*{text}")
+    if not sys.stderr.isatty():  # a bar in a log file is a thousand lines
+        transformers_logging.disable_progress_bar()
     for library in ("torch", "jsonargparse", "lightning", "transformers"):
         warnings.filterwarnings("ignore", category=FutureWarning, module=library)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(

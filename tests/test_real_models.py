@@ -20,7 +20,9 @@ def test_two_steps_on_ten_real_problems(family, run, request, tmp_path):
         problems.write_text("".join(islice((line for line in lines if len(line) < 700), 10)), encoding="utf-8")
     job = run(
         steps=2,
-        module_options={name: str(request.getfixturevalue(f"{family}{suffix}_folder")) for name, suffix in MODELS.items()},
+        module_options={
+            name: str(request.getfixturevalue(f"{family}{suffix}_folder")) for name, suffix in MODELS.items()
+        },
         data_options={
             "train": str(problems),
             "reward": MathReward(workers=1),

@@ -1,0 +1,159 @@
+"""A user's mistake, through the command line: one line on standard error that names it, and exit status 2."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from mentor_pl.cli import main
+from mentor_pl.testbed.build import build
+
+ROOT = Path(__file__).parents[1]
+
+COMPONENTS = '''
+import math
+
+from mentor_pl.losses.base import Loss, LossOutputs
+from mentor_pl.rewards.base import Grades, Reward
+
+
+class Generous(Reward):
+    range = (0.0, 1.0)
+
+    def __call__(self, prompts, responses):
+        return Grades([2.0] * len(responses))
+
+
+class Poisoned(Loss):
+    """No number from the fifth pass on."""
+
+    passes = 0
+
+    def weight(self, mask):
+        return mask.sum()
+
+    def __call__(self, batch):
+        self.passes += 1
+        return LossOutputs(batch.logprobs.sum() * (math.nan if self.passes > 4 else 1e-6))
+'''
+
+
+@pytest.fixture(scope="module")
+def testbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("testbed")
+    build(folder, train_problems=12, heldout_problems=4)
+    return folder
+
+
+@pytest.fixture
+def project(testbed, tmp_path, monkeypatch):
+    """A folder to start `mentor` from, with testbed and components of one's own."""
+    shutil.copytree(testbed, tmp_path / "data/testbed")
+    (tmp_path / "components.py").write_text(COMPONENTS, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+SMALL = [
+    *("--data.steps", "4", "--data.prompts_per_step", "2", "--data.sampling.max_new_tokens", "8"),
+    *("--trainer.enable_progress_bar", "false"),
+]
+
+
+def fit(*options):
+    return main(["fit", "--config", str(ROOT / "configs/quickstart.yaml"), *SMALL, *options])
+
+
+def edited(project, name, change):
+    """A copy of the testbed's policy whose JSON file `name` is changed."""
+    folder = project / "edited"
+    shutil.copytree(project / "data/testbed/policy", folder)
+    values = json.loads((folder / name).read_text())
+    change(values)
+    (folder / name).write_text(json.dumps(values))
+    return "edited"
+
+
+def without_end(project):
+    folder = project / edited(project, "tokenizer_config.json", lambda values: values.pop("eos_token"))
+    for name in ("config.json", "generation_config.json"):
+        values = json.loads((folder / name).read_text())
+        values["eos_token_id"] = None
+        (folder / name).write_text(json.dumps(values))
+    return ["--model.policy", "edited", "--model.expert", "edited"]
+
+
+def other_vocabulary(project):
+    def swap(values):
+        vocab = values["model"]["vocab"]
+        vocab["U"], vocab["D"] = vocab["D"], vocab["U"]
+
+    return ["--model.expert", edited(project, "tokenizer.json", swap)]
+
+
+def problems(text):
+    def write(project):
+        (project / "problems.jsonl").write_text(text, encoding="utf-8")
+        return ["--data.train", "problems.jsonl"]
+
+    return write
+
+
+GOOD = '{"problem": "blocked c30 c32 c33 goal c21 start c23", "answer": "U D L L"}\n'
+
+MISTAKES = {
+    "missing policy": (["--model.policy", "no/such/folder"], "policy 'no/such/folder': no such folder here"),
+    "missing expert": (["--model.expert", "no/such/folder"], "expert 'no/such/folder': no such folder here"),
+    "another vocabulary": (
+        other_vocabulary,
+        "expert 'edited' has another vocabulary than policy 'data/testbed/policy'",
+    ),
+    "no end of sequence": (without_end, "policy 'edited' has no end-of-sequence token"),
+    "missing problems": (["--data.train", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
+    "empty problems": (problems("\n"), "problems.jsonl: no rows"),
+    "malformed problem": (problems(GOOD + '{"problem": "x", answer}\n'), "problems.jsonl:2: not JSON"),
+    "missing field": (problems(GOOD + '{"problem": "x"}\n'), "problems.jsonl:2: field 'answer' is missing"),
+    "all prompts too long": (["--data.max_prompt_tokens", "3"], "all 12 prompts are longer than max_prompt_tokens = 3"),
+    "one on-policy rollout": (["--data.group.on_policy", "1"], "group on_policy is 1"),
+    "quantile out of range": (["--model.gate.p", "1.0"], "gate p is 1.0"),
+    "negative α": (["--model.alpha=-0.5"], "model.alpha is -0.5"),
+    "unknown class": (["--model.gate", "mentor_pl.gates.EntropyGat"], "EntropyGate"),
+    "unknown module": (["--data.reward", "no_such_module.Reward"], "no_such_module"),
+    "unknown setting": (["--data.prompt_per_step", "2"], "prompts_per_step"),
+    "reward out of range": (["--data.reward", "components.Generous"], "reward Generous gave 2.0 to problem"),
+    "guidance without expert": (["--model.expert", "null"], "group mixed is 4, but there is no expert"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_that_names_it(mistake, project, capfd):
+    options, expected = MISTAKES[mistake]
+    assert fit(*(options(project) if callable(options) else options)) == 2
+    lines = [line for line in capfd.readouterr().err.splitlines() if "error" in line.lower()]
+    assert len(lines) == 1
+    assert lines[0].startswith("mentor: error: ")
+    assert expected in lines[0]
+    assert not list(project.glob("runs/**/checkpoints"))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_its_statistics_and_leaves_the_last_checkpoint(project, capfd):
+    """Two steps of two optimizer steps each go well; the third step must spoil neither weights nor checkpoint."""
+    checkpoint = "--trainer.callbacks.init_args.every_n_train_steps"  # of the last callback, ModelCheckpoint
+    assert fit("--model.loss", "components.Poisoned", checkpoint, "2") == 1
+    error = capfd.readouterr().err
+    assert "Traceback" not in error
+    assert "mentor: error: step 2: loss or gradient is no number (grad_norm nan, loss nan, entropy" in error
+    (last,) = project.glob("runs/quickstart/version_0/checkpoints/last.ckpt")
+    saved = torch.load(last, weights_only=True)
+    assert saved["global_step"] == 4
+    assert all(value.isfinite().all() for value in saved["state_dict"].values())
+
+
+def test_some_prompts_too_long_are_left_out_and_counted(project, caplog):
+    long = json.dumps({"problem": "blocked " * 40, "answer": "U D L L"}) + "\n"
+    (project / "problems.jsonl").write_text(GOOD * 6 + long * 2, encoding="utf-8")
+    assert fit("--data.train", "problems.jsonl", "--data.steps", "1") == 0
+    assert "problems.jsonl: 2 of 8 problems left out, their prompts exceed max_prompt_tokens = 32" in caplog.messages
