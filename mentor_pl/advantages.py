@@ -4,7 +4,8 @@ On-policy [10]:  Â = (R − mean(R_on)) / (std(R_on) + eps), mean and unbiased 
 Mixed [11]:      Â = α · max(0, R − mean(R_on)) / R_range: a guided failure is never punished.
 
 The paper's [10] has no eps; the authors' code adds the 1e-6 that is the default here, so that a group whose rewards
-are all equal gets zeros.
+are all equal gets zeros. Mean and distance are taken in float64: in float32 the rounding of a mean is of the order of
+eps, and equal rewards would get advantages that are not 0.
 
 Shapes: P prompts, G rollouts per prompt.
 """
@@ -22,7 +23,7 @@ class Advantage(ABC):
 
     @abstractmethod
     def __call__(self, rewards: Tensor, mixed: Tensor, alpha: float, reward_range: float) -> Tensor:
-        """Advantages [P, G] of `rewards` [P, G]; `mixed` [P, G] bool marks the rollouts sampled from π_mix."""
+        """Advantages [P, G] float32 of `rewards` [P, G]; `mixed` [P, G] bool marks the rollouts sampled from π_mix."""
 
 
 class MentorAdvantage(Advantage):
@@ -36,10 +37,10 @@ class MentorAdvantage(Advantage):
         self.eps = eps
 
     def __call__(self, rewards: Tensor, mixed: Tensor, alpha: float, reward_range: float) -> Tensor:
-        on_policy = ~mixed
+        on_policy, rewards = ~mixed, rewards.double()
         count = on_policy.sum(-1, keepdim=True)  # [P, 1]
         mean = (rewards * on_policy).sum(-1, keepdim=True) / count  # [P, 1]
         distance = rewards - mean  # [P, G]
         variance = (distance.square() * on_policy).sum(-1, keepdim=True) / (count - 1)  # [P, 1]
         guided = alpha * distance.clamp(min=0) / reward_range
-        return torch.where(mixed, guided, distance / (variance.sqrt() + self.eps))
+        return torch.where(mixed, guided, distance / (variance.sqrt() + self.eps)).float()

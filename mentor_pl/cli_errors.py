@@ -41,11 +41,12 @@ def explain(message: str, sources: Sequence[Source], accepted: Mapping[str, Sett
     if m := _REQUIRED.search(message):
         return _required(m[1], accepted)
     if m := _INTERPOLATION.search(message):
-        name = m[2] or m[1].lstrip(".")
+        name, keys = m[2] or m[1].lstrip("."), _keys(m[3])
         reason = f"'${{{name}}}' refers to a setting that is not there"
-        if m[1] == name and name.split(".")[0] in accepted:  # references in files are put below the sub-command
+        if any(source.keys == keys for source in sources) and name.split(".")[0] in accepted:
+            # references in files are put below the sub-command, those in options are not
             reason += f"; on the command line a reference is written ${{{m[3].split('.')[0]}.{name}}}"
-        return _place(sources, tree, _keys(m[3]), reason)
+        return _place(sources, tree, keys, reason)
     if m := _KEY.search(message):
         if found := _nearest_mismatch(_keys(m[1]), tree, accepted):
             return _place(sources, tree, found.path, found.reason)

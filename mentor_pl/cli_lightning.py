@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -141,7 +142,7 @@ def _parser_class(sources: list[Source], accepted: dict[str, Setting]) -> type[L
 
 def _silence_noise() -> None:
     for text in _NOISE:
-        warnings.filterwarnings("ignore", message=f"(?s).*{text}")
+        warnings.filterwarnings("ignore", message=f"(?s).*{re.escape(text)}")
     if not sys.stderr.isatty():  # a bar in a log file is a thousand lines
         transformers_logging.disable_progress_bar()
     for library in ("torch", "jsonargparse", "lightning", "transformers"):

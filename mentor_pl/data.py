@@ -106,6 +106,8 @@ class RolloutDataModule(L.LightningDataModule):
         self.group, self.sampling = group, sampling
         self.sampler = sampler if sampler is not None else Naive()
         self.reward = reward if reward is not None else MathReward()
+        if not self.reward.range[0] < self.reward.range[1]:
+            raise UsageError(f"data.reward declares the range {self.reward.range}: its end must lie above its start")
         self.system_prompt, self.max_prompt_tokens = system_prompt, max_prompt_tokens
         self.seed = seed if seed is not None else int(os.environ.get("PL_GLOBAL_SEED", 0))
         self.problems: LoadedPrompts | None = None

@@ -71,18 +71,23 @@ class ModelSource:
     def from_config(self) -> bool:
         return self.path.endswith(".json")
 
+    @property
+    def folder(self) -> str:
+        """Where everything but the configuration is read from: folder or Hub name."""
+        return str(Path(self.path).parent) if self.from_config else self.path
+
     def _read(self, what: str, reader: Any, path: str, **options: Any) -> Any:
-        folder = Path(self.path).parent if self.from_config else Path(self.path)
-        looks_local = self.path.startswith((".", "/", "~")) or self.path.count("/") != 1 or self.from_config
-        if looks_local and not folder.is_dir() and ("/" in self.path or self.from_config):
+        # a Hub name is `name` or `organisation/name`
+        local = self.from_config or self.path.startswith((".", "/", "~")) or self.path.count("/") > 1
+        if local and not Path(self.folder).is_dir():
             raise UsageError(
                 f"{self.role} '{self.path}': no such folder here ({Path.cwd()}): give a model folder, a Hub name "
                 "such as Qwen/Qwen2.5-3B, or the JSON file of a model configuration"
             )
         try:
             return reader.from_pretrained(path, trust_remote_code=self.trust_remote_code, **options)
-        except (OSError, ValueError, KeyError) as problem:
-            reason = str(problem).strip().splitlines()[0]
+        except Exception as problem:  # libraries raise a dozen kinds for files that are missing, cut off or odd
+            reason = " ".join(str(problem).split())[:200]
             raise UsageError(f"{self.role} '{self.path}': its {what} cannot be read: {reason}") from problem
 
     def config(self) -> Any:
@@ -91,14 +96,15 @@ class ModelSource:
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The model's tokenizer; no weights are touched."""
-        folder = str(Path(self.path).parent) if self.from_config else self.path
-        tokenizer: PreTrainedTokenizerBase = self._read("tokenizer", AutoTokenizer, folder)
+        tokenizer: PreTrainedTokenizerBase = self._read("tokenizer", AutoTokenizer, self.folder)
+        if len(tokenizer) <= len(tokenizer.all_special_ids):  # what some classes make of a folder without its files
+            raise UsageError(f"{self.role} '{self.path}' has no tokenizer: put tokenizer.json beside the model")
         return tokenizer
 
     def stop_ids(self, tokenizer: PreTrainedTokenizerBase, config: Any) -> set[int]:
         """Ids that end a response, by the tokenizer, the configuration and the generation configuration."""
         try:
-            generation = GenerationConfig.from_pretrained(self.path)
+            generation = GenerationConfig.from_pretrained(self.folder)
         except (OSError, ValueError):
             generation = None
         found: set[int] = set()
@@ -115,7 +121,14 @@ class ModelSource:
         options = {"attn_implementation": self.attention, "dtype": dtype}
         if self.from_config:
             return AutoModelForCausalLM.from_config(self.config(), **options)  # type: ignore[no-untyped-call]
-        return self._read("weights", AutoModelForCausalLM, self.path, **options)
+        model, report = self._read("weights", AutoModelForCausalLM, self.path, output_loading_info=True, **options)
+        if report["missing_keys"]:
+            names = sorted(report["missing_keys"])
+            raise UsageError(
+                f"{self.role} '{self.path}' lacks weights that its configuration asks for, {names[0]} and "
+                f"{len(names) - 1} more: they would be random: take a complete causal language model"
+            )
+        return model
 
 
 def shared_vocabulary(policy: ModelSource, expert: ModelSource | None) -> tuple[PreTrainedTokenizerBase, Vocabulary]:
@@ -167,12 +180,29 @@ def _check_same_ids(policy: ModelSource, ours: dict[str, int], expert: ModelSour
 
 
 def load_policy(source: ModelSource, gradient_checkpointing: bool = False) -> Any:
-    """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it)."""
+    """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it).
+
+    Raises:
+        UsageError: where weights are missing, or the model does more to its logits than its output embedding does.
+    """
     model = source.weights(torch.float32)
+    _check_head(source, model)
     model.token_logprobs = MethodType(token_logprobs, model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model.train()
+
+
+@torch.no_grad()
+def _check_head(source: ModelSource, model: Any) -> None:
+    """Training applies the output embedding itself: scaled or capped logits would differ from those sampled from."""
+    probe = torch.zeros(1, 1, dtype=torch.int64)
+    hidden = model.eval().base_model(input_ids=probe).last_hidden_state
+    if not torch.allclose(model(input_ids=probe).logits, model.get_output_embeddings()(hidden), rtol=1e-3, atol=1e-4):
+        raise UsageError(
+            f"{source.role} '{source.path}': {type(model).__name__} scales or caps its logits, which training does not "
+            "reproduce: take a model such as Qwen2, Qwen3 or Llama"
+        )
 
 
 def load_expert(source: ModelSource, dtype: torch.dtype) -> Any:

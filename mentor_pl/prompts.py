@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.errors import UsageError
@@ -32,7 +33,7 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
     if not file.is_file():
         raise UsageError(f"{file}: no such file: give a JSON-lines file with the fields problem and answer")
     rows: list[dict[str, Any]] = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(file), start=1):
         if not line.strip():
             continue
         try:
@@ -51,15 +52,32 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
+def _lines(file: Path) -> list[str]:
+    try:
+        with file.open(encoding="utf-8") as lines:  # not `splitlines`, which also breaks at U+2028 inside a string
+            return list(lines)
+    except UnicodeDecodeError as problem:
+        raise UsageError(f"{file}: not UTF-8 at byte {problem.start}: save the file as UTF-8") from problem
+
+
 def render(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None) -> tuple[list[int], str]:
     """Token ids of a problem and the part of the response that the template already opened.
 
     A tokenizer with a chat template uses it; one without gets system prompt and problem as plain paragraphs.
+
+    Raises:
+        UsageError: where the chat template refuses its messages, as some do with a system prompt.
     """
     if tokenizer.chat_template:
         messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
         messages.append({"role": "user", "content": problem})
-        text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        try:
+            text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        except TemplateError as problem:
+            raise UsageError(
+                f"the tokenizer's chat template fails: {problem}: mend the template, or set system_prompt to null if "
+                "it has no system role"
+            ) from problem
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]  # the template wrote BOS itself
     else:
         text = f"{system_prompt}\n\n{problem}\n" if system_prompt else problem

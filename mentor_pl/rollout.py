@@ -183,6 +183,12 @@ def decode_texts(models: Models, samples: Samples) -> list[str]:
 def graded(reward: Reward, prompts: Sequence[Prompt], texts: Sequence[str]) -> Grades:
     """Grades of `texts`, checked against the reward's own declaration."""
     grades = reward(prompts, texts)
+    for name, part in {"total": grades.total, **grades.parts}.items():
+        if len(part) != len(texts):
+            raise UsageError(
+                f"reward {type(reward).__name__} gave {len(part)} grades '{name}' for {len(texts)} responses: give one "
+                "for each"
+            )
     low, high = reward.range
     for prompt, total in zip(prompts, grades.total, strict=True):
         if not low <= total <= high:

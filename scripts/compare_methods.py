@@ -33,7 +33,7 @@ PANELS = {
 
 def train(method: str, seed: int, base: str, out: Path, threads: int, extra: Sequence[str]) -> Run:
     """One run in a process of its own; its log lies beside its metrics."""
-    folder = out / f"{method}-seed{seed}"
+    folder = out / method / f"seed{seed}"
     done = folder / "finished.json"
     if not done.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,17 +41,14 @@ def train(method: str, seed: int, base: str, out: Path, threads: int, extra: Seq
         overlay = Path("configs/methods") / f"{method}.yaml"
         command = [sys.executable, "-m", "mentor_pl", "fit", "--config", base, "--config", str(overlay)]
         command += ["--seed_everything", str(seed), "--trainer.enable_progress_bar", "false"]
-        command += [f"--trainer.logger.init_args.{k}={v}" for k, v in _logger(folder).items()]
+        logger = {"save_dir": out, "name": method, "version": f"seed{seed}"}
+        command += [f"--trainer.logger.init_args.{name}={value}" for name, value in logger.items()]
         started = time.perf_counter()
         with (folder / "log.txt").open("w") as log:
             environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
             subprocess.run([*command, *extra], stdout=log, stderr=log, env=environment, check=True)
         done.write_text(json.dumps({"seconds": time.perf_counter() - started}))
     return read_run(folder, method, seed, json.loads(done.read_text())["seconds"])
-
-
-def _logger(folder: Path) -> dict[str, str]:
-    return {"save_dir": str(folder.parent), "name": folder.name, "version": "''"}
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ class AnswerReward:
 
 @dataclass
 class ScriptedSampler:
-    """Answers the problem whose prompt is [p] with the words of answers[p], one row after the other."""
+    """Answers the problem whose prompt ends with p with the words of answers[p], one row after the other."""
 
     answers: dict
     greedy: dict = field(default_factory=dict)
@@ -36,7 +36,7 @@ class ScriptedSampler:
     def __call__(self, models, prompts, keys, sampling, gate=None):
         self.calls.append((list(prompts), keys, sampling, gate, models.policy.training, torch.is_grad_enabled()))
         script, turns, rows = (self.greedy if sampling.temperature == 0 else self.answers), {}, []
-        for (prompt,) in prompts:
+        for *_, prompt in prompts:
             rows.append(script[prompt][turns.setdefault(prompt, 0)])
             turns[prompt] += 1
         lengths = torch.tensor([len(row) for row in rows])
@@ -145,6 +145,27 @@ def test_problems_over_the_prompt_limit_are_left_out(models, write_jsonl):
     got = evaluate(models, Benchmark("toy", str(path), AnswerReward(), 2, max_prompt_tokens=2), sampler, seed=1)
     assert sampler.calls[0][0] == [(3,), (3,)]
     assert got["avg@2"] == 1
+
+
+def test_the_system_prompt_stands_before_every_problem(models, path):
+    sampler = ScriptedSampler(ANSWERS)
+    evaluate(models, Benchmark("toy", str(path), AnswerReward(), 2, system_prompt="t4 t4"), sampler, seed=1)
+    assert sampler.calls[0][0] == [(4, 4, 1), (4, 4, 1), (4, 4, 2), (4, 4, 2), (4, 4, 3), (4, 4, 3)]
+
+
+@pytest.mark.parametrize(("rank", "problems"), [(0, [1, 3]), (1, [2])])
+def test_each_process_takes_its_share_of_the_problems(rank, problems, models, path, monkeypatch):
+    monkeypatch.setattr(benchmarks, "world_size", lambda: 2)
+    monkeypatch.setattr(benchmarks, "rank", lambda: rank)
+    sampler = ScriptedSampler(ANSWERS)
+    evaluate(models, Benchmark("toy", str(path), AnswerReward(), 2), sampler, seed=1)
+    assert sampler.calls[0][0] == [(problem,) for problem in problems for _ in range(2)]
+
+
+def test_fewer_problems_than_processes_is_a_usage_error(models, path, monkeypatch):
+    monkeypatch.setattr(benchmarks, "world_size", lambda: 4)  # a process without problems has no metrics to sum
+    with pytest.raises(UsageError, match="3 problems for 4 processes"):
+        evaluate(models, Benchmark("toy", str(path), AnswerReward(), 2), ScriptedSampler(ANSWERS), seed=1)
 
 
 def test_another_part_of_the_reward_may_say_what_is_right(models, path):

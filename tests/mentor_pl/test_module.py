@@ -84,9 +84,9 @@ def test_without_mixed_rollouts_mentor_is_plain_grpo_bit_for_bit(run, equal_weig
     class PlainGRPO(Advantage):
         def __call__(self, rewards, mixed, alpha, reward_range):
             assert not mixed.any()
-            mean = rewards.sum(-1, keepdim=True) / rewards.shape[-1]
-            variance = (rewards - mean).square().sum(-1, keepdim=True) / (rewards.shape[-1] - 1)
-            return (rewards - mean) / (variance.sqrt() + 1e-6)
+            distance = rewards.double() - rewards.double().mean(-1, keepdim=True)
+            variance = distance.square().sum(-1, keepdim=True) / (rewards.shape[-1] - 1)
+            return (distance / (variance.sqrt() + 1e-6)).float()
 
     mentor = run(group=Group(on_policy=8, mixed=0)).fit()
     grpo = run(group=Group(on_policy=8, mixed=0), module_options={"expert": None, "advantage": PlainGRPO()}).fit()
