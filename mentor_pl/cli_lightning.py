@@ -53,6 +53,7 @@ class MentorCLI(LightningCLI):
             data,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
+            trainer_defaults={"max_epochs": 1},  # a run is one epoch of `data.steps` batches
             parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "mentor"},
             parser_class=_parser_class(sources, accepted),
             auto_configure_optimizers=False,  # the module takes an optimizer of its own
