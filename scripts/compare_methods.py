@@ -2,8 +2,9 @@
 
 python scripts/compare_methods.py --seeds 1 2 3 --methods mentor grpo
 
-Every run is a `mentor fit` of its own, with the base configuration, then the method's. The Markdown table (each seed,
-then mean ± standard error) and a figure go into the output folder too. Runs that are there already are not repeated.
+Every run is a `mentor fit` of its own, with the base configuration, then the method's. Two Markdown tables (the end of
+every seed's run, then mean ± standard error; the same by step) and a figure go into the output folder. Runs that are
+there already are not repeated.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from mentor_pl.report.comparison import Run, comparison_table, draw_comparison, read_run
+from mentor_pl.report.comparison import Run, comparison_table, draw_comparison, progress_table, read_run
 from mentor_pl.report.curves import save_figure
 
 PANELS = {
@@ -75,7 +76,8 @@ def main() -> None:
             return run
 
         runs = list(pool.map(lambda item: one(*item), plan))
-    table = comparison_table(runs, options.metrics)
+    measured = [metric for metric in options.metrics if metric.startswith("val/")]
+    table = comparison_table(runs, options.metrics) + "\n\n" + progress_table(runs, measured)
     (options.out / "table.md").write_text(table + "\n", encoding="utf-8")
     figure = save_figure(draw_comparison(runs, PANELS), options.out / "comparison.png")
     print(table)

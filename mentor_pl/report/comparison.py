@@ -77,6 +77,25 @@ def comparison_table(runs: Sequence[Run], metrics: Sequence[str]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def progress_table(runs: Sequence[Run], metrics: Sequence[str]) -> str:
+    """A Markdown table: mean ± standard error over seeds at every step that all runs of a method measured.
+
+    Args:
+        runs: finished runs of several methods and seeds.
+        metrics: names of metrics that are measured now and then, on the same steps.
+    """
+    rows = []
+    steps: list[int] = []
+    for metric in metrics:
+        for method in dict.fromkeys(run.method for run in runs):
+            series = [run.metrics.get(metric, {}) for run in runs if run.method == method]
+            steps = sorted(set.intersection(*(set(s) for s in series)))
+            summary = [mean_and_error([s[step] for s in series]) for step in steps]
+            rows.append([metric, method, *(f"{_cell(mean)} ± {_cell(error)}" for mean, error in summary)])
+    lines = [["metric", "method", *(f"step {step}" for step in steps)], ["---"] * (len(steps) + 2), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def _cells(values: Sequence[float]) -> list[str]:
     return [_cell(value) for value in values]
 
@@ -92,9 +111,10 @@ def draw_comparison(runs: Sequence[Run], panels: Mapping[str, str]) -> Figure:
         runs: finished runs.
         panels: metric -> title.
     """
-    figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
+    rows = math.ceil(len(panels) / 2)
+    figure = Figure(figsize=(10, 3.2 * rows), layout="constrained")
     methods = list(dict.fromkeys(run.method for run in runs))
-    for axes, (metric, title) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):
+    for axes, (metric, title) in zip(figure.subplots(rows, 2, squeeze=False).flat, panels.items(), strict=False):
         for method, colour in zip(methods, RUN_COLOURS, strict=False):
             series = [run.metrics.get(metric, {}) for run in runs if run.method == method]
             steps = sorted(set.intersection(*(set(s) for s in series)))
@@ -110,5 +130,6 @@ def draw_comparison(runs: Sequence[Run], panels: Mapping[str, str]) -> Figure:
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(fontsize=8, frameon=False)
+        if axes.lines:
+            axes.legend(fontsize=8, frameon=False)
     return figure
