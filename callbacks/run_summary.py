@@ -51,7 +51,8 @@ class RunSummary(Callback):
         folder = Path(self.folder)
         for logger in trainer.loggers:
             logger.save()
-        metrics = read_metrics([f for f in [*self.earlier, folder] if (Path(f) / "metrics.csv").is_file()])
+        runs = [Path(run) for run in [*self.earlier, self.folder]]
+        metrics = read_metrics([run for run in runs if (run / "metrics.csv").is_file()])
         save_figure(draw_curves(metrics, folder.as_posix()), folder / "curves.png")
         console = Console(soft_wrap=True)
         console.print(self._table(metrics))

@@ -73,11 +73,11 @@ def render(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str 
         messages.append({"role": "user", "content": problem})
         try:
             text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        except TemplateError as problem:
+        except TemplateError as refusal:
             raise UsageError(
-                f"the tokenizer's chat template fails: {problem}: mend the template, or set system_prompt to null if "
+                f"the tokenizer's chat template fails: {refusal}: mend the template, or set system_prompt to null if "
                 "it has no system role"
-            ) from problem
+            ) from refusal
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]  # the template wrote BOS itself
     else:
         text = f"{system_prompt}\n\n{problem}\n" if system_prompt else problem

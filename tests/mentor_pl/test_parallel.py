@@ -9,6 +9,8 @@ import pytest
 import torch
 import yaml
 
+from mentor_pl.cli import main
+
 ROOT = Path(__file__).parents[2]
 
 PROBE = '''
@@ -99,9 +101,15 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
         config["trainer"]["callbacks"][2]["init_args"]["folder"] = name
         config["trainer"]["callbacks"][3]["init_args"]["dirpath"] = f"{name}/checkpoints"
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        command = [sys.executable, "-m", "mentor_pl", "fit", "--config", f"{name}.yaml", *options]
-        if processes > 1:
-            command += ["--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices", str(processes)]
+        words = ["fit", "--config", f"{name}.yaml", *options]
+        if processes == 1:  # in this process, which has everything imported
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder)
+                patch.syspath_prepend(str(folder))
+                assert main(words) == 0
+            return
+        words += ["--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices", str(processes)]
+        command = [sys.executable, "-m", "mentor_pl", *words]
         environment = {k: v for k, v in os.environ.items() if k not in ("PL_GLOBAL_SEED", "LOCAL_RANK", "NODE_RANK")}
         environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
