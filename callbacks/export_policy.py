@@ -8,6 +8,7 @@ from typing import cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
+from mentor_pl.models import save_folder
 from mentor_pl.rollout import Learner
 
 
@@ -26,5 +27,4 @@ class ExportPolicy(Callback):
         models = cast(Learner, pl_module).models
         weights = get_model_state_dict(models.policy, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
         if trainer.is_global_zero:
-            models.policy.save_pretrained(folder, state_dict=weights)
-            models.tokenizer.save_pretrained(folder)
+            save_folder(models.policy, models.tokenizer, folder, weights)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
-from rich.console import Console
+from rich import get_console
 from rich.table import Table
 
 from mentor_pl.errors import UsageError
@@ -54,11 +54,11 @@ class RunSummary(Callback):
         runs = [Path(run) for run in [*self.earlier, self.folder]]
         metrics = read_metrics([run for run in runs if (run / "metrics.csv").is_file()])
         save_figure(draw_curves(metrics, folder.as_posix()), folder / "curves.png")
-        console = Console(soft_wrap=True)
+        console = get_console()  # the progress bar's own, which prints above the bar
         console.print(self._table(metrics))
         for name, meaning in ARTEFACTS.items():
             if (folder / name).exists():
-                console.print(f"{meaning:<14} {folder / name}", highlight=False)
+                console.print(f"{meaning:<14} {folder / name}", highlight=False, soft_wrap=True)
 
     def _table(self, metrics: dict[str, Series]) -> Table:
         minutes, seconds = divmod(round(time.perf_counter() - self.started), 60)

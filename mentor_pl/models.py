@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from mentor_pl.errors import UsageError
 from mentor_pl.logprobs import token_logprobs
@@ -208,3 +209,21 @@ def _check_head(source: ModelSource, model: Any) -> None:
 def load_expert(source: ModelSource, dtype: torch.dtype) -> Any:
     """The expert, frozen and in eval mode."""
     return source.weights(dtype).requires_grad_(False).eval()
+
+
+def save_folder(
+    model: Any, tokenizer: PreTrainedTokenizerBase, folder: str | Path, weights: dict[str, Any] | None = None
+) -> None:
+    """Write an ordinary model folder, without the progress bar that would tear a running one.
+
+    Args:
+        weights: to be written in place of the model's own, which may be sharded.
+    """
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        model.save_pretrained(folder, state_dict=weights)
+        tokenizer.save_pretrained(folder)
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

@@ -23,9 +23,9 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-from transformers.utils import logging as transformers_logging
 
 from mentor_pl.errors import UsageError
+from mentor_pl.models import save_folder
 from mentor_pl.rewards.maze import Maze, cell_name
 from mentor_pl.testbed.maze import Ways, split
 from mentor_pl.testbed.pretrain import pretrain, stage_steps
@@ -101,12 +101,7 @@ def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, fold
         temperature=1.0,
         top_k=0,
     )
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    if shown:
-        transformers_logging.enable_progress_bar()
+    save_folder(model, tokenizer, folder)
 
 
 def _train_models(folder: Path, mazes: Sequence[Maze], seed: int, scale: float, console: Console) -> None:
