@@ -10,5 +10,6 @@ export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 WANDB_MODE=offline TOKENIZERS_PARA
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 workers=$(python -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))')
 
-# A file stays on one worker, so that what it builds once is built once.
-exec python -m pytest --numprocesses "$workers" --dist loadfile "$@"
+# A file stays on one worker, so that what it builds once is built once; files in their order, since those with few tests
+# are not the short ones.
+exec python -m pytest --numprocesses "$workers" --dist loadfile --no-loadscope-reorder "$@"
