@@ -121,7 +121,7 @@ class ModelSource:
         """
         options = {"attn_implementation": self.attention, "dtype": dtype}
         if self.from_config:
-            return AutoModelForCausalLM.from_config(self.config(), **options)  # type: ignore[no-untyped-call]
+            return AutoModelForCausalLM.from_config(self.config(), **options)
         model, report = self._read("weights", AutoModelForCausalLM, self.path, output_loading_info=True, **options)
         if report["missing_keys"]:
             names = sorted(report["missing_keys"])
