@@ -124,6 +124,12 @@ class MentorModule(L.LightningModule):
                 f"strategy {type(self.trainer.strategy).__name__} cannot run several forwards per step on sharded or "
                 "replicated weights: use mentor_pl.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
             )
+        if self.device_mesh is not None and self.device_mesh["data_parallel"].size() != world_size():
+            raise UsageError(
+                f"strategy {type(self.trainer.strategy).__name__} has {self.device_mesh['data_parallel'].size()} "
+                f"data-parallel ranks for {world_size()} processes, so gradients would not be summed over all of them: "
+                "use mentor_pl.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
+            )
         if str(self.trainer.precision) in ("bf16-true", "16-true", "16-mixed"):
             raise UsageError(
                 f"precision {self.trainer.precision} loses the small updates or the rotary angles of the policy: use "

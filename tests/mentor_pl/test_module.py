@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import lightning.pytorch as L
 import pytest
@@ -179,6 +180,16 @@ def test_ddp_is_refused_with_the_remedy(run):
     job = run(trainer_options={"strategy": "ddp"})
     job.module._trainer = job.trainer
     with pytest.raises(UsageError, match="FSDP2Strategy"):
+        job.module.configure_model()
+
+
+def test_a_mesh_that_leaves_ranks_out_of_data_parallelism_is_refused(run, monkeypatch):
+    """Lightning's ModelParallelStrategy by default: all devices tensor-parallel, gradients of ranks never summed."""
+    job = run()
+    job.module._trainer = job.trainer
+    job.module._device_mesh = {"data_parallel": SimpleNamespace(size=lambda: 1)}
+    monkeypatch.setattr("mentor_pl.module.world_size", lambda: 2)
+    with pytest.raises(UsageError, match=r"has 1 data-parallel ranks for 2 processes.*FSDP2Strategy"):
         job.module.configure_model()
 
 
