@@ -38,7 +38,10 @@ PY
 mentor_install() {
   local python=$1 constraints=$2
   shift 2
-  local pip=("$python" -m pip --disable-pip-version-check install -qq --no-compile --constraint "$constraints")
+  # Bytecode is made as modules are imported, which is less work, unless Python is told not to write any: then every
+  # process would compile all it imports.
+  local pip=("$python" -m pip --disable-pip-version-check install -qq --constraint "$constraints")
+  [ -n "${PYTHONDONTWRITEBYTECODE:-}" ] || pip+=(--no-compile)
   if [ "$(uname -s)" = Linux ] && ! _mentor_has_nvidia; then
     if _mentor_cpu_index_answers "$python"; then
       _mentor_say "installing torch (CPU build; no NVIDIA device here)"
