@@ -4,6 +4,9 @@
 # Where the machine has no NVIDIA device, torch comes from PyTorch's own CPU index when that can be reached, since the
 # default index gives Linux a build with gigabytes of CUDA.
 
+# Bytecode is made as modules are imported, which is less work than compiling all that is installed; it must be kept then.
+unset PYTHONDONTWRITEBYTECODE
+
 _mentor_say() { printf 'mentor: %s\n' "$*" >&2; }
 
 # The newest Python that the project supports and that can make an environment. Shims that stand for no Python fail.
@@ -38,10 +41,7 @@ PY
 mentor_install() {
   local python=$1 constraints=$2
   shift 2
-  # Bytecode is made as modules are imported, which is less work, unless Python is told not to write any: then every
-  # process would compile all it imports.
-  local pip=("$python" -m pip --disable-pip-version-check install -qq --constraint "$constraints")
-  [ -n "${PYTHONDONTWRITEBYTECODE:-}" ] || pip+=(--no-compile)
+  local pip=("$python" -m pip --disable-pip-version-check install -qq --no-compile --constraint "$constraints")
   if [ "$(uname -s)" = Linux ] && ! _mentor_has_nvidia; then
     if _mentor_cpu_index_answers "$python"; then
       _mentor_say "installing torch (CPU build; no NVIDIA device here)"
