@@ -13,7 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
 from mentor_pl.decoding.base import Sampler
-from mentor_pl.decoding.naive import Naive
+from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
 from mentor_pl.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts
@@ -73,7 +73,7 @@ class RolloutDataModule(L.LightningDataModule):
         prompts_per_step: problems of a step, over all ranks.
         group: rollouts per problem: on-policy, mixed.
         sampling: temperature, filters, maximum response length.
-        sampler: decoder; by default both models read every token.
+        sampler: decoder; by default `Coin`, which asks the expert at guided tokens alone.
         reward: grader; by default the paper's 0.9 · outcome + 0.1 · format for mathematics.
         system_prompt: put before every problem; null for none.
         max_prompt_tokens: problems with longer prompts are left out.
@@ -104,7 +104,7 @@ class RolloutDataModule(L.LightningDataModule):
             raise UsageError("data.sampling.temperature is 0, but equal rollouts teach nothing: give a positive one")
         self.train, self.steps, self.prompts_per_step = train, steps, prompts_per_step
         self.group, self.sampling = group, sampling
-        self.sampler = sampler if sampler is not None else Naive()
+        self.sampler = sampler if sampler is not None else Coin()
         self.reward = reward if reward is not None else MathReward()
         if not self.reward.range[0] < self.reward.range[1]:
             raise UsageError(f"data.reward declares the range {self.reward.range}: its end must lie above its start")

@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from mentor_pl.decoding.base import Sampler, Samples, decoding
 from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.sampling import Sampling
+from mentor_pl.decoding.statistics import Statistics
 from mentor_pl.errors import UsageError
 from mentor_pl.gates import NO_GUIDANCE, Gate
 from mentor_pl.models import Models, Vocabulary
@@ -152,7 +153,9 @@ def collect(
         gamma=gamma,
         step=step,
         policy_updates=policy_updates,
-        seconds={"sampling": sampled - started, "grading": time.perf_counter() - sampled},
+        seconds={"sampling": sampled - started, "grading": time.perf_counter() - sampled}
+        | {f"sampling/{part}": seconds for part, seconds in samples.statistics.seconds.items()},
+        decoding=samples.statistics.per_token(),
         texts=tuple(texts),
     )
 
@@ -171,7 +174,8 @@ def interleave(parts: Sequence[Samples], prompts: int) -> Samples:
         columns = [pad(c, (0, longest - c.shape[1])) if c.ndim == 2 else c for c in columns]
         return torch.cat([c.unflatten(0, (prompts, -1)) for c in columns], dim=1).flatten(0, 1)
 
-    return Samples(**{name: join(name) for name in vars(parts[0])})
+    columns = {name: join(name) for name, value in vars(parts[0]).items() if isinstance(value, Tensor)}
+    return Samples(**columns, statistics=sum((part.statistics for part in parts), Statistics()))
 
 
 def decode_texts(models: Models, samples: Samples) -> list[str]:

@@ -63,6 +63,7 @@ class Rollouts:
     step: int  # rollout batches before this one
     policy_updates: int  # optimizer steps that the sampling weights had seen
     seconds: Mapping[str, float] = field(default_factory=dict)  # part of the work -> wall time
+    decoding: Mapping[str, float] = field(default_factory=dict)  # what decoding cost, name -> count per response token
     texts: tuple[str, ...] = ()  # [N] decoded responses
 
     def __len__(self) -> int:

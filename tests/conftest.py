@@ -30,6 +30,7 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2TokenizerFast,
+    Qwen3Config,
 )
 
 from mentor_pl.data import RolloutDataModule
@@ -39,6 +40,13 @@ from mentor_pl.module import MentorModule
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.rollout import Group
 from mentor_pl.types import Prompt
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Measured costs are kept beside the tests and not in the user's home."""
+    os.environ["MENTOR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
 
 SENTENCES = (
     "we try the walk to the left and then we check it",
@@ -85,10 +93,10 @@ def _save(folder: Path, tokenizer: PreTrainedTokenizerBase, config: Any, seed: i
     return folder
 
 
-def _sizes(hidden: int, padding: int) -> dict[str, Any]:
-    """A two-layer model whose embedding has `padding` rows more than the tokenizer has ids."""
+def _sizes(hidden: int, rows: int, **changes: Any) -> dict[str, Any]:
+    """A two-layer model whose embedding has so many `rows`, some more than the tokenizer has ids."""
     return {
-        "vocab_size": padding,
+        "vocab_size": rows,
         "hidden_size": hidden,
         "intermediate_size": 2 * hidden,
         "num_hidden_layers": 2,
@@ -97,6 +105,7 @@ def _sizes(hidden: int, padding: int) -> dict[str, Any]:
         "max_position_embeddings": 512,
         "initializer_range": 0.25,  # the standard 0.02 makes every distribution nearly uniform
         "tie_word_embeddings": False,
+        **changes,
     }
 
 
@@ -110,6 +119,34 @@ def qwen2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def qwen2_expert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wider random Qwen2 with the tokenizer of `qwen2_folder` and 64 padded rows."""
     return _save(tmp_path_factory.mktemp("models") / "expert", _qwen2_tokenizer(), Qwen2Config(**_sizes(48, 384)), 2)
+
+
+@pytest.fixture(scope="session")
+def qwen3_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen3 of 320 ids and 8 padded rows, one key head to all four query heads."""
+    config = Qwen3Config(**_sizes(32, 328, num_key_value_heads=1, head_dim=16))
+    return _save(tmp_path_factory.mktemp("models") / "qwen3", _qwen2_tokenizer(), config, 5)
+
+
+@pytest.fixture(scope="session")
+def qwen3_expert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wider random Qwen3 with the tokenizer of `qwen3_folder` and 64 padded rows."""
+    config = Qwen3Config(**_sizes(48, 384, head_dim=16))
+    return _save(tmp_path_factory.mktemp("models") / "expert", _qwen2_tokenizer(), config, 6)
+
+
+@pytest.fixture(scope="session")
+def sliding_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen2 whose second layer sees the last 6 tokens alone."""
+    config = Qwen2Config(**_sizes(32, 328), use_sliding_window=True, sliding_window=6, max_window_layers=1)
+    return _save(tmp_path_factory.mktemp("models") / "sliding", _qwen2_tokenizer(), config, 7)
+
+
+@pytest.fixture(scope="session")
+def sliding_expert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wider one, whose layers both see the last 9 tokens alone."""
+    config = Qwen2Config(**_sizes(48, 384), use_sliding_window=True, sliding_window=9, max_window_layers=0)
+    return _save(tmp_path_factory.mktemp("models") / "expert", _qwen2_tokenizer(), config, 8)
 
 
 @pytest.fixture(scope="session")
@@ -151,9 +188,10 @@ class LookupLM(nn.Module):
         super().__init__()
         self.table = nn.Parameter(logits.clone())
 
-    def forward(self, input_ids: Tensor, position_ids: Tensor, **_: Any) -> Any:
-        places = position_ids[:, -1].clamp(max=len(self.table) - 1)
-        return SimpleNamespace(logits=self.table[places, input_ids[:, -1]][:, None])
+    def forward(self, input_ids: Tensor, position_ids: Tensor, logits_to_keep: int | Tensor, **_: Any) -> Any:
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        places = position_ids.clamp(max=len(self.table) - 1)
+        return SimpleNamespace(logits=self.table[places, input_ids][:, kept])
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,15 @@ Shapes: N rollouts, T response tokens (the longest of the call).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from mentor_pl.decoding.sampling import Sampling
+from mentor_pl.decoding.statistics import Statistics
 from mentor_pl.gates import Gate
 from mentor_pl.models import Models
 from mentor_pl.parallel import gathered
@@ -31,6 +32,7 @@ class Samples:
     guided: Tensor  # [N, T] bool
     replaced: Tensor  # [N, T] bool
     truncated: Tensor  # [N] bool, no stop token within the length limit
+    statistics: Statistics = field(default_factory=Statistics)  # what decoding them cost
 
 
 class Sampler(ABC):
@@ -44,6 +46,9 @@ class Sampler(ABC):
         keys: Tensor,
         sampling: Sampling,
         gate: Gate | None = None,
+        *,
+        limits: Sequence[int] | None = None,
+        on_end: Callable[[int, list[int]], None] | None = None,
     ) -> Samples:
         """One response to each of `prompts` (N lists of ids), with noise keys [N] int64.
 
@@ -53,6 +58,11 @@ class Sampler(ABC):
             keys: from `noise.rollout_keys`.
             sampling: temperature, filters, maximum length.
             gate: weights of the expert; none samples from the policy alone.
+            limits: [N] maximum lengths; by default `sampling.max_new_tokens` for all.
+            on_end: called with a rollout's index and its token ids as soon as it has ended.
+
+        Raises:
+            UsageError: for a gate without an expert or at temperature 0, and where a rollout does not fit.
         """
 
 

@@ -45,25 +45,49 @@ def rollout_keys(seed: int, step: int, prompts: Tensor, rollouts: Tensor) -> Ten
     return key
 
 
-def uniform(keys: Tensor, positions: Tensor, stream: int, size: int | None = None) -> Tensor:
-    """Uniform noise in (0, 1] for one token of each rollout.
+def _mix_in_place(x: Tensor) -> Tensor:
+    """`_mix` without memory of its own: with a large vocabulary, memory is what the noise costs."""
+    for bits, factor in ((30, _FIRST), (27, _SECOND), (31, 1)):
+        x ^= _shift(x, bits)
+        if factor != 1:
+            x *= factor
+    return x
+
+
+def _states(keys: Tensor, positions: Tensor, stream: int) -> Tensor:
+    """The number of (rollout, position, stream) in the key's sequence, [N] int64: SplitMix64 with the key as its seed."""
+    return _mix(keys + _GOLDEN * (STREAMS * positions + stream))
+
+
+def uniform(keys: Tensor, positions: Tensor, stream: int) -> Tensor:
+    """One uniform number in (0, 1] for one token of each rollout.
 
     Args:
         keys: [N] int64, from `rollout_keys`.
         positions: [N] int64, the token's place in the response.
         stream: one of DRAFT, COIN, RESIDUAL.
-        size: V for one number per vocabulary id; none for one number per rollout.
 
     Returns:
-        float32, [N, V] or [N].
+        [N] float32.
     """
-    state = _mix(keys + _GOLDEN * (STREAMS * positions + stream))
-    if size is not None:
-        state = state[:, None] + _GOLDEN * torch.arange(1, size + 1, device=keys.device)
-    # 32 bits: half a step above 0 at least, so a logarithm is finite; near 0 float32 keeps every one of them
-    return (_shift(_mix(state), 32).float() + 0.5) * 2.0**-32
+    # half a step above 0 at least, so a logarithm is finite; near 0 float32 keeps every one of the 32 bits
+    return (_shift(_states(keys, positions, stream), 32).float() + 0.5) * 2.0**-32
 
 
 def exponential(keys: Tensor, positions: Tensor, stream: int, size: int) -> Tensor:
-    """Standard exponential noise, [N, V] float32: argmin_v E_v / p_v is a draw from p (the exponential race)."""
-    return -torch.log1p(-uniform(keys, positions, stream, size))
+    """Standard exponential noise for every id, so that argmin_v E_v / p_v is a draw from p (the exponential race).
+
+    The sequence that starts at the position's own number has one 64-bit number for two neighbouring ids, a half each.
+
+    Args:
+        keys, positions, stream: as in `uniform`.
+        size: V.
+
+    Returns:
+        [N, V] float32, above 0.
+    """
+    pairs = _GOLDEN * torch.arange(1, (size + 1) // 2 + 1, device=keys.device)
+    bits = _mix_in_place(_states(keys, positions, stream)[:, None] + pairs).view(torch.int32)[:, :size]
+    bits &= 0x7FFFFFFF
+    # −log(1 − u) of u = (bits + ½) / 2³¹: the least E win the race, and near 0 float32 keeps all of their bits
+    return bits.float().add_(0.5).mul_(-(2.0**-31)).log1p_().neg_()

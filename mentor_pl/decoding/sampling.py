@@ -65,38 +65,55 @@ def log_distribution(logits: Tensor, sampling: Sampling, vocab_size: int) -> Ten
     return logits.log_softmax(-1)
 
 
-def entropy(logp: Tensor) -> Tensor:
-    """H in nats: [N, V] -> [N]."""
-    return -(logp.exp() * logp.clamp(min=torch.finfo(logp.dtype).min)).sum(-1)
+def entropy(logp: Tensor, p: Tensor | None = None) -> Tensor:
+    """H in nats: log p [N, V], and p itself where it is at hand -> [N]."""
+    p = logp.exp() if p is None else p
+    return -(p * logp.clamp(min=torch.finfo(logp.dtype).min)).sum(-1)
 
 
-def draw(logp: Tensor, noise: Tensor) -> Tensor:
-    """A draw from p by the exponential race: log p [N, V] and exponential noise [N, V] -> ids [N].
+def draw(weights: Tensor, noise: Tensor) -> Tensor:
+    """A draw by the exponential race: weights ∝ p [N, V] and exponential noise [N, V] -> ids [N].
 
     A race and not an inverse CDF: rounding of the logits then changes few tokens.
     """
-    return (logp - noise.log()).argmax(-1)
+    return (weights / noise).argmax(-1)
 
 
-def guide(
+def settle_guided(
     policy: Tensor, expert: Tensor, draft: Tensor, weights: Tensor, coin: Tensor, noise: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Turn a draft from the policy into a draw from π_mix.
+) -> tuple[Tensor, Tensor]:
+    """The coin's rule: a guided draft becomes a draw from π*, every other draft stands.
 
     Args:
         policy: [N, V] log π_θ.
         expert: [N, V] log π*.
         draft: [N] ids drawn from π_θ.
         weights: [N] w.
-        coin: [N] v, uniform on (0, 1].
+        coin: [N] v, uniform on (0, 1]; the draft is guided where v ≤ w.
         noise: [N, V] exponential noise of the residual's own stream.
 
     Returns:
-        ids [N], guided [N] bool (the coin came up), replaced [N] bool (the draft was dropped).
+        ids [N], replaced [N] bool (the draft was dropped).
     """
     chosen = draft[:, None]
     ratio = (expert.gather(1, chosen) - policy.gather(1, chosen)).squeeze(1).exp().clamp(max=1)  # [N]
-    guided = coin <= weights
     residual = (expert.exp() - policy.exp()).clamp(min=0)  # [N, V]
     replaced = (coin <= weights * (1 - ratio)) & (residual.sum(-1) > MIN_RESIDUAL)
-    return torch.where(replaced, draw(residual.log(), noise), draft), guided, replaced
+    return torch.where(replaced, draw(residual, noise), draft), replaced
+
+
+def accept_or_redraw(
+    policy: Tensor, expert: Tensor, draft: Tensor, weights: Tensor, coin: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Algorithm 1's rule: accept y with probability min(1, π_mix(y) / π_θ(y)), else draw from (π_mix − π_θ)⁺.
+
+    Arguments and results as in `settle_guided`. The draft is rejected where 1 − v exceeds the ratio, so that both
+    rules come to the same on the same noise.
+    """
+    p, q, w = policy.exp(), expert.exp(), weights[:, None]
+    mixture = (1 - w) * p + w * q  # [N, V]
+    chosen = draft[:, None]
+    ratio = (mixture.gather(1, chosen) / p.gather(1, chosen)).squeeze(1).clamp(max=1)  # [N]
+    residual = (mixture - p).clamp(min=0)
+    replaced = (coin <= 1 - ratio) & (residual.sum(-1) > MIN_RESIDUAL * weights)
+    return torch.where(replaced, draw(residual, noise), draft), replaced

@@ -4,6 +4,8 @@ Statistical tests run on fixed keys, so they are deterministic; α = 1e-4 each i
 fail by chance.
 """
 
+import math
+
 import pytest
 import torch
 
@@ -36,6 +38,11 @@ def kolmogorov_p(sample):
     return float((2 * series.sum()).clamp(0, 1))
 
 
+def of_ids_up_to(size, k, positions, stream):
+    """The uniform numbers that the exponential noise of `size` ids is made of."""
+    return -torch.expm1(-exponential(k, positions, stream, size))
+
+
 def sample_of(kind, stream):
     """N numbers of one stream along one axis of the key."""
     if kind == "rollouts":
@@ -43,7 +50,7 @@ def sample_of(kind, stream):
     if kind == "positions":
         return uniform(keys()[:1].expand(N), torch.arange(N), stream)
     if kind == "ids":
-        return uniform(keys()[:1], at(0)[:1], stream, N).squeeze(0)
+        return of_ids_up_to(N, keys()[:1], at(0)[:1], stream).squeeze(0)
     return uniform(torch.arange(N), at(0), stream)  # raw neighbouring keys
 
 
@@ -70,12 +77,12 @@ def draft(key, position=0):
 
 
 def of_id(token, stream):
-    return uniform(keys(), at(0), stream, token + 1)[:, token]
+    return of_ids_up_to(token + 1, keys(), at(0), stream)[:, token]
 
 
 def of_ids(step):
     """Noise of 64 ids beside that of the 64 that lie `step` further, for N / 64 rollouts."""
-    table = uniform(keys()[: N // 64], at(5)[: N // 64], DRAFT, 64 + step)
+    table = of_ids_up_to(64 + step, keys()[: N // 64], at(5)[: N // 64], DRAFT)
     return table[:, :64].flatten(), table[:, step:].flatten()
 
 
@@ -106,6 +113,8 @@ PAIRS = {
     "key and position swapped": lambda: (uniform(LOW, HIGH, DRAFT), uniform(HIGH, LOW, DRAFT)),
     "neighbouring keys": lambda: (draft(torch.arange(N)), draft(torch.arange(1, N + 1))),
     "keys that differ in the sign": lambda: (draft(torch.arange(N)), draft(torch.arange(N) - 2**63)),
+    "ids of one number": lambda: (of_id(2, DRAFT), of_id(3, DRAFT)),
+    "ids of neighbouring numbers": lambda: (of_id(1, DRAFT), of_id(2, DRAFT)),
     "neighbouring ids": lambda: of_ids(1),
     "distant ids": lambda: of_ids(1000),
 }
@@ -135,28 +144,28 @@ def test_no_two_rollouts_share_a_key():
 
 def test_noise_lies_above_zero_and_up_to_one(monkeypatch):
     one = torch.tensor([1])
-    monkeypatch.setattr(noise, "_mix", torch.zeros_like)  # the least that 32 bits can say
+    for name in ("_mix", "_mix_in_place"):
+        monkeypatch.setattr(noise, name, torch.zeros_like)  # the least that the bits can say
     assert uniform(one, one, DRAFT).item() == 2.0**-33
-    assert 0 < exponential(one, one, DRAFT, 3).min() < 1e-9
-    monkeypatch.setattr(noise, "_mix", lambda x: torch.full_like(x, -1))  # and the most
+    assert exponential(one, one, DRAFT, 3).tolist() == [[2.0**-32] * 3]
+    for name in ("_mix", "_mix_in_place"):
+        monkeypatch.setattr(noise, name, lambda x: torch.full_like(x, -1))  # and the most
     assert uniform(one, one, DRAFT).item() == 1.0
-    assert (exponential(one, one, DRAFT, 3) > 0).all()
+    assert exponential(one, one, DRAFT, 3).tolist() == [[float("inf")] * 3]
 
 
-def test_exponential_noise_is_minus_the_log_of_the_uniform_survival():
-    k, places = keys()[:64], at(2)[:64]
-    u = uniform(k, places, RESIDUAL, 50).double()
-    e = exponential(k, places, RESIDUAL, 50)
-    assert torch.allclose((-e.double()).exp(), 1 - u, atol=1e-6)
-    assert e.dtype == torch.float32
+def test_exponential_noise_has_the_exponential_distribution():
+    sample = exponential(keys()[:128], at(2)[:128], RESIDUAL, N // 128).flatten()
+    assert kolmogorov_p(1 - (-sample).exp()) > ALPHA
+    assert sample.dtype == torch.float32
 
 
 def test_a_row_gets_the_same_noise_in_any_batch():
     k, positions = keys()[:50], torch.arange(50) % 7
-    whole = uniform(k, positions, DRAFT, 40)
+    whole = exponential(k, positions, DRAFT, 40)
     order = torch.randperm(50, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(uniform(k[order], positions[order], DRAFT, 40), whole[order])
-    alone = torch.cat([uniform(k[i : i + 1], positions[i : i + 1], DRAFT, 40) for i in range(50)])
+    assert torch.equal(exponential(k[order], positions[order], DRAFT, 40), whole[order])
+    alone = torch.cat([exponential(k[i : i + 1], positions[i : i + 1], DRAFT, 40) for i in range(50)])
     assert torch.equal(alone, whole)
     prompts, rollouts = torch.arange(50) // 5, torch.arange(50) % 5
     assert torch.equal(
@@ -166,7 +175,8 @@ def test_a_row_gets_the_same_noise_in_any_batch():
 
 def test_an_ids_noise_does_not_depend_on_the_size_of_the_vocabulary():
     k, places = keys()[:8], at(1)[:8]
-    assert torch.equal(uniform(k, places, DRAFT, 10), uniform(k, places, DRAFT, 1000)[:, :10])
+    for size in (9, 10):
+        assert torch.equal(exponential(k, places, DRAFT, size), exponential(k, places, DRAFT, 1000)[:, :size])
 
 
 # SplitMix64 once more, on Python's own integers: a reference that shares nothing with the tensors.
@@ -180,14 +190,17 @@ def reference_fold(key, value):
     return reference_mix(key ^ reference_mix((value + 0x9E3779B97F4A7C15) % 2**64))
 
 
-def reference_uniform(seed, step, prompt, rollout, position, stream, token=None):
+def reference_noise(seed, step, prompt, rollout, position, stream, token=None):
+    """The uniform number of a decision, or the exponential one of an id."""
     key = 0
     for value in (seed, step, prompt, rollout):
         key = reference_fold(key, value)
     key = reference_mix((key + (4 * position + stream) * 0x9E3779B97F4A7C15) % 2**64)
-    if token is not None:
-        key = (key + (token + 1) * 0x9E3779B97F4A7C15) % 2**64
-    return ((reference_mix(key) >> 32) + 0.5) / 2**32
+    if token is None:
+        return ((key >> 32) + 0.5) / 2**32
+    pair = reference_mix((key + (token // 2 + 1) * 0x9E3779B97F4A7C15) % 2**64)
+    half = (pair >> 32 if token % 2 else pair) % 2**31
+    return -math.log1p(-(half + 0.5) / 2**31)
 
 
 def test_noise_equals_splitmix_on_python_integers():
@@ -195,10 +208,10 @@ def test_noise_equals_splitmix_on_python_integers():
     k = rollout_keys(2**40 + 1, 199, prompts, rollouts)
     for stream in STREAMS.values():
         rows = list(zip(prompts.tolist(), rollouts.tolist(), positions.tolist(), strict=True))
-        expected = [reference_uniform(2**40 + 1, 199, *row, stream) for row in rows]
+        expected = [reference_noise(2**40 + 1, 199, *row, stream) for row in rows]
         assert uniform(k, positions, stream).tolist() == pytest.approx(expected, rel=1e-6)
-        expected = [[reference_uniform(2**40 + 1, 199, *row, stream, token) for token in range(4)] for row in rows]
-        assert uniform(k, positions, stream, 4).tolist() == [pytest.approx(row, rel=1e-6) for row in expected]
+        expected = [[reference_noise(2**40 + 1, 199, *row, stream, token) for token in range(5)] for row in rows]
+        assert exponential(k, positions, stream, 5).tolist() == [pytest.approx(row, rel=1e-6) for row in expected]
 
 
 def test_the_stream_never_changes():
@@ -206,4 +219,6 @@ def test_the_stream_never_changes():
     k = rollout_keys(42, 3, torch.tensor([7]), torch.tensor([1]))
     assert k.item() == -8257440703363254752
     got = [uniform(k, torch.tensor([5]), stream).item() for stream in (DRAFT, COIN, RESIDUAL)]
-    assert got == pytest.approx([0.5253048539, 0.8199077248, 0.3223174214], rel=1e-6)
+    assert got == pytest.approx([0.8369808793, 0.6074018478, 0.1256294549], rel=1e-6)
+    ids = exponential(k, torch.tensor([5]), DRAFT, 3).squeeze(0).tolist()
+    assert ids == pytest.approx([0.721824825, 0.176449984, 0.194206953], rel=1e-6)

@@ -1,0 +1,35 @@
+"""Algorithm 1 of the paper, as printed: equations [6]–[8].
+
+The policy drafts K tokens, the expert scores them all in one parallel forward; token y is accepted with probability
+min(1, π_mix(y) / π_θ(y)), and at the first rejection redrawn from the normalised positive part of π_mix − π_θ. There is
+no bonus token when all K are accepted.
+"""
+
+from __future__ import annotations
+
+from mentor_pl.decoding.batched import BatchedSampler
+from mentor_pl.decoding.guidance import Guidance
+from mentor_pl.decoding.lookahead import FixedK
+from mentor_pl.decoding.sampling import accept_or_redraw
+from mentor_pl.gates import Gate
+
+
+class Algorithm1(BatchedSampler):
+    """Samples from π_mix by speculative drafts of the policy, every one of which the expert scores.
+
+    Args:
+        k: K, tokens drafted between two calls of the expert.
+        rows: rollouts decoded at a time, at most.
+        cache_tokens: places of each model's KV cache, over all rows; more rows than fit wait.
+        cuda_graphs: replay recorded steps on a GPU.
+
+    Raises:
+        UsageError: for fewer than one draft, row or place.
+    """
+
+    def __init__(self, k: int = 4, rows: int = 256, cache_tokens: int = 2**18, cuda_graphs: bool = True) -> None:
+        super().__init__(rows, cache_tokens, cuda_graphs)
+        self.schedule = FixedK(k)
+
+    def guidance(self, gate: Gate) -> Guidance:
+        return Guidance(gate, every=True, decide=accept_or_redraw, schedule=self.schedule)

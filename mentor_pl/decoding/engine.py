@@ -1,0 +1,271 @@
+"""The decoding engine: continuous batching over ragged caches, for rollouts of the policy and of the mixture alike.
+
+Prompts are read once for all rollouts that share them; every rollout then enters with its prompt's last token. Rows
+draft in lockstep (`drafting`), the expert settles their open drafts when the schedule says so (`verifying`), and a row
+that has ended is replaced by the next rollout that waits. When none waits, the last row moves into the gap, so that the
+rows in use are always the first ones and no forward copies a cache.
+
+Shapes: N rollouts of the call, R slots, A rows in use, T response tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from mentor_pl.decoding.base import Samples
+from mentor_pl.decoding.cache import ragged_attention
+from mentor_pl.decoding.costs import Costs, remembered_costs
+from mentor_pl.decoding.drafting import Drafts
+from mentor_pl.decoding.graphs import Replayed
+from mentor_pl.decoding.guidance import Guidance
+from mentor_pl.decoding.lookahead import Ahead
+from mentor_pl.decoding.reader import Reader
+from mentor_pl.decoding.sampling import Sampling
+from mentor_pl.decoding.seats import Seats
+from mentor_pl.decoding.statistics import Statistics
+from mentor_pl.decoding.verifying import Verifier
+from mentor_pl.errors import UsageError
+from mentor_pl.models import Models
+
+STRIDE = 8  # draft steps between two looks for rows that have ended, where a look is a wait
+
+
+class Engine:
+    """One call: N prompts in, N rollouts out.
+
+    Args:
+        models: policy, expert and vocabulary.
+        prompts: N lists of token ids.
+        keys: [N] int64 noise keys.
+        sampling: temperature, filters, maximum length.
+        guidance: how the expert takes part; none for on-policy rollouts.
+        rows: rollouts decoded at a time, at most.
+        cache_tokens: places of each model's cache, over all rows; more rows than fit wait.
+        limits: maximum length of each rollout; by default `sampling.max_new_tokens` for all.
+        on_end: called with a rollout's index and ids as soon as it has ended.
+        cuda_graphs: whether a GPU replays recorded steps.
+
+    Raises:
+        UsageError: where one rollout does not fit the cache or a model's window.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        prompts: Sequence[Sequence[int]],
+        keys: Tensor,
+        sampling: Sampling,
+        guidance: Guidance | None,
+        *,
+        rows: int,
+        cache_tokens: int,
+        limits: Sequence[int] | None = None,
+        on_end: Callable[[int, list[int]], None] | None = None,
+        cuda_graphs: bool = True,
+    ) -> None:
+        self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
+        self.prompts = [list(prompt) for prompt in prompts]
+        self.limits = list(limits) if limits is not None else [sampling.max_new_tokens] * len(prompts)
+        longest = max(len(prompt) + limit for prompt, limit in zip(self.prompts, self.limits, strict=True))
+        self._check(longest, cache_tokens)
+        slots = min(rows, len(prompts), cache_tokens // longest)
+        device = models.device
+        self.readers = [Reader(models.policy, slots, longest, device)]
+        self.drafts = Drafts(self.readers[0], keys.to(device), sampling, models.vocabulary, guidance)
+        self.verifier: Verifier | None = None
+        if guidance is not None:
+            self.readers.append(Reader(models.expert, slots, longest, device))
+            self.verifier = Verifier(self.readers[1], self.drafts, guidance)
+        self.on_gpu = device.type == "cuda"
+        replay = self.on_gpu and cuda_graphs
+        self.step = Replayed(self.drafts.step, slots, longest) if replay else self.drafts.step
+        self.statistics = Statistics()
+        self.lengths = torch.zeros(len(prompts), dtype=torch.int64)
+        self.seats = Seats(slots)
+        self.waiting = iter(range(len(prompts)))
+        numbers: dict[tuple[int, ...], int] = {}  # equal prompts have equal numbers
+        self.numbers = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in self.prompts]
+        self.prefixes = [-1] * slots  # number of the prompt that a slot's first places hold
+        self.age = self.replaced = 0
+
+    def _check(self, longest: int, cache_tokens: int) -> None:
+        if longest > cache_tokens:
+            raise UsageError(
+                f"sampler cache_tokens is {cache_tokens}, but prompt and response of one rollout may take {longest} "
+                "tokens: raise cache_tokens or lower max_new_tokens"
+            )
+        experts = [("expert", self.models.expert)] if self.guidance is not None else []
+        for role, model in [("policy", self.models.policy), *experts]:
+            window = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+            if window is not None and longest > window:
+                raise UsageError(
+                    f"prompt and response may take {longest} tokens, but the {role} attends to {window} at most: "
+                    "lower max_new_tokens or leave out long prompts"
+                )
+
+    def run(self) -> Samples:
+        """Decode them all; call with gradients off."""
+        with ragged_attention(*(reader.model for reader in self.readers)):
+            if self.guidance is not None:
+                self.guidance.schedule.begin(self.readers[0].cache.slots, self._costs)
+            self._admit(list(range(len(self.prefixes))))
+            while self.seats.used:
+                with self.statistics.timed("drafting"):
+                    self._draft()
+                if self._due():
+                    with self.statistics.timed("verifying"):
+                        self._verify()
+                ended = self.seats.ended()
+                if len(ended):
+                    self._retire(ended)
+        return self._samples()
+
+    def _draft(self) -> None:
+        """Lengthen every row that is drafting, by as many tokens as need no look."""
+        seats, steps = self.seats, 1
+        if self.on_gpu:
+            schedule = self.guidance.schedule if self.guidance is not None else None
+            steps = STRIDE if schedule is None else min(schedule.stride, schedule.look_ahead - self.age)
+        width, before = seats.width(), int(seats.place[: seats.used].sum())
+        for i in range(steps):
+            self.step(seats.used, min(width + i, self.readers[0].cache.length))
+        self.drafts.look(seats)
+        drafted = int(seats.place[: seats.used].sum()) - before
+        self.statistics.policy_forwards += steps
+        self.statistics.policy_tokens += steps * seats.used
+        self.statistics.idle += steps * seats.used - drafted
+        if self.age or bool(seats.open[: seats.used].any()):
+            self.age += steps
+
+    def _due(self) -> bool:
+        """Whether the expert is to be called: where it must be, or where the schedule says so."""
+        if self.guidance is None or not self.age:
+            return False
+        schedule, used = self.guidance.schedule, self.seats.used
+        ahead = Ahead(
+            age=self.age,
+            open=self.seats.open[:used],
+            drafting=self.seats.drafting[:used].bool(),
+            drafts=self.statistics.policy_tokens - self.statistics.idle,
+            heads=self.statistics.expert_heads,
+            replaced=self.replaced,
+        )
+        return schedule.due(ahead) or self.age >= schedule.look_ahead or not ahead.drafting.any()
+
+    def _verify(self) -> None:
+        assert self.verifier is not None
+        verdict = self.verifier(self.seats)
+        self.age = 0
+        self.replaced += verdict.replaced
+        self.statistics.expert_calls += 1
+        self.statistics.expert_tokens += verdict.tokens
+        self.statistics.expert_heads += verdict.heads
+        self.statistics.expert_rows += verdict.rows
+        self.statistics.dropped += verdict.dropped
+        self.statistics.padding += verdict.padding
+
+    def _retire(self, ended: Tensor) -> None:
+        """Hand over the rollouts of the slots `ended` and fill their places."""
+        rollouts, places = self.seats.rollout[ended], self.seats.place[ended]
+        self.lengths[rollouts] = places
+        if self.on_end is not None:
+            for rollout, length in zip(rollouts.tolist(), places.tolist(), strict=True):
+                self.on_end(rollout, self.drafts.transcript.context[rollout, 1 : length + 1].tolist())
+        self._admit(ended.tolist())
+
+    def _admit(self, free: list[int]) -> None:
+        """Seat waiting rollouts in the slots `free`; where none waits, close the gaps."""
+        seating = self._seating(free, list(islice(self.waiting, len(free))))
+        if seating:
+            with self.statistics.timed("prefill"):
+                self._prefill(seating)
+            prompts = [self.prompts[rollout] for rollout in seating.values()]
+            limits = [self.limits[rollout] for rollout in seating.values()]
+            # slots, rollouts, lengths of their prompts, limits
+            columns = torch.tensor([list(seating), list(seating.values()), list(map(len, prompts)), limits])
+            self.seats.take(columns)
+            self.drafts.seat(columns, torch.tensor([prompt[-1] for prompt in prompts]))
+        if len(seating) < len(free):
+            for slot in sorted(set(free) - set(seating), reverse=True):  # from behind, so that what moves is in use
+                self._close(slot)
+
+    def _seating(self, free: list[int], newcomers: list[int]) -> dict[int, int]:
+        """Slot -> rollout, so that a rollout whose prompt lies in a free slot already gets that slot."""
+        holding: dict[int, list[int]] = {}
+        for slot in reversed(free):
+            holding.setdefault(self.prefixes[slot], []).append(slot)
+        seating: dict[int, int] = {}
+        strangers = []
+        for rollout in newcomers:
+            held = holding.get(self.numbers[rollout])
+            if held:
+                seating[held.pop()] = rollout
+            else:
+                strangers.append(rollout)
+        return seating | dict(zip((slot for slot in free if slot not in seating), strangers, strict=False))
+
+    def _prefill(self, seating: dict[int, int]) -> None:
+        """Have every prompt but its last token in its slot: it lies there, or is copied, or is read."""
+        kept = {slot for slot, rollout in seating.items() if self.prefixes[slot] == self.numbers[rollout]}
+        sources = {
+            number: slot
+            for slot, number in enumerate(self.prefixes)
+            if number >= 0 and (slot in kept or slot not in seating)
+        }
+        copies: dict[int, list[int]] = {}  # slot that holds a prompt -> slots that want a copy
+        unread: dict[int, list[int]] = {}  # slot -> prompt
+        for slot, rollout in seating.items():
+            if slot in kept:
+                continue
+            number = self.numbers[rollout]
+            source = sources.setdefault(number, slot)
+            if source == slot:
+                unread[slot] = self.prompts[rollout][:-1]
+            else:
+                copies.setdefault(source, []).append(slot)
+            self.prefixes[slot] = number
+        for reader in self.readers:
+            reader.prefill(list(unread.values()), list(unread))
+            for source, targets in copies.items():
+                reader.cache.copy(source, targets, len(self.prompts[seating[targets[0]]]) - 1)
+            self.statistics.prefill_tokens += sum(map(len, unread.values()))
+
+    def _close(self, gap: int) -> None:
+        """Let the last row move into a gap, so that the rows in use are the first ones."""
+        seats = self.seats
+        seats.used -= 1
+        last = seats.used
+        if last != gap:
+            for reader in self.readers:
+                reader.cache.copy(last, [gap], int(seats.prompt[last] + seats.place[last]))
+            seats.move(last, gap)
+            self.drafts.move(last, gap)
+            self.prefixes[gap] = self.prefixes[last]
+        self.prefixes[last] = -1
+
+    def _costs(self) -> Costs:
+        policy, expert = self.readers
+        return remembered_costs(policy.model, expert.model, policy.cache.slots, policy.device)
+
+    def _samples(self) -> Samples:
+        to, n = self.drafts.transcript, len(self.prompts)
+        lengths, longest = self.lengths.to(to.context.device), int(self.lengths.max())
+        ids = to.context[:n, 1 : longest + 1]
+        spoken = torch.arange(longest, device=ids.device) < lengths[:, None]  # drafts behind the end were dropped
+        last = ids.gather(1, lengths[:, None] - 1)
+        self.statistics.tokens = int(self.lengths.sum())
+        return Samples(
+            ids=ids.where(spoken, 0),
+            lengths=lengths,
+            logprobs=to.logprobs[:n, :longest].where(spoken, 0),
+            entropies=to.entropies[:n, :longest].where(spoken, 0),
+            gate_weights=to.weights[:n, :longest].where(spoken, 0),
+            guided=to.guided[:n, :longest] & spoken,
+            replaced=to.replaced[:n, :longest] & spoken,
+            truncated=~(last == self.drafts.stop_ids).any(-1),
+            statistics=self.statistics,
+        )

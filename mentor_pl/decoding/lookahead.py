@@ -1,0 +1,158 @@
+"""When the expert is called: how far the policy drafts on while drafts wait for the expert's word.
+
+A call costs c_call before it has read a token, so calls should be few; but of what is drafted behind an open draft, all
+is lost if that draft is replaced. With r replacements per token and row, a cycle of K draft steps and one call keeps
+E(K) = (1 − (1 − r)^K) / r tokens of every row, and the time per token (K·c_step + c_call) / E(K) is least near
+K* = √(2·c_call / (r·c_step)). Which tokens come out does not depend on the schedule, since noise is keyed by position.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mentor_pl.decoding.costs import Costs
+from mentor_pl.errors import UsageError
+
+# before a call has seen anything: one draft in 50 replaced, with the weight of 50 drafts
+PRIOR_REPLACED, PRIOR_DRAFTS = 1.0, 50.0
+FEW_ROWS = 2  # so few rows seldom wait together: a longer wait saves no call, it only risks drafts
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """How far the rows of a call are ahead of the expert.
+
+    Attributes:
+        age: draft steps since the oldest open draft, that one included; 0 where none is open.
+        open: [A] int64, open drafts of each row.
+        drafting: [A] bool, whether a row can go on; not behind a stop token or the limit.
+        drafts: tokens drafted in this call so far.
+        heads: open drafts that the expert has spoken of in this call.
+        replaced: rows that it has cut.
+    """
+
+    age: int
+    open: Tensor
+    drafting: Tensor
+    drafts: int
+    heads: int
+    replaced: int
+
+    @property
+    def replaced_per_draft(self) -> float:
+        """r, running."""
+        return (self.replaced + PRIOR_REPLACED) / (self.drafts + PRIOR_DRAFTS)
+
+
+class Schedule(ABC):
+    """Decides after a draft step whether to call the expert.
+
+    Attributes:
+        look_ahead: draft steps that an open draft may wait; a call is forced then.
+        stride: draft steps that need no look in between; on a GPU every look is a wait.
+    """
+
+    look_ahead: int
+    stride: int = 1
+
+    def begin(self, rows: int, costs: Callable[[], Costs]) -> None:  # noqa: B027 (most need neither)
+        """A call of the sampler begins.
+
+        Args:
+            rows: rollouts decoded at a time.
+            costs: measures, or remembers, what forwards cost.
+        """
+
+    @abstractmethod
+    def due(self, ahead: Ahead) -> bool:
+        """Whether the expert is to be called now; asked only while drafts are open."""
+
+
+class FixedK(Schedule):
+    """Calls the expert when an open draft has waited for K draft steps, itself included.
+
+    Args:
+        k: K; by default K* of the cost model, from measured costs and the running rate of replacements.
+        most: bound on K*; the policy's logits of so many steps are kept for every row.
+
+    Raises:
+        UsageError: for a bound or a K below 1.
+    """
+
+    def __init__(self, k: int | None = None, most: int = 8) -> None:
+        for name, value in (("k", k), ("most", most)):
+            if value is not None and value < 1:
+                raise UsageError(f"schedule {name} is {value}, but it counts draft steps: give at least 1")
+        self.k, self.look_ahead = k, most if k is None else k
+        self.call_in_steps = 1.0
+        self.stride = k if k is not None else 1
+
+    def begin(self, rows: int, costs: Callable[[], Costs]) -> None:
+        if self.k is not None:
+            return
+        if rows <= FEW_ROWS:
+            self.call_in_steps = 0.0
+        else:
+            measured = costs()
+            self.call_in_steps = measured.expert_call / measured.policy_step
+        self.stride = self.best(PRIOR_REPLACED / PRIOR_DRAFTS)
+
+    def best(self, replaced_per_draft: float) -> int:
+        """K* for r, between 1 and `most`."""
+        best = round(math.sqrt(2 * self.call_in_steps / replaced_per_draft))
+        return min(max(best, 1), self.look_ahead)
+
+    def due(self, ahead: Ahead) -> bool:
+        k = self.k
+        if k is None:
+            k = self.stride = self.best(ahead.replaced_per_draft)
+        return ahead.age >= k
+
+
+class AnyFlag(FixedK):
+    """Calls the expert as soon as a draft is open."""
+
+    def __init__(self) -> None:
+        super().__init__(k=1)
+
+
+class MarginalValue(Schedule):
+    """Calls the expert when one more draft step adds less per second than the cycle has earned so far.
+
+    A draft behind n open ones survives with probability (1 − q)^n, q the running share of open drafts that are
+    replaced. The rule is the marginal value theorem's: go on while Σ_rows (1 − q)^n / c_step exceeds
+    tokens expected of the cycle / (c_call + steps·c_step).
+
+    Args:
+        most: draft steps that an open draft may wait.
+
+    Raises:
+        UsageError: for a bound below 1.
+    """
+
+    def __init__(self, most: int = 32) -> None:
+        if most < 1:
+            raise UsageError(f"schedule most is {most}, but it counts draft steps: give at least 1")
+        self.look_ahead = most
+        self.call_in_steps = 1.0
+        self.gained, self.steps = 0.0, 0
+
+    def begin(self, rows: int, costs: Callable[[], Costs]) -> None:
+        measured = costs()
+        self.call_in_steps = measured.expert_call / measured.policy_step
+        self.gained, self.steps = 0.0, 0
+
+    def due(self, ahead: Ahead) -> bool:
+        q = (ahead.replaced + PRIOR_REPLACED) / (ahead.heads + PRIOR_REPLACED / 0.2)
+        q = min(q, 1.0)
+        if ahead.age == 1:  # the first open draft of a cycle
+            self.gained, self.steps = float(len(ahead.open)), 1
+        next_gain = float(((1 - q) ** ahead.open)[ahead.drafting].sum())
+        due = next_gain <= self.gained / (self.call_in_steps + self.steps)
+        self.gained, self.steps = self.gained + next_gain, self.steps + 1
+        return due

@@ -1,0 +1,55 @@
+"""What the host knows of the slots in use: who sits there and how far it has come, as of the last look.
+
+Shapes: R slots, A of them in use (the first ones).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Seats:
+    """Columns of the host's table, one line per slot; [R] int64 on the CPU.
+
+    Attributes:
+        used: A.
+        rollout: the rollout's place in the call.
+        prompt: tokens of its prompt.
+        limit: tokens its response may have.
+        place: tokens of its response, drafts included.
+        open: drafts that wait for the expert.
+        drafting: 1 while it goes on; 0 once it has ended or waits behind a stop token or the limit.
+        verified: tokens of its response that the expert has spoken of.
+        read: columns of its context that the expert has read: one for the prompt's last token, then one per token.
+    """
+
+    COLUMNS = ("rollout", "prompt", "limit", "place", "open", "drafting", "verified", "read")
+
+    def __init__(self, slots: int) -> None:
+        self.used = 0
+        self.rollout, self.prompt, self.limit, self.place, self.open, self.drafting, self.verified, self.read = (
+            torch.zeros(slots, dtype=torch.int64) for _ in self.COLUMNS
+        )
+
+    def take(self, newcomers: Tensor) -> None:
+        """Let rollouts sit down: slots, rollouts, lengths of their prompts and limits, [4, ·] int64."""
+        slots, rollouts, prompts, limits = newcomers
+        self.rollout[slots], self.prompt[slots], self.limit[slots], self.drafting[slots] = rollouts, prompts, limits, 1
+        for column in (self.place, self.open, self.verified, self.read):
+            column[slots] = 0
+        self.used = max(self.used, int(slots.max()) + 1)
+
+    def move(self, source: int, target: int) -> None:
+        """Let the rollout of slot `source` sit in slot `target`."""
+        for name in self.COLUMNS:
+            column: Tensor = getattr(self, name)
+            column[target] = column[source]
+
+    def ended(self) -> Tensor:
+        """Slots in use whose rollouts are complete: they go no further, and nothing of them waits for the expert."""
+        return ((self.drafting == 0) & (self.open == 0))[: self.used].nonzero().squeeze(1)
+
+    def width(self) -> int:
+        """Places that the next step must see of the fullest slot in use."""
+        return int((self.prompt + self.place)[: self.used].max())

@@ -1,0 +1,63 @@
+"""What decoding cost: counts and seconds of one call of a sampler, which add up over calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+
+
+@dataclass
+class Statistics:
+    """Counts of one call.
+
+    Attributes:
+        tokens: response tokens that stand at the end.
+        policy_forwards: one-token forwards of the policy, each over all rows being decoded.
+        policy_tokens: rows of those forwards, added up.
+        idle: those of them that were fed for a row that had ended or waited for the expert.
+        dropped: drafted tokens that were dropped behind a replaced one.
+        prefill_tokens: prompt tokens read by policy and expert, once per prompt where its rollouts share it.
+        expert_calls: packed forwards of the expert.
+        expert_tokens: tokens read in them.
+        expert_heads: places at which its distribution was evaluated.
+        expert_rows: rows that took part, added up over calls.
+        padding: slots of a chunk's attention that held no token, over both models.
+        seconds: part of the work -> wall time.
+    """
+
+    tokens: int = 0
+    policy_forwards: int = 0
+    policy_tokens: int = 0
+    idle: int = 0
+    dropped: int = 0
+    prefill_tokens: int = 0
+    expert_calls: int = 0
+    expert_tokens: int = 0
+    expert_heads: int = 0
+    expert_rows: int = 0
+    padding: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __add__(self, other: Statistics) -> Statistics:
+        names = [f.name for f in fields(self) if f.name != "seconds"]
+        counts = {name: getattr(self, name) + getattr(other, name) for name in names}
+        parts = {*self.seconds, *other.seconds}
+        return Statistics(
+            **counts, seconds={part: self.seconds.get(part, 0.0) + other.seconds.get(part, 0.0) for part in parts}
+        )
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the seconds spent inside to `part`."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - started
+
+    def per_token(self) -> dict[str, float]:
+        """Every count but `tokens`, divided by it."""
+        names = [f.name for f in fields(self) if f.name not in ("tokens", "seconds")]
+        return {name: getattr(self, name) / max(1, self.tokens) for name in names}
