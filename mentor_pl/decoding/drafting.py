@@ -58,7 +58,8 @@ class Drafts:
         self.reader, self.sampling, self.guidance = reader, sampling, guidance
         device, slots = reader.device, reader.cache.slots
         self.size = vocabulary.size
-        self.stop_ids = torch.tensor(vocabulary.stop_ids, device=device)
+        self.stops = torch.tensor(vocabulary.stop_ids)  # on the CPU, for the host
+        self.stop_ids = self.stops.to(device)
         self.transcript = Transcript(len(keys), sampling.max_new_tokens, device)
         self.idle_row = len(keys)
         self.keys = torch.cat([keys, keys.new_zeros(1)])  # [N + 1]

@@ -22,7 +22,7 @@ from mentor_pl.decoding.costs import Costs, remembered_costs
 from mentor_pl.decoding.drafting import Drafts
 from mentor_pl.decoding.graphs import Replayed
 from mentor_pl.decoding.guidance import Guidance
-from mentor_pl.decoding.lookahead import Ahead
+from mentor_pl.decoding.lookahead import Ahead, Experience
 from mentor_pl.decoding.reader import Reader
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.decoding.seats import Seats
@@ -50,7 +50,7 @@ class Engine:
         cuda_graphs: whether a GPU replays recorded steps.
 
     Raises:
-        UsageError: where one rollout does not fit the cache or a model's window.
+        UsageError: where one rollout does not fit the cache or a model's window, or a limit exceeds the maximum length.
     """
 
     def __init__(
@@ -70,6 +70,11 @@ class Engine:
         self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
         self.prompts = [list(prompt) for prompt in prompts]
         self.limits = list(limits) if limits is not None else [sampling.max_new_tokens] * len(prompts)
+        if not 1 <= min(self.limits) <= max(self.limits) <= sampling.max_new_tokens:
+            raise UsageError(
+                f"limits of rollouts range from {min(self.limits)} to {max(self.limits)}, but each lies between 1 and "
+                f"max_new_tokens = {sampling.max_new_tokens}: lower the limits or raise max_new_tokens"
+            )
         longest = max(len(prompt) + limit for prompt, limit in zip(self.prompts, self.limits, strict=True))
         self._check(longest, cache_tokens)
         slots = min(rows, len(prompts), cache_tokens // longest)
@@ -90,7 +95,8 @@ class Engine:
         numbers: dict[tuple[int, ...], int] = {}  # equal prompts have equal numbers
         self.numbers = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in self.prompts]
         self.prefixes = [-1] * slots  # number of the prompt that a slot's first places hold
-        self.age = self.replaced = 0
+        self.experience = Experience()
+        self.age = self.drafts_since_call = 0
 
     def _check(self, longest: int, cache_tokens: int) -> None:
         if longest > cache_tokens:
@@ -135,6 +141,7 @@ class Engine:
             self.step(seats.used, min(width + i, self.readers[0].cache.length))
         self.drafts.look(seats)
         drafted = int(seats.place[: seats.used].sum()) - before
+        self.drafts_since_call += drafted
         self.statistics.policy_forwards += steps
         self.statistics.policy_tokens += steps * seats.used
         self.statistics.idle += steps * seats.used - drafted
@@ -150,17 +157,15 @@ class Engine:
             age=self.age,
             open=self.seats.open[:used],
             drafting=self.seats.drafting[:used].bool(),
-            drafts=self.statistics.policy_tokens - self.statistics.idle,
-            heads=self.statistics.expert_heads,
-            replaced=self.replaced,
+            experience=self.experience,
         )
         return schedule.due(ahead) or self.age >= schedule.look_ahead or not ahead.drafting.any()
 
     def _verify(self) -> None:
         assert self.verifier is not None
         verdict = self.verifier(self.seats)
-        self.age = 0
-        self.replaced += verdict.replaced
+        self.experience.add(self.drafts_since_call, verdict.heads, verdict.replaced)
+        self.age = self.drafts_since_call = 0
         self.statistics.expert_calls += 1
         self.statistics.expert_tokens += verdict.tokens
         self.statistics.expert_heads += verdict.heads

@@ -1,7 +1,8 @@
 """CUDA graphs of the one-token step: recorded once per shape, then replayed without a word from Python.
 
 Shapes are bucketed, so that a few dozen graphs serve responses of any length. Graphs live as long as one call of a
-sampler: sharded parameters are gathered to new addresses every time, and the cache is given back after it.
+sampler: sharded parameters are gathered to new addresses every time, and the cache is given back after it. Models
+whose forward cannot be recorded, because it waits for the host, are decoded without.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 
 ROW_BUCKET = 8
 
@@ -34,19 +36,29 @@ class Replayed:
 
     def __init__(self, step: Callable[[int, int], None], slots: int, length: int) -> None:
         self.step, self.slots, self.length = step, slots, length
+        self.recordable = True
         self.seen: set[tuple[int, int]] = set()
         self.graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
 
     def __call__(self, rows: int, width: int) -> None:
         shape = min(bucket(rows, ROW_BUCKET), self.slots), min(bucket(width), self.length)
-        if shape not in self.graphs:
-            if shape not in self.seen:
-                self.seen.add(shape)
-                self.step(*shape)
-                return
-            graph = torch.cuda.CUDAGraph()
-            pool = next(iter(self.graphs.values())).pool() if self.graphs else None
+        if shape in self.seen and shape not in self.graphs and self.recordable:
+            self._record(shape)
+        if shape in self.graphs:
+            self.graphs[shape].replay()
+        else:
+            self.seen.add(shape)
+            self.step(*shape)
+
+    def _record(self, shape: tuple[int, int]) -> None:
+        """Record the step of `shape`; nothing is executed while recording."""
+        graph = torch.cuda.CUDAGraph()
+        pool = next(iter(self.graphs.values())).pool() if self.graphs else None
+        try:
             with torch.cuda.graph(graph, pool=pool):
                 self.step(*shape)
+        except RuntimeError as problem:
+            self.recordable = False
+            rank_zero_warn(f"decoding without CUDA graphs, which this model does not allow: {problem}")
+        else:
             self.graphs[shape] = graph
-        self.graphs[shape].replay()

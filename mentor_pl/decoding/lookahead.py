@@ -2,8 +2,10 @@
 
 A call costs c_call before it has read a token, so calls should be few; but of what is drafted behind an open draft, all
 is lost if that draft is replaced. With r replacements per token and row, a cycle of K draft steps and one call keeps
-E(K) = (1 − (1 − r)^K) / r tokens of every row, and the time per token (K·c_step + c_call) / E(K) is least near
-K* = √(2·c_call / (r·c_step)). Which tokens come out does not depend on the schedule, since noise is keyed by position.
+E(K) = (1 − (1 − r)^K) / r tokens of every row. A draft step costs c_step, and what it drafts on B rows is read by the
+expert at c_token each, so the time per token (K·(c_step + B·c_token) + c_call) / E(K) is least near
+K* = √(2·c_call / (r·(c_step + B·c_token))). Which tokens come out does not depend on the schedule, since noise is keyed
+by position.
 """
 
 from __future__ import annotations
@@ -18,9 +20,41 @@ from torch import Tensor
 from mentor_pl.decoding.costs import Costs
 from mentor_pl.errors import UsageError
 
-# before a call has seen anything: one draft in 50 replaced, with the weight of 50 drafts
-PRIOR_REPLACED, PRIOR_DRAFTS = 1.0, 50.0
+MEMORY = 256.0  # drafts after which what was seen counts half: the rows that are left in the end are the slow ones
+# before anything is seen: one replacement in 50 drafts, in 5 open ones
+PRIOR_REPLACED, PRIOR_DRAFTS, PRIOR_HEADS = 1.0, 50.0, 5.0
 FEW_ROWS = 2  # so few rows seldom wait together: a longer wait saves no call, it only risks drafts
+
+
+@dataclass
+class Experience:
+    """Running counts of a call of the sampler, in which what is MEMORY drafts past counts half.
+
+    Attributes:
+        drafts: tokens drafted.
+        heads: open drafts that the expert has spoken of.
+        replaced: rows that it has cut.
+    """
+
+    drafts: float = 0.0
+    heads: float = 0.0
+    replaced: float = 0.0
+
+    def add(self, drafts: int, heads: int, replaced: int) -> None:
+        """Count what came between two calls of the expert."""
+        left = 0.5 ** (drafts / MEMORY)
+        self.drafts, self.heads = left * self.drafts + drafts, left * self.heads + heads
+        self.replaced = left * self.replaced + replaced
+
+    @property
+    def replaced_per_draft(self) -> float:
+        """r."""
+        return (self.replaced + PRIOR_REPLACED) / (self.drafts + PRIOR_DRAFTS)
+
+    @property
+    def replaced_per_head(self) -> float:
+        """TV(π*, π_θ) where the expert is asked."""
+        return min(1.0, (self.replaced + PRIOR_REPLACED) / (self.heads + PRIOR_HEADS))
 
 
 @dataclass(frozen=True)
@@ -31,22 +65,13 @@ class Ahead:
         age: draft steps since the oldest open draft, that one included; 0 where none is open.
         open: [A] int64, open drafts of each row.
         drafting: [A] bool, whether a row can go on; not behind a stop token or the limit.
-        drafts: tokens drafted in this call so far.
-        heads: open drafts that the expert has spoken of in this call.
-        replaced: rows that it has cut.
+        experience: how often drafts have been replaced of late.
     """
 
     age: int
     open: Tensor
     drafting: Tensor
-    drafts: int
-    heads: int
-    replaced: int
-
-    @property
-    def replaced_per_draft(self) -> float:
-        """r, running."""
-        return (self.replaced + PRIOR_REPLACED) / (self.drafts + PRIOR_DRAFTS)
+    experience: Experience
 
 
 class Schedule(ABC):
@@ -71,6 +96,11 @@ class Schedule(ABC):
     @abstractmethod
     def due(self, ahead: Ahead) -> bool:
         """Whether the expert is to be called now; asked only while drafts are open."""
+
+
+def _call_in_steps(costs: Costs, rows: int) -> float:
+    """c_call / (c_step + B·c_token)."""
+    return costs.expert_call / (costs.policy_step + rows * costs.expert_token)
 
 
 class FixedK(Schedule):
@@ -98,8 +128,7 @@ class FixedK(Schedule):
         if rows <= FEW_ROWS:
             self.call_in_steps = 0.0
         else:
-            measured = costs()
-            self.call_in_steps = measured.expert_call / measured.policy_step
+            self.call_in_steps = _call_in_steps(costs(), rows)
         self.stride = self.best(PRIOR_REPLACED / PRIOR_DRAFTS)
 
     def best(self, replaced_per_draft: float) -> int:
@@ -110,7 +139,7 @@ class FixedK(Schedule):
     def due(self, ahead: Ahead) -> bool:
         k = self.k
         if k is None:
-            k = self.stride = self.best(ahead.replaced_per_draft)
+            k = self.stride = self.best(ahead.experience.replaced_per_draft)
         return ahead.age >= k
 
 
@@ -125,8 +154,8 @@ class MarginalValue(Schedule):
     """Calls the expert when one more draft step adds less per second than the cycle has earned so far.
 
     A draft behind n open ones survives with probability (1 − q)^n, q the running share of open drafts that are
-    replaced. The rule is the marginal value theorem's: go on while Σ_rows (1 − q)^n / c_step exceeds
-    tokens expected of the cycle / (c_call + steps·c_step).
+    replaced. The rule is the marginal value theorem's: go on while what one more step adds, Σ_rows (1 − q)^n tokens, is
+    more than the cycle has earned per step so far, its call included.
 
     Args:
         most: draft steps that an open draft may wait.
@@ -143,13 +172,11 @@ class MarginalValue(Schedule):
         self.gained, self.steps = 0.0, 0
 
     def begin(self, rows: int, costs: Callable[[], Costs]) -> None:
-        measured = costs()
-        self.call_in_steps = measured.expert_call / measured.policy_step
+        self.call_in_steps = _call_in_steps(costs(), rows)
         self.gained, self.steps = 0.0, 0
 
     def due(self, ahead: Ahead) -> bool:
-        q = (ahead.replaced + PRIOR_REPLACED) / (ahead.heads + PRIOR_REPLACED / 0.2)
-        q = min(q, 1.0)
+        q = ahead.experience.replaced_per_head
         if ahead.age == 1:  # the first open draft of a cycle
             self.gained, self.steps = float(len(ahead.open)), 1
         next_gain = float(((1 - q) ** ahead.open)[ahead.drafting].sum())

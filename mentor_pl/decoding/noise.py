@@ -55,7 +55,7 @@ def _mix_in_place(x: Tensor) -> Tensor:
 
 
 def _states(keys: Tensor, positions: Tensor, stream: int) -> Tensor:
-    """The number of (rollout, position, stream) in the key's sequence, [N] int64: SplitMix64 with the key as its seed."""
+    """Numbers of (rollout, position, stream), [N] int64: places in the SplitMix64 sequence whose seed is the key."""
     return _mix(keys + _GOLDEN * (STREAMS * positions + stream))
 
 

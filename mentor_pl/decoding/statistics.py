@@ -23,7 +23,7 @@ class Statistics:
         expert_tokens: tokens read in them.
         expert_heads: places at which its distribution was evaluated.
         expert_rows: rows that took part, added up over calls.
-        padding: slots of a chunk's attention that held no token, over both models.
+        padding: places of the attention of those chunks that held no token.
         seconds: part of the work -> wall time.
     """
 

@@ -70,7 +70,7 @@ class Verifier:
         cut = first < len(place)
         first = first[cut]
         ends, before = place[first] + 1, seats.place[slots[cut]]
-        drafting = (ends < seats.limit[slots[cut]]) & ~torch.isin(ids[first], self.drafts.stop_ids.cpu())
+        drafting = (ends < seats.limit[slots[cut]]) & ~torch.isin(ids[first], self.drafts.stops)
         seats.place[slots[cut]], seats.drafting[slots[cut]] = ends, drafting.long()
         seats.read[slots] = last + 1
         seats.read[slots[cut]] = ends

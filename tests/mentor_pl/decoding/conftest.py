@@ -1,0 +1,120 @@
+"""What the decoding tests share: noise keys, gates, toy models, one pair of tiny models per family, comparisons."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mentor_pl.decoding.base import Sampler, Samples, decoding
+from mentor_pl.decoding.noise import rollout_keys
+from mentor_pl.decoding.sampling import Sampling
+from mentor_pl.gates import EntropyGate, Gate
+from mentor_pl.models import Models
+
+
+@pytest.fixture(scope="session")
+def keys() -> Callable[..., Tensor]:
+    """(n, seed=…, step=…) -> noise keys [n] of n prompts with one rollout each."""
+
+    def make(n: int, seed: int = 11, step: int = 0) -> Tensor:
+        return rollout_keys(seed, step, torch.arange(n), torch.zeros(n, dtype=torch.int64))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def gate_of() -> Callable[[float], EntropyGate]:
+    """γ_p -> an entropy gate that has it."""
+
+    def make(gamma: float) -> EntropyGate:
+        gate = EntropyGate()
+        gate.observe(torch.tensor([gamma]))
+        return gate
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sample() -> Callable[..., Samples]:
+    """(sampler, models, prompts, keys, sampling, gate=…, limits=…, on_end=…) -> samples of a policy in eval mode."""
+
+    def run(
+        sampler: Sampler,
+        models: Models,
+        prompts: Sequence[Sequence[int]],
+        keys: Tensor,
+        sampling: Sampling,
+        gate: Gate | None = None,
+        **options: Any,
+    ) -> Samples:
+        with decoding(models.policy):
+            return sampler(models, prompts, keys, sampling, gate, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def counting(lookup_models: Callable[..., Models]) -> Callable[..., Models]:
+    """(stop_ids, size=5) -> policy and expert that both count: 1 follows 0, 2 follows 1, and 0 follows size − 1."""
+
+    def make(stop_ids: Sequence[int], size: int = 5) -> Models:
+        table = torch.full((1, size, size), -50.0) + 100 * torch.eye(size).roll(1, 1)
+        return lookup_models(table, table, stop_ids=stop_ids)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def scripted(lookup_models: Callable[..., Models]) -> Callable[..., Models]:
+    """(policy's tokens, expert's tokens, stop_ids) -> models that say the t-th of them whatever came before.
+
+    They speak 8 ids, to prompts of one token. A tuple in place of a token makes its members equally likely.
+    """
+
+    def table(tokens: Sequence[int | tuple[int, ...]]) -> Tensor:
+        logits = torch.full((len(tokens), 8, 8), -50.0)
+        for place, token in enumerate(tokens):
+            logits[place, :, list(token) if isinstance(token, tuple) else [token]] = 50
+        return logits
+
+    def make(policy: Sequence[Any], expert: Sequence[Any], stop_ids: Sequence[int] = (7,)) -> Models:
+        return lookup_models(table(policy), table(expert), stop_ids=stop_ids)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def family(request: pytest.FixtureRequest, build_models: Callable[..., Models]) -> Callable[[str], Models]:
+    """Name of a family -> its tiny policy and expert, made once; about a thirtieth of all ids end a response.
+
+    `qwen2` and `llama` have two query heads to a key head, `qwen3` has four in the policy, and `sliding` has layers
+    that see 6 or 9 tokens. The stop ids hold the padding id 0.
+    """
+    made: dict[str, Models] = {}
+
+    def get(name: str) -> Models:
+        if name not in made:
+            policy = request.getfixturevalue(f"{name}_folder")
+            expert = request.getfixturevalue(f"{name}_expert_folder")
+            made[name] = build_models(policy, expert, stop_ids=range(0, 40 if name == "llama" else 320, 29))
+        return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def equal_samples() -> Callable[..., None]:
+    """(one, other, rows of one, up to …) asserts the same tokens and flags; numbers may differ by rounding."""
+
+    def check(one: Samples, other: Samples, rows: Any = slice(None), tolerance: float = 1e-4) -> None:
+        for name, values in vars(one).items():
+            if not isinstance(values, Tensor):
+                continue
+            if values.dtype == torch.float32:
+                assert torch.allclose(values[rows], getattr(other, name), rtol=0, atol=tolerance), name
+            else:
+                assert torch.equal(values[rows], getattr(other, name)), name
+
+    return check
