@@ -1,7 +1,7 @@
 """log π_θ(y_t) and H_t of response tokens, without ever holding the logits of all of them.
 
-The head runs over chunks of tokens, each recomputed in the backward pass, so memory grows with a chunk and not with
-[N, T, V]. Logits are cut to the tokenizer's ids and divided by the temperature, as they are when rollouts are sampled.
+The decoder layers run over whole rows, the output embedding over response tokens alone, in chunks (`chunked_head.py`).
+Logits are cut to the tokenizer's ids and divided by the temperature, as they are when rollouts are sampled.
 
 Shapes: B rollouts, S prompt tokens, T response tokens, L = longest prompt + response, M response tokens in all,
 V vocabulary, H hidden size.
@@ -12,10 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch import Tensor
 
-CHUNK_ELEMENTS = 2**25  # logits held at once: 128 MiB in float32
+from mentor_pl.chunked_head import head_logprobs
 
 
 def sequences(prompt_ids: Tensor, prompt_lengths: Tensor, response_ids: Tensor, response_lengths: Tensor) -> Tensor:
@@ -26,15 +25,6 @@ def sequences(prompt_ids: Tensor, prompt_lengths: Tensor, response_ids: Tensor, 
     from_response = response_ids.gather(1, (places - prompt_lengths[:, None]).clamp(0, response_ids.shape[1] - 1))
     ids = torch.where(places < prompt_lengths[:, None], from_prompt, from_response)
     return ids.masked_fill(places >= lengths[:, None], 0)
-
-
-def _head(
-    hidden: Tensor, targets: Tensor, head: nn.Module, vocab_size: int, temperature: float
-) -> tuple[Tensor, Tensor]:
-    """log π and H of one chunk: [M, H], [M] -> [M], [M]."""
-    logits = head(hidden)[:, :vocab_size].float() / temperature
-    logprobs = logits.log_softmax(-1)  # [M, V]
-    return logprobs.gather(1, targets[:, None]).squeeze(1), -(logprobs.exp() * logprobs).sum(-1)
 
 
 def token_logprobs(
@@ -50,7 +40,7 @@ def token_logprobs(
     """Log-probability and entropy of every response token under a Hugging Face causal LM.
 
     Args:
-        model: the causal LM; its base model and its output embedding are called, nothing between them.
+        model: the causal LM; its base model is called and its output embedding applied, nothing between them.
         prompt_ids: [B, S] int64, right-padded.
         prompt_lengths: [B] int64.
         response_ids: [B, T] int64, right-padded.
@@ -70,15 +60,6 @@ def token_logprobs(
     rows = torch.arange(len(ids), device=ids.device)[:, None].expand_as(steps)
     states, targets = hidden[rows[mask], before[mask]], response_ids[mask]  # [M, H], [M]
 
-    head = model.get_output_embeddings()
-    chunk = max(1, CHUNK_ELEMENTS // vocab_size)
-    if len(states) <= chunk:
-        logprobs, entropies = _head(states, targets, head, vocab_size, temperature)
-    else:
-        parts = [
-            checkpoint(_head, s, t, head, vocab_size, temperature, use_reentrant=False)
-            for s, t in zip(torch.split(states, chunk), torch.split(targets, chunk), strict=True)
-        ]
-        logprobs, entropies = (torch.cat(column) for column in zip(*parts, strict=True))
+    logprobs, entropies = head_logprobs(states, targets, model.get_output_embeddings(), vocab_size, temperature)
     padding = torch.zeros(mask.shape, device=ids.device)
     return padding.masked_scatter(mask, logprobs), padding.masked_scatter(mask, entropies)

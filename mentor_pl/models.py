@@ -12,6 +12,7 @@ from types import MethodType
 from typing import Any
 
 import torch
+from torch.nn.functional import linear
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -196,10 +197,12 @@ def load_policy(source: ModelSource, gradient_checkpointing: bool = False) -> An
 
 @torch.no_grad()
 def _check_head(source: ModelSource, model: Any) -> None:
-    """Training applies the output embedding itself: scaled or capped logits would differ from those sampled from."""
+    """Training applies the output embedding itself, as a linear map: scaled or capped logits would differ from it."""
     probe = torch.zeros(1, 1, dtype=torch.int64)
     hidden = model.eval().base_model(input_ids=probe).last_hidden_state
-    if not torch.allclose(model(input_ids=probe).logits, model.get_output_embeddings()(hidden), rtol=1e-3, atol=1e-4):
+    head = model.get_output_embeddings()
+    logits = linear(hidden, head.weight, getattr(head, "bias", None))
+    if not torch.allclose(model(input_ids=probe).logits, logits, rtol=1e-3, atol=1e-4):
         raise UsageError(
             f"{source.role} '{source.path}': {type(model).__name__} scales or caps its logits, which training does not "
             "reproduce: take a model such as Qwen2, Qwen3 or Llama"

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import lightning.pytorch as L
@@ -35,6 +37,11 @@ from mentor_pl.parallel import all_max, all_sum, shard, world_size
 from mentor_pl.types import Rollouts
 
 
+def largest_gap(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
+    """max |log π − log π_old| over response tokens: [B, T], [B, T], [B, T] -> scalar."""
+    return (logprobs - old_logprobs).abs().masked_fill(~mask, 0).max()
+
+
 class MentorModule(L.LightningModule):
     """Policy, frozen expert, and the update. A method is a choice of gate, advantage and loss.
 
@@ -49,10 +56,19 @@ class MentorModule(L.LightningModule):
         warmup_steps: optimizer steps over which the learning rate rises from 0.
         mini_batches: optimizer steps per batch of rollouts.
         micro_batch_tokens: padded tokens in one forward and backward pass.
+        recompute_logprobs: take log π_old from a forward pass of training, before the first update, instead of from
+            sampling. It costs one more forward; `train/logprob_gap` shows whether it is needed.
         max_grad_norm: gradients are scaled down to this norm.
         gradient_checkpointing: recompute activations in the backward pass: slower, far less memory.
         attention: attention implementation of transformers.
         trust_remote_code: whether Python code that comes with a model may run.
+
+    `train/logprob_gap` is the largest difference, over response tokens and ranks, between log π_old as sampled and as a
+    forward pass of training gives it at the weights that sampled: of the first mini-batch, which is passed through
+    anyway, or of all rollouts where they are recomputed. In 32-true it is rounding, about 1e-5. Sampling keeps the
+    log-probabilities of what it draws from, after temperature, top_p and top_k; training knows the temperature alone.
+    So under a filter the gap is −log of the least mass kept, and infinite where the expert says what the policy's
+    filter drops.
 
     Raises:
         UsageError: for settings that cannot work and for models that cannot be paired; before weights are loaded.
@@ -70,6 +86,7 @@ class MentorModule(L.LightningModule):
         warmup_steps: int = 0,
         mini_batches: int = 2,
         micro_batch_tokens: int = 16384,
+        recompute_logprobs: bool = False,
         max_grad_norm: float = 1.0,
         gradient_checkpointing: bool = False,
         attention: str = "sdpa",
@@ -93,6 +110,7 @@ class MentorModule(L.LightningModule):
         self.optimizer = optimizer
         self.alpha = alpha
         self.warmup_steps, self.mini_batches, self.micro_batch_tokens = warmup_steps, mini_batches, micro_batch_tokens
+        self.recompute_logprobs = recompute_logprobs
         self.max_grad_norm, self.gradient_checkpointing = max_grad_norm, gradient_checkpointing
         self.policy: Any = None
         # a tuple hides the expert from the module tree, so from checkpoints, the optimizer and train()/eval()
@@ -148,14 +166,21 @@ class MentorModule(L.LightningModule):
         advantages = self.advantage(
             rollouts.rewards.view(groups), rollouts.mixed.view(groups), rollouts.alpha, rollouts.reward_range
         ).flatten()  # [N]
-        updates = []
-        for rows in mini_batches(len(rollouts), rollouts.group_size, self.mini_batches):
-            means = self._accumulate_gradients(rollouts, advantages, rows)
+        batches = mini_batches(len(rollouts), rollouts.group_size, self.mini_batches)
+        gaps, updates = [], []
+        if self.recompute_logprobs:
+            rollouts, gap = self._rescore(rollouts, batches)
+            gaps.append(gap)
+        for rows in batches:
+            means, gap = self._accumulate_gradients(rollouts, advantages, rows)
             updates.append(means | {"grad_norm": self._update(rollouts.step, means)})
+            gaps.append(gap)
         facts = {f"train/{name}": float(torch.stack([u[name] for u in updates]).mean()) for name in updates[0]}
+        facts["train/logprob_gap"] = float(gaps[0])  # later ones compare with weights that did not sample
         facts |= {"train/alpha": rollouts.alpha, "time/update": time.perf_counter() - started}
         facts["train/response_tokens"] = float(all_sum(rollouts.response_lengths.sum()))
         facts |= {f"time/{part}": seconds for part, seconds in rollouts.seconds.items()}
+        facts |= {f"decode/{name}": count for name, count in rollouts.decoding.items()}
         log_once(self.trainer, facts, step=rollouts.step + 1)
         self.log_dict(facts, logger=False, batch_size=1)  # for callbacks that monitor one of them
         self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)
@@ -168,32 +193,56 @@ class MentorModule(L.LightningModule):
                 "fetched ahead"
             )
 
-    def _accumulate_gradients(self, rollouts: Rollouts, advantages: Tensor, rows: Tensor) -> dict[str, Tensor]:
-        """Gradients of the loss over the global mini-batch whose share here are `rows` [M]; its means for the log."""
-        mask = rollouts.mask[rows]  # [M, T]
-        weight, tokens = all_sum(torch.stack([self.loss.weight(mask), mask.sum()]))
+    def _passes(self, rollouts: Rollouts, rows: Tensor) -> Iterator[tuple[Tensor, float]]:
+        """The micro-batches of a mini-batch `rows` [M]: rows [B] of each, and the weight 1.
+
+        Sharded ranks must run equally many passes: one that has run out repeats its last, at weight 0.
+        """
         lengths = (rollouts.prompt_lengths + rollouts.response_lengths)[rows]
         batches = [rows[places] for places in micro_batches(lengths, self.micro_batch_tokens)]
-        passes = all_max(len(batches), self.device)
+        for i in range(int(all_max(torch.tensor(len(batches), device=self.device)))):
+            yield batches[min(i, len(batches) - 1)], 1.0 if i < len(batches) else 0.0
+
+    @torch.no_grad()
+    def _rescore(self, rollouts: Rollouts, batches: Sequence[Tensor]) -> tuple[Rollouts, Tensor]:
+        """The rollouts with log π_old as the updates' own passes compute it, and how far sampling's are from that."""
+        logprobs = rollouts.logprobs.clone()
+        for mini_batch in batches:
+            for rows, _ in self._passes(rollouts, mini_batch):
+                values, _ = self._logprobs(rollouts, rows)
+                logprobs[rows, : values.shape[1]] = values
+        gap = largest_gap(logprobs, rollouts.logprobs, rollouts.mask)
+        return replace(rollouts, logprobs=logprobs), all_max(gap)
+
+    def _accumulate_gradients(
+        self, rollouts: Rollouts, advantages: Tensor, rows: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Gradients of the loss over the global mini-batch whose share here are `rows` [M].
+
+        Returns:
+            the mini-batch's means for the log, and the largest |log π_θ − log π_old| of its tokens.
+        """
+        mask = rollouts.mask[rows]  # [M, T]
+        weight, tokens = all_sum(torch.stack([self.loss.weight(mask), mask.sum()]))
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
-        for i in range(passes):
-            # sharded ranks must run equally many passes: one that has run out repeats its last, at zero weight
-            share = 1.0 if i < len(batches) else 0.0
-            inputs = self._score(rollouts, advantages, batches[min(i, len(batches) - 1)])
+        gap = torch.zeros((), device=self.device)
+        for some, share in self._passes(rollouts, rows):
+            inputs = self._score(rollouts, advantages, some)
             output = self.loss(inputs)
             # ranks' gradients are averaged, while the loss is a sum over them
             self.manual_backward(output.total * (share * world_size() / weight))
             sums["loss"] += share * output.total.detach() * (tokens / weight)
             sums["entropy"] += share * inputs.entropies.detach().sum()
+            gap = torch.maximum(gap, largest_gap(inputs.logprobs.detach(), inputs.old_logprobs, inputs.mask))
             for name, value in output.token_sums.items():
                 sums[name] += share * value
         totals = all_sum(torch.stack(list(sums.values()))) / tokens
-        return dict(zip(sums, totals, strict=True))
+        return dict(zip(sums, totals, strict=True)), all_max(gap)
 
-    def _score(self, rollouts: Rollouts, advantages: Tensor, rows: Tensor) -> LossInputs:
-        """The rollouts `rows` [B] as the current policy sees them."""
+    def _logprobs(self, rollouts: Rollouts, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """log π_θ and entropies of the rollouts `rows` [B], up to the longest of them."""
         longest = int(rollouts.response_lengths[rows].max())
-        logprobs, entropies = self.policy.token_logprobs(
+        values: tuple[Tensor, Tensor] = self.policy.token_logprobs(
             rollouts.prompt_ids[rows],
             rollouts.prompt_lengths[rows],
             rollouts.response_ids[rows, :longest],
@@ -201,6 +250,12 @@ class MentorModule(L.LightningModule):
             vocab_size=self.vocabulary.size,
             temperature=rollouts.temperature,
         )
+        return values
+
+    def _score(self, rollouts: Rollouts, advantages: Tensor, rows: Tensor) -> LossInputs:
+        """The rollouts `rows` [B] as the current policy sees them."""
+        logprobs, entropies = self._logprobs(rollouts, rows)
+        longest = logprobs.shape[1]
         return LossInputs(
             logprobs=logprobs,
             entropies=entropies,

@@ -97,13 +97,13 @@ def all_sum(value: Tensor) -> Tensor:
     return total
 
 
-def all_max(value: int, device: torch.device) -> int:
-    """The greatest of an integer over all ranks."""
+def all_max(value: Tensor) -> Tensor:
+    """The greatest of a tensor over all ranks, element by element, same shape."""
     if world_size() == 1:
         return value
-    greatest = torch.tensor(value, device=device)
+    greatest = value.clone()
     dist.all_reduce(greatest, op=dist.ReduceOp.MAX)
-    return int(greatest)
+    return greatest
 
 
 def all_values(values: Tensor) -> Tensor:

@@ -188,8 +188,8 @@ def ratio(cases: dict[str, Case], above: str, below: str) -> float:
 
 
 LEGEND = (
-    "÷ plain: time, measured and by the cost model. Per 1,000 response tokens: steps of the policy, calls of the expert. "
-    "Per token: read by the expert, its heads, drafts lost, places padded. MiB: peak above the models."
+    "÷ plain: time, measured and by the cost model. Per 1,000 response tokens: steps of the policy, calls of the "
+    "expert. Per token: read by the expert, its heads, drafts lost, places padded. MiB: peak above the models."
 )
 SAMPLERS: dict[str, Callable[[], Sampler]] = {
     "coin": Coin,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -48,15 +49,24 @@ def remembered_costs(policy: Any, expert: Any, rows: int, device: torch.device) 
     found = _read(file)
     if found is not None:
         return found
+    with suppress(OSError):
+        file.unlink(missing_ok=True)  # it is not there, or it is spoilt
     measured = measure_costs(policy, expert, rows, device)
     with suppress(OSError):  # a machine without a writable cache folder measures in every run
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as draft:
-            json.dump(asdict(measured), draft)
-        with suppress(FileExistsError):  # of processes that measure at once, the first one's word holds
-            os.link(draft.name, file)
-        os.unlink(draft.name)
+        _keep(file, measured)
     return _read(file) or measured
+
+
+def _keep(file: Path, costs: Costs) -> None:
+    """Write the file unless another process has: of those that measure at once, the first one's word holds."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as draft:
+        json.dump(asdict(costs), draft)
+    try:
+        with suppress(FileExistsError):
+            os.link(draft.name, file)
+    finally:
+        os.unlink(draft.name)
 
 
 def measure_costs(policy: Any, expert: Any, rows: int, device: torch.device) -> Costs:
@@ -104,6 +114,8 @@ def _folder() -> Path:
 
 def _read(file: Path) -> Costs | None:
     try:
-        return Costs(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # not there, or spoilt
+        costs = Costs(**{name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()})
+    except (OSError, ValueError, TypeError, AttributeError):  # not there, or spoilt
         return None
+    usable = costs.policy_step > 0 and costs.expert_call > 0 and costs.expert_token >= 0
+    return costs if usable and all(map(math.isfinite, asdict(costs).values())) else None

@@ -69,6 +69,11 @@ class Engine:
     ) -> None:
         self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
         self.prompts = [list(prompt) for prompt in prompts]
+        if not all(self.prompts) or len(keys) != len(self.prompts):
+            raise ValueError(
+                f"{len(keys)} keys for {len(self.prompts)} prompts, the shortest of {min(map(len, prompts))} "
+                "tokens: give every prompt a key, and a token at least"
+            )
         self.limits = list(limits) if limits is not None else [sampling.max_new_tokens] * len(prompts)
         if not 1 <= min(self.limits) <= max(self.limits) <= sampling.max_new_tokens:
             raise UsageError(
@@ -135,7 +140,7 @@ class Engine:
         seats, steps = self.seats, 1
         if self.on_gpu:
             schedule = self.guidance.schedule if self.guidance is not None else None
-            steps = STRIDE if schedule is None else min(schedule.stride, schedule.look_ahead - self.age)
+            steps = STRIDE if schedule is None else max(1, min(schedule.stride, schedule.look_ahead - self.age))
         width, before = seats.width(), int(seats.place[: seats.used].sum())
         for i in range(steps):
             self.step(seats.used, min(width + i, self.readers[0].cache.length))
@@ -249,8 +254,6 @@ class Engine:
                 reader.cache.copy(last, [gap], int(seats.prompt[last] + seats.place[last]))
             seats.move(last, gap)
             self.drafts.move(last, gap)
-            self.prefixes[gap] = self.prefixes[last]
-        self.prefixes[last] = -1
 
     def _costs(self) -> Costs:
         policy, expert = self.readers

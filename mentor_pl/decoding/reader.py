@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mentor_pl.decoding.cache import OneEach, Packed, Placement, RaggedCache
 
-CHUNK_TOKENS = 4096  # tokens of one packed forward: bounds the memory of its activations and masks
-SPAN_TOKENS = 1024  # of one row in it, since a chunk's attention is padded to its longest span
+CHUNK_TOKENS = 4096  # rows × longest span of a packed forward: bounds the memory of its activations and masks
+SPAN_TOKENS = 1024  # tokens of one row in it
 
 
 class Reader:
@@ -52,30 +52,57 @@ class Reader:
         return self._forward(tokens[:, None], positions[:, None], OneEach(positions, width), 1)[:, -1]
 
     def read(self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, heads: Tensor) -> Tensor:
-        """Feed a packed chunk and return the logits after the tokens `heads` [F] of it, [F, W].
+        """Feed packed spans and return the logits after the tokens `heads` [F] of them, [F, W].
+
+        In as few forwards as the bounds above allow; a span that is too long is fed in parts.
 
         Args:
             tokens: [T], on the device: `counts[b]` tokens for `slots[b]`, to stand from `starts[b]` on, for each b.
             slots, starts, counts: [B] int64 on the CPU.
-            heads: [F] int64, places in `tokens`.
+            heads: [F] int64 on the CPU, places in `tokens` in ascending order; none of them is all right.
         """
-        placement = Packed(slots, starts, counts, self.cache.slots, self.device)
-        return self._forward(tokens[None], placement.positions[None], placement, heads.to(self.device))[0]
+        logits: list[Tensor] = []
+        fed = 0
+        for parts in _forwards(counts.tolist()):
+            spans, offsets, sizes = torch.tensor(parts).unbind(1)
+            size = int(sizes.sum())
+            here = heads[(heads >= fed) & (heads < fed + size)] - fed
+            placement = Packed(slots[spans], starts[spans] + offsets, sizes, self.cache.slots, self.device)
+            # a model evaluates its head somewhere; where nothing is wanted, at one token
+            keep = here if len(here) else torch.zeros(1, dtype=torch.int64)
+            output = self._forward(
+                tokens[None, fed : fed + size], placement.positions[None], placement, keep.to(self.device)
+            )[0]
+            logits.append(output[: len(here)])
+            fed += size
+        return torch.cat(logits)
 
-    def prefill(self, prompts: list[list[int]], slots: list[int]) -> int:
-        """Read whole prompts into `slots`, in as few forwards as the bounds above allow; the number of forwards."""
-        forwards = start = 0
-        nothing = torch.zeros(1, dtype=torch.int64)
-        while any(len(prompt) > start for prompt in prompts):
-            left = [(prompt[start : start + SPAN_TOKENS], slot) for prompt, slot in zip(prompts, slots, strict=True)]
-            left = sorted((part for part in left if part[0]), key=lambda part: len(part[0]))
-            while left:
-                count = max(1, CHUNK_TOKENS // len(left[-1][0]))
-                chunk, left = left[-count:], left[:-count]
-                tokens = torch.tensor([token for span, _ in chunk for token in span], device=self.device)
-                counts = torch.tensor([len(span) for span, _ in chunk])
-                owners = torch.tensor([slot for _, slot in chunk])
-                self.read(tokens, owners, torch.full_like(counts, start), counts, nothing)
-                forwards += 1
-            start += SPAN_TOKENS
-        return forwards
+    def prefill(self, prompts: list[list[int]], slots: list[int]) -> None:
+        """Read whole prompts into `slots`."""
+        parts = [(prompt, slot) for prompt, slot in zip(prompts, slots, strict=True) if prompt]
+        parts.sort(key=lambda part: len(part[0]))  # so that spans of like lengths share a forward
+        if not parts:
+            return
+        tokens = torch.tensor([token for prompt, _ in parts for token in prompt], device=self.device)
+        counts = torch.tensor([len(prompt) for prompt, _ in parts])
+        owners = torch.tensor([slot for _, slot in parts])
+        self.read(tokens, owners, torch.zeros_like(counts), counts, torch.zeros(0, dtype=torch.int64))
+
+
+def _forwards(counts: list[int]) -> list[list[tuple[int, int, int]]]:
+    """Divide spans of `counts` tokens among forwards, in order: (span, offset in it, tokens) of each forward's parts.
+
+    A forward has one part of a span at most, parts of SPAN_TOKENS at most, and a padded size of CHUNK_TOKENS at most
+    where it has several.
+    """
+    forwards: list[list[tuple[int, int, int]]] = []
+    longest = 0
+    for span, count in enumerate(counts):
+        for offset in range(0, count, SPAN_TOKENS):
+            part = (span, offset, min(SPAN_TOKENS, count - offset))
+            longest = max(longest, part[2])
+            if offset or not forwards or (len(forwards[-1]) + 1) * longest > CHUNK_TOKENS:
+                forwards.append([])
+                longest = part[2]
+            forwards[-1].append(part)
+    return forwards

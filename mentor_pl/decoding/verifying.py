@@ -22,6 +22,8 @@ from mentor_pl.decoding.reader import Reader
 from mentor_pl.decoding.sampling import log_distribution
 from mentor_pl.decoding.seats import Seats
 
+DECIDED_ELEMENTS = 2**25  # of each [F, V] tensor at a time: 128 MiB in float32
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -114,8 +116,20 @@ class Verifier:
 
     def _decide(self, rollouts: Tensor, places: Tensor, slots: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the open drafts [F] become: ids and whether replaced, on the CPU, and log π_θ of the ids; [F] each."""
-        drafts, device = self.drafts, self.reader.device
-        rollouts, places, slots = torch.stack([rollouts, places, slots]).to(device)
+        index = torch.stack([rollouts, places, slots]).to(self.reader.device)
+        some = max(1, DECIDED_ELEMENTS // self.drafts.size)
+        parts = [
+            self._decide_some(part, at_part)
+            for part, at_part in zip(index.split(some, 1), logits.split(some), strict=True)
+        ]
+        ids, replaced, logprobs = (torch.cat(column) for column in zip(*parts, strict=True))
+        told = torch.stack([ids, replaced.long()]).cpu()
+        return told[0], told[1].bool(), logprobs
+
+    def _decide_some(self, index: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Likewise for rollouts, places and slots `index` [3, F], all on the device."""
+        drafts = self.drafts
+        rollouts, places, slots = index
         to, keys = drafts.transcript, drafts.keys[rollouts]
         policy = log_distribution(drafts.logits_at(slots, places), drafts.sampling, drafts.size)  # [F, V]
         ids, replaced = self.guidance.decide(
@@ -126,5 +140,4 @@ class Verifier:
             uniform(keys, places, COIN),
             exponential(keys, places, RESIDUAL, drafts.size),
         )
-        told = torch.stack([ids, replaced.long()]).cpu()
-        return told[0], told[1].bool(), policy.gather(1, ids[:, None]).squeeze(1)
+        return ids, replaced, policy.gather(1, ids[:, None]).squeeze(1)

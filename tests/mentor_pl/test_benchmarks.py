@@ -33,7 +33,7 @@ class ScriptedSampler:
     greedy: dict = field(default_factory=dict)
     calls: list = field(default_factory=list)
 
-    def __call__(self, models, prompts, keys, sampling, gate=None):
+    def __call__(self, models, prompts, keys, sampling, gate=None, *, limits=None, on_end=None):
         self.calls.append((list(prompts), keys, sampling, gate, models.policy.training, torch.is_grad_enabled()))
         script, turns, rows = (self.greedy if sampling.temperature == 0 else self.answers), {}, []
         for *_, prompt in prompts:

@@ -46,7 +46,8 @@ class Probe(L.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         names = ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "mixed")
-        self.rollouts.append({name: getattr(batch, name) for name in names} | {"gamma": batch.gamma})
+        gap = trainer.callback_metrics["train/logprob_gap"].item()
+        self.rollouts.append({name: getattr(batch, name) for name in names} | {"gamma": batch.gamma, "gap": gap})
 
     def on_train_end(self, trainer, pl_module):
         torch.save({"gradients": self.gradients, "rollouts": self.rollouts}, self.folder / f"rank{rank()}.pt")
@@ -85,6 +86,8 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
             "policy": str(llama_folder),
             "expert": str(llama_expert_folder),
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3}},
+            "micro_batch_tokens": 40,  # ranks then need different numbers of passes
+            "recompute_logprobs": True,
         },
         "data": {
             "train": "problems.jsonl",
@@ -138,6 +141,15 @@ def test_two_processes_sample_what_one_does(trained):
                 width = min(ours.shape[-1], theirs.shape[-1]) if ours.ndim == 2 else None
                 assert torch.equal(ours[..., :width], theirs[..., :width]), (step, name)
         assert ranks[0][step]["gamma"] == ranks[1][step]["gamma"] == pytest.approx(whole["gamma"], abs=1e-5)
+
+
+def test_all_ranks_report_the_largest_gap_of_any(trained):
+    for processes in (1, 2):
+        gaps = [
+            [b["gap"] for b in read(trained / f"whole{processes}/rank{r}.pt")["rollouts"]] for r in range(processes)
+        ]
+        assert all(gap == gaps[0] for gap in gaps)
+        assert max(gaps[0]) <= 1e-5
 
 
 def test_two_processes_have_the_gradients_of_one(trained):

@@ -11,6 +11,7 @@ from mentor_pl.decoding.base import Samples
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.sampling import Sampling
+from mentor_pl.decoding.statistics import Statistics
 from mentor_pl.errors import UsageError
 from mentor_pl.gates import ConstantGate, EntropyGate
 from mentor_pl.rewards.base import Grades
@@ -56,7 +57,7 @@ class ScriptedSampler:
     entropies: tuple = (1.0, 100.0)
     calls: list = field(default_factory=list)
 
-    def __call__(self, models, prompts, keys, sampling, gate=None):
+    def __call__(self, models, prompts, keys, sampling, gate=None, *, limits=None, on_end=None):
         call = len(self.calls)
         self.calls.append(
             (list(prompts), keys, gate, models.policy.training, torch.is_grad_enabled(), gate and gate.gamma)
@@ -74,6 +75,7 @@ class ScriptedSampler:
             guided=mask & bool(call),
             replaced=mask & bool(call),
             truncated=torch.zeros(n, dtype=torch.bool),
+            statistics=Statistics(tokens=int(lengths.sum()), dropped=5 + call, seconds={"drafting": 0.25}),
         )
 
 
@@ -127,10 +129,18 @@ def test_the_steps_own_numbers_are_kept(models):
     assert rollouts.reward_range == 1.5
 
 
+def test_what_decoding_cost_is_kept_per_token_of_both_parts(models):
+    rollouts = gather(Learner(models), ScriptedSampler([[1, 2, 3, 4], [5, 6]]))
+    assert rollouts.decoding["dropped"] == 11 / 21  # 5 drafts of the on-policy rollouts, 6 of the mixed ones
+    assert rollouts.decoding["expert_calls"] == 0
+    assert rollouts.seconds["sampling/drafting"] == 0.5
+    assert set(rollouts.seconds) == {"sampling", "grading", "sampling/drafting"}
+
+
 def test_gamma_is_the_quantile_of_this_steps_on_policy_response_tokens_alone(models):
     class Rising(ScriptedSampler):
-        def __call__(self, *arguments):
-            samples = super().__call__(*arguments)
+        def __call__(self, *arguments, **options):
+            samples = super().__call__(*arguments, **options)
             if len(self.calls) == 1:
                 # rows of 1, 2, 2, 1 tokens: entropies 1 · 2 3 · 4 5 · 6, and 77 on the padding
                 samples.entropies[:] = torch.tensor([[1.0, 77.0], [2.0, 3.0], [4.0, 5.0], [6.0, 77.0]])

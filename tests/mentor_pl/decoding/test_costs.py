@@ -140,3 +140,16 @@ def test_without_a_folder_of_its_own_the_users_cache_is_taken(monkeypatch, tmp_p
     remembered_costs(*pair(), 8, CPU)
     found = {str(file.parent.relative_to(tmp_path)) for file in tmp_path.rglob("costs-*.json")}
     assert found == {"xdg/mentor_pl", "home/.cache/mentor_pl"}
+
+
+@pytest.mark.parametrize(
+    "spoilt", ['{"policy_step": NaN, "expert_call": 1, "expert_token": 1}', "[1]", "{}", '{"policy_step": 0}']
+)
+def test_a_file_of_numbers_that_cannot_be_costs_is_replaced(spoilt, folder, monkeypatch):
+    monkeypatch.setattr(costs, "measure_costs", lambda *_: FIRST)
+    remembered_costs(*pair(), 8, CPU)
+    (file,) = folder.iterdir()
+    file.write_text(spoilt, encoding="utf-8")
+    assert remembered_costs(*pair(), 8, CPU) == FIRST
+    monkeypatch.setattr(costs, "measure_costs", lambda *_: SECOND)
+    assert remembered_costs(*pair(), 8, CPU) == FIRST

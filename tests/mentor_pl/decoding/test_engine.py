@@ -464,3 +464,12 @@ def test_what_must_fit_is_each_prompt_with_its_own_limit(counting, keys, sample)
     models = bounded(counting([4]), policy=5)
     samples = sample(Coin(), models, [[0], [1, 1, 0]], keys(2), Sampling(max_new_tokens=4), limits=[4, 2])
     assert samples.lengths.tolist() == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "count"), [([[0], []], 2), ([[0], [1]], 1)], ids=["an empty prompt", "a key too few"]
+)
+def test_prompts_without_a_token_or_a_key_are_refused(prompts, count, lookup_models, keys, sample):
+    models = lookup_models(torch.zeros(1, 5, 5))
+    with pytest.raises(ValueError, match="give every prompt a key, and a token at least"):
+        sample(Coin(), models, prompts, keys(count), Sampling(max_new_tokens=2))

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 from mentor_pl.decoding import reader as reader_file
-from mentor_pl.decoding.cache import ragged_attention
+from mentor_pl.decoding.cache import Packed, ragged_attention
 from mentor_pl.decoding.reader import Reader
 
 IDS, LENGTH = 40, 24
@@ -148,18 +148,23 @@ def test_a_chunk_goes_on_in_the_middle_of_rows(model):
     [
         # prompts of 11, 4 and 2 tokens
         (100, 100, 1),
-        (4, 100, 3),  # 4 4 2 together, then 4, then 3
-        (4, 8, 4),  # 4 4, then 2, then 4, then 3
-        (4, 7, 5),  # 4, then 4, then 2, then 4, then 3
-        (3, 3, 7),  # 3, 3, 2, then 3, 1, then 3, then 2
-        (1, 3, 11),  # a token of each, twice; a token of the two longer ones, twice; and seven of the longest
+        (4, 100, 3),  # 2 4 4 together, then 4, then 3
+        (4, 8, 4),  # 2 4, then 4, then 4, then 3
+        (4, 7, 5),  # 2, then 4, then 4, then 4, then 3
+        (3, 3, 7),  # 2, then 3, 1, then 3, 3, 3, 2
+        (1, 3, 15),  # a token at a time, the next prompt's first one beside the last of the one before
     ],
 )
 def test_long_prompts_are_read_in_bounded_chunks(span, chunk, forwards, model, monkeypatch):
     monkeypatch.setattr(reader_file, "SPAN_TOKENS", span)
     monkeypatch.setattr(reader_file, "CHUNK_TOKENS", chunk)
+    packed = []
+    monkeypatch.setattr(reader_file, "Packed", lambda *arguments: packed.append(Packed(*arguments)) or packed[-1])
     sequences, ragged = [text(5), text(12), text(3)], Ragged(model, 3)
-    assert ragged.prefill([sequence[:-1] for sequence in sequences], [0, 1, 2]) == forwards
+    ragged.prefill([sequence[:-1] for sequence in sequences], [0, 1, 2])
+    assert len(packed) == forwards
+    assert max(placement.longest for placement in packed) <= span
+    assert max(len(placement.slots) * placement.longest for placement in packed) <= chunk
     got = ragged.step([sequence[-1] for sequence in sequences], [4, 11, 2])
     close(got, torch.stack([plain(model, sequence)[-1] for sequence in sequences]))
 
