@@ -44,9 +44,9 @@ from mentor_pl.gates import EntropyGate, Gate
 from mentor_pl.models import Models, Vocabulary
 
 NEVER = -1  # a stop id that no model says: lengths are set by limits
-SMALL, LARGE = Shape(128, 4, 4, 2, 384), Shape(256, 4, 8, 4, 1024)  # 1.05 and 4.46 million parameters
-LOW = Profile(unsure=0.18, settles=0.04, disagreement=0.075)  # TV about .17 at a mean w of .07
-HIGH = Profile(unsure=0.4, settles=0.01, disagreement=0.16)  # TV about .36 at a mean w of .17
+SMALL, LARGE, WIDE = Shape(128, 4, 4, 2, 384), Shape(256, 4, 8, 4, 1024), Shape(512, 4, 8, 4, 1536)  # 1, 4.5, 14 M
+LOW = Profile(unsure=0.18, settles=0.04, disagreement=0.068)  # TV about .17 at a mean w of .07
+HIGH = Profile(unsure=0.4, settles=0.01, disagreement=0.21)  # TV about .36 at a mean w of .17
 GROUP = 4  # mixed rollouts of a prompt, as in the paper
 QWEN_1_5B, QWEN_7B = Shape(1536, 28, 12, 2, 8960), Shape(3584, 28, 28, 4, 18944)
 
@@ -278,7 +278,7 @@ def spread(options: argparse.Namespace, progress: Progress) -> list[Figure]:
 
 def shared_prompt(options: argparse.Namespace, progress: Progress) -> list[Figure]:
     """A group of 8 with one 512-token prompt beside 8 prompts of that length."""
-    apart = work(LARGE, LARGE, LOW, 8, 64, group=1, prompt_tokens=512)
+    apart = work(WIDE, SMALL, LOW, 8, 64, group=1, prompt_tokens=512)
     shared = Work(apart.models, [apart.prompts[0]] * 8, 64)
     cases = {"shared": Case(lambda: shared.sample(Coin())), "apart": Case(lambda: apart.sample(Coin()))}
     rounds(cases, options.rounds, "shared prompts", progress)
@@ -299,7 +299,7 @@ def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> 
         for name in cases:
             memory[name] = alone(peak_memory, name, setting | {"threads": torch.get_num_threads()})
             progress.advance(step)
-    often_task = work(**setting | {"profile": HIGH, "mean_weight": 0.17})
+    often_task = work(**setting | {"profile": HIGH, "mean_weight": 0.14})
     often = rounds(mixed_cases(often_task, ["coin", "naive"]), options.rounds, "mean w about .17", progress)
     for table in (sampler_table(cases, task, memory), sampler_table(often, often_task, {})):
         console.print(table)

@@ -11,7 +11,6 @@ Shapes: N rollouts of the call, R slots, A rows in use, T response tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from mentor_pl.decoding.costs import Costs, remembered_costs
 from mentor_pl.decoding.drafting import Drafts
 from mentor_pl.decoding.graphs import Replayed
 from mentor_pl.decoding.guidance import Guidance
-from mentor_pl.decoding.lookahead import Ahead, Experience
+from mentor_pl.decoding.lookahead import PRIOR_DRAFTS, PRIOR_REPLACED, Ahead, Experience
 from mentor_pl.decoding.reader import Reader
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.decoding.seats import Seats
@@ -96,7 +95,7 @@ class Engine:
         self.statistics = Statistics()
         self.lengths = torch.zeros(len(prompts), dtype=torch.int64)
         self.seats = Seats(slots)
-        self.waiting = iter(range(len(prompts)))
+        self.seated = 0  # rollouts that have been given a slot; the others wait
         numbers: dict[tuple[int, ...], int] = {}  # equal prompts have equal numbers
         self.numbers = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in self.prompts]
         self.prefixes = [-1] * slots  # number of the prompt that a slot's first places hold
@@ -163,6 +162,7 @@ class Engine:
             open=self.seats.open[:used],
             drafting=self.seats.drafting[:used].bool(),
             experience=self.experience,
+            slowest=0.0 if self.seated < len(self.prompts) else self.seats.most_cuts(PRIOR_REPLACED, PRIOR_DRAFTS),
         )
         return schedule.due(ahead) or self.age >= schedule.look_ahead or not ahead.drafting.any()
 
@@ -189,7 +189,9 @@ class Engine:
 
     def _admit(self, free: list[int]) -> None:
         """Seat waiting rollouts in the slots `free`; where none waits, close the gaps."""
-        seating = self._seating(free, list(islice(self.waiting, len(free))))
+        newcomers = list(range(self.seated, min(self.seated + len(free), len(self.prompts))))
+        self.seated += len(newcomers)
+        seating = self._seating(free, newcomers)
         if seating:
             with self.statistics.timed("prefill"):
                 self._prefill(seating)

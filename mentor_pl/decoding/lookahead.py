@@ -2,7 +2,7 @@
 
 A call costs c_call before it has read a token, so calls should be few; but of what is drafted behind an open draft, all
 is lost if that draft is replaced. With r replacements per token and row, a cycle of K draft steps and one call keeps
-E(K) = (1 − (1 − r)^K) / r tokens of every row. A draft step costs c_step, and what it drafts on B rows is read by the
+E(K) = (1 − (1 − r)^K) / r tokens of a row. A draft step costs c_step, and what it drafts on B rows is read by the
 expert at c_token each, so the time per token (K·(c_step + B·c_token) + c_call) / E(K) is least near
 K* = √(2·c_call / (r·(c_step + B·c_token))). Which tokens come out does not depend on the schedule, since noise is keyed
 by position.
@@ -21,8 +21,8 @@ from mentor_pl.decoding.costs import Costs
 from mentor_pl.errors import UsageError
 
 MEMORY = 256.0  # drafts after which what was seen counts half: the rows that are left in the end are the slow ones
-# before anything is seen: one replacement in 50 drafts, in 5 open ones
-PRIOR_REPLACED, PRIOR_DRAFTS, PRIOR_HEADS = 1.0, 50.0, 5.0
+# before anything is seen: one replacement in 50 drafts, in 5 open ones; with the weight of 25 drafts
+PRIOR_REPLACED, PRIOR_DRAFTS, PRIOR_HEADS = 0.5, 25.0, 2.5
 FEW_ROWS = 2  # so few rows seldom wait together: a longer wait saves no call, it only risks drafts
 
 
@@ -66,12 +66,20 @@ class Ahead:
         open: [A] int64, open drafts of each row.
         drafting: [A] bool, whether a row can go on; not behind a stop token or the limit.
         experience: how often drafts have been replaced of late.
+        slowest: replacements per token of the row that has most of them, where no rollout waits: the call ends when
+            that row does, so its losses count and not the mean's. 0 while others wait to take the place of what ends.
     """
 
     age: int
     open: Tensor
     drafting: Tensor
     experience: Experience
+    slowest: float = 0.0
+
+    @property
+    def replaced_per_draft(self) -> float:
+        """r, of the rows that decide how long the call takes."""
+        return max(self.experience.replaced_per_draft, self.slowest)
 
 
 class Schedule(ABC):
@@ -139,7 +147,7 @@ class FixedK(Schedule):
     def due(self, ahead: Ahead) -> bool:
         k = self.k
         if k is None:
-            k = self.stride = self.best(ahead.experience.replaced_per_draft)
+            k = self.stride = self.best(ahead.replaced_per_draft)
         return ahead.age >= k
 
 

@@ -20,23 +20,24 @@ class Seats:
         place: tokens of its response, drafts included.
         open: drafts that wait for the expert.
         drafting: 1 while it goes on; 0 once it has ended or waits behind a stop token or the limit.
+        cuts: replaced drafts that have cut it.
         verified: tokens of its response that the expert has spoken of.
         read: columns of its context that the expert has read: one for the prompt's last token, then one per token.
     """
 
-    COLUMNS = ("rollout", "prompt", "limit", "place", "open", "drafting", "verified", "read")
+    COLUMNS = ("rollout", "prompt", "limit", "place", "open", "drafting", "cuts", "verified", "read")
 
     def __init__(self, slots: int) -> None:
         self.used = 0
-        self.rollout, self.prompt, self.limit, self.place, self.open, self.drafting, self.verified, self.read = (
-            torch.zeros(slots, dtype=torch.int64) for _ in self.COLUMNS
-        )
+        columns = (torch.zeros(slots, dtype=torch.int64) for _ in self.COLUMNS)
+        self.rollout, self.prompt, self.limit, self.place, self.open, self.drafting, *rest = columns
+        self.cuts, self.verified, self.read = rest
 
     def take(self, newcomers: Tensor) -> None:
         """Let rollouts sit down: slots, rollouts, lengths of their prompts and limits, [4, ·] int64."""
         slots, rollouts, prompts, limits = newcomers
         self.rollout[slots], self.prompt[slots], self.limit[slots], self.drafting[slots] = rollouts, prompts, limits, 1
-        for column in (self.place, self.open, self.verified, self.read):
+        for column in (self.place, self.open, self.cuts, self.verified, self.read):
             column[slots] = 0
         self.used = max(self.used, int(slots.max()) + 1)
 
@@ -49,6 +50,11 @@ class Seats:
     def ended(self) -> Tensor:
         """Slots in use whose rollouts are complete: they go no further, and nothing of them waits for the expert."""
         return ((self.drafting == 0) & (self.open == 0))[: self.used].nonzero().squeeze(1)
+
+    def most_cuts(self, prior_cuts: float, prior_tokens: float) -> float:
+        """Cuts per token of the row in use that has most of them, each row's counts added to the prior's."""
+        rates = (self.cuts + prior_cuts) / (self.place + prior_tokens)
+        return float(rates[: self.used].max())
 
     def width(self) -> int:
         """Places that the next step must see of the fullest slot in use."""

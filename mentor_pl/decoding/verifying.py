@@ -74,6 +74,7 @@ class Verifier:
         ends, before = place[first] + 1, seats.place[slots[cut]]
         drafting = (ends < seats.limit[slots[cut]]) & ~torch.isin(ids[first], self.drafts.stops)
         seats.place[slots[cut]], seats.drafting[slots[cut]] = ends, drafting.long()
+        seats.cuts[slots[cut]] += 1
         seats.read[slots] = last + 1
         seats.read[slots[cut]] = ends
         seats.verified[slots], seats.open[slots] = seats.place[slots], 0

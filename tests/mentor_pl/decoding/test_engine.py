@@ -11,7 +11,7 @@ from mentor_pl.decoding.base import decoding
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine import STRIDE, Engine
 from mentor_pl.decoding.graphs import bucket
-from mentor_pl.decoding.lookahead import FixedK, MarginalValue
+from mentor_pl.decoding.lookahead import FixedK, MarginalValue, Schedule
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
@@ -473,3 +473,20 @@ def test_prompts_without_a_token_or_a_key_are_refused(prompts, count, lookup_mod
     models = lookup_models(torch.zeros(1, 5, 5))
     with pytest.raises(ValueError, match="give every prompt a key, and a token at least"):
         sample(Coin(), models, prompts, keys(count), Sampling(max_new_tokens=2))
+
+
+def test_the_slowest_row_counts_only_once_nobody_waits(lookup_models, keys, sample):
+    seen = []
+
+    class Noting(Schedule):
+        look_ahead = 1
+
+        def due(self, ahead):
+            seen.append(ahead.slowest)
+            return True
+
+    generator = torch.Generator().manual_seed(1)
+    models = lookup_models(*(torch.randn(4, 5, 5, generator=generator) for _ in range(2)), stop_ids=[-1])
+    sample(Coin(Noting(), rows=2), models, [[0]] * 4, keys(4), Sampling(max_new_tokens=5), ConstantGate(1.0))
+    # two rows at a time, five steps each: two rollouts wait during the first five
+    assert [slowest > 0 for slowest in seen] == [False] * 5 + [True] * 5

@@ -43,7 +43,7 @@ def test_any_flag_calls_at_the_first_step():
 
 def test_one_replaced_in_fifty_drafts_and_in_five_open_ones_is_assumed_before_anything_is_known():
     assert (Experience().replaced_per_draft, Experience().replaced_per_head) == (1 / 50, 1 / 5)
-    known = Experience(drafts=150, heads=15, replaced=9)
+    known = Experience(drafts=175, heads=17.5, replaced=9.5)
     assert (known.replaced_per_draft, known.replaced_per_head) == (10 / 200, 10 / 20)
     assert Experience(heads=1, replaced=9).replaced_per_head == 1  # a share, whatever was counted
 
@@ -163,3 +163,15 @@ def test_a_bound_below_one_is_a_usage_error(schedule, most):
 def test_a_k_below_one_is_a_usage_error():
     with pytest.raises(UsageError, match="schedule k is 0, but it counts draft steps: give at least 1"):
         FixedK(0)
+
+
+def test_where_no_rollout_waits_the_row_that_loses_most_decides():
+    schedule = FixedK()
+    schedule.begin(16, costing(2.0))  # K* = √(4 / r)
+    mean, slow = (
+        Experience(drafts=1e9, replaced=1e9 / 16),
+        1 / 4,
+    )  # K* is 8 for the mean of all rows, 4 for the slow one
+    waits = Ahead(4, torch.tensor([1]), torch.tensor([True]), mean)
+    nobody_waits = Ahead(4, torch.tensor([1]), torch.tensor([True]), mean, slowest=slow)
+    assert (schedule.due(waits), schedule.due(nobody_waits)) == (False, True)

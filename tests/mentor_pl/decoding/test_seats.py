@@ -1,5 +1,6 @@
 """The host's table: who sits where, by hand."""
 
+import pytest
 import torch
 
 from mentor_pl.decoding.seats import Seats
@@ -16,7 +17,7 @@ def row(seats, slot):
     return {name: int(getattr(seats, name)[slot]) for name in Seats.COLUMNS}
 
 
-FRESH = {"place": 0, "open": 0, "drafting": 1, "verified": 0, "read": 0}
+FRESH = {"place": 0, "open": 0, "drafting": 1, "cuts": 0, "verified": 0, "read": 0}
 
 
 def test_newcomers_start_from_nothing():
@@ -27,7 +28,7 @@ def test_newcomers_start_from_nothing():
 
 def test_who_takes_a_seat_inherits_nothing_from_who_sat_there():
     seats = seated()
-    for name in ("place", "open", "verified", "read"):
+    for name in ("place", "open", "cuts", "verified", "read"):
         getattr(seats, name)[1] = 5
     seats.drafting[1] = 0
     seats.take(torch.tensor([[1], [3], [6], [40]]))
@@ -38,10 +39,10 @@ def test_who_takes_a_seat_inherits_nothing_from_who_sat_there():
 
 def test_a_rollout_that_moves_takes_everything_along():
     seats = seated()
-    for place, name in enumerate(("place", "open", "drafting", "verified", "read")):
+    for place, name in enumerate(("place", "open", "drafting", "cuts", "verified", "read")):
         getattr(seats, name)[2] = 11 + place
     seats.move(2, 0)
-    moved = {"place": 11, "open": 12, "drafting": 13, "verified": 14, "read": 15}
+    moved = {"place": 11, "open": 12, "drafting": 13, "cuts": 14, "verified": 15, "read": 16}
     assert row(seats, 0) == {"rollout": 9, "prompt": 4, "limit": 30, **moved}
 
 
@@ -56,3 +57,10 @@ def test_the_width_is_that_of_the_fullest_row_in_use():
     seats = seated()
     seats.place[:] = torch.tensor([4, 1, 1, 99])
     assert seats.width() == 6  # 2 + 4, 3 + 1, 4 + 1
+
+
+def test_most_cuts_is_the_rate_of_the_row_in_use_that_is_cut_most_often():
+    seats = seated()
+    seats.place[:] = torch.tensor([10, 30, 10, 0])
+    seats.cuts[:] = torch.tensor([1, 5, 1, 9])
+    assert seats.most_cuts(1, 10) == pytest.approx(6 / 40)  # against 2 / 20; the fourth slot is not in use
