@@ -278,7 +278,7 @@ def spread(options: argparse.Namespace, progress: Progress) -> list[Figure]:
 
 def shared_prompt(options: argparse.Namespace, progress: Progress) -> list[Figure]:
     """A group of 8 with one 512-token prompt beside 8 prompts of that length."""
-    apart = work(WIDE, SMALL, LOW, 8, 64, group=1, prompt_tokens=512)
+    apart = work(WIDE, WIDE, LOW, 8, 64, group=1, prompt_tokens=512)
     shared = Work(apart.models, [apart.prompts[0]] * 8, 64)
     cases = {"shared": Case(lambda: shared.sample(Coin())), "apart": Case(lambda: apart.sample(Coin()))}
     rounds(cases, options.rounds, "shared prompts", progress)
@@ -378,7 +378,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    console, facts = Console(), machine(options.device) | {"threads": torch.get_num_threads(), "rounds": options.rounds}
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    facts = machine(options.device) | {"rounds": options.rounds}
     with Progress(console=console, transient=True) as progress:
         if options.device.startswith("cuda"):
             figures, notes = on_gpu(options, progress, console)
