@@ -45,8 +45,8 @@ from mentor_pl.models import Models, Vocabulary
 
 NEVER = -1  # a stop id that no model says: lengths are set by limits
 SMALL, LARGE, WIDE = Shape(128, 4, 4, 2, 384), Shape(256, 4, 8, 4, 1024), Shape(512, 4, 8, 4, 1536)  # 1, 4.5, 14 M
-LOW = Profile(unsure=0.18, settles=0.04, disagreement=0.068)  # TV about .17 at a mean w of .07
-HIGH = Profile(unsure=0.4, settles=0.01, disagreement=0.21)  # TV about .36 at a mean w of .17
+LOW = Profile(unsure=0.18, settles=0.04, disagreement=0.064)  # TV about .17 at a mean w of .07
+HIGH = Profile(unsure=0.4, settles=0.01, disagreement=0.18)  # TV about .36 at a mean w of .17
 GROUP = 4  # mixed rollouts of a prompt, as in the paper
 QWEN_1_5B, QWEN_7B = Shape(1536, 28, 12, 2, 8960), Shape(3584, 28, 28, 4, 18944)
 
@@ -299,7 +299,7 @@ def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> 
         for name in cases:
             memory[name] = alone(peak_memory, name, setting | {"threads": torch.get_num_threads()})
             progress.advance(step)
-    often_task = work(**setting | {"profile": HIGH, "mean_weight": 0.14})
+    often_task = work(**setting | {"profile": HIGH, "mean_weight": 0.10})
     often = rounds(mixed_cases(often_task, ["coin", "naive"]), options.rounds, "mean w about .17", progress)
     for table in (sampler_table(cases, task, memory), sampler_table(often, often_task, {})):
         console.print(table)

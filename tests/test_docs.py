@@ -1,6 +1,7 @@
 """What the documentation shows works as it stands."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def project(tmp_path, monkeypatch):
     build(tmp_path / "data/testbed", train_problems=24, heldout_problems=8)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_callbacks", raising=False)  # of another test's folder
     return tmp_path
 
 

@@ -92,8 +92,8 @@ def test_settings_come_from_the_configuration_and_not_from_the_checkpoint(mentor
 
 
 def test_classes_in_the_current_folder_are_found(mentor: Mentor) -> None:
-    Path("my_callbacks.py").write_text("from cli_standin import Note\nclass Mine(Note): ...\n")
-    option = "--trainer.callbacks={class_path: my_callbacks.Mine, init_args: {text: mine}}"
+    Path("folder_callbacks.py").write_text("from cli_standin import Note\nclass Mine(Note): ...\n")
+    option = "--trainer.callbacks={class_path: folder_callbacks.Mine, init_args: {text: mine}}"
     assert mentor("fit", "--config", "base.yaml", "--data.size=2", option) == 0
     assert cli_standin.EVENTS == ["mine", "lr 0.5"]
 
