@@ -24,12 +24,31 @@ def mini_batches(rollouts: int, group_size: int, count: int) -> list[Tensor]:
     return list(torch.arange(rollouts).chunk(count))
 
 
-def micro_batches(lengths: Tensor, tokens: int) -> list[Tensor]:
-    """Places [B] in `lengths` [M], longest first, so that rows × longest row ≤ `tokens`; a longer row goes alone."""
+def micro_batches(prompts: Tensor, responses: Tensor, group_size: int, tokens: int) -> list[Tensor]:
+    """Rows [B] of each micro-batch, of at most `tokens` tokens, a prompt counted once for its neighbours; a longer
+    rollout goes alone.
+
+    Groups stay together, those with the longest rollouts first: rollouts of like lengths then meet, and a device that
+    has too little memory says so at once.
+
+    Args:
+        prompts: [M] int64, tokens of the rollouts' prompts; whole groups, one behind the other.
+        responses: [M] int64, tokens of their responses.
+        group_size: rollouts of a group.
+        tokens: the budget.
+    """
+    longest = (prompts + responses).view(-1, group_size).amax(1)
+    order = longest.argsort(descending=True, stable=True)
+    rows = torch.arange(len(prompts)).view(-1, group_size)[order.cpu()].flatten().tolist()
+    p, t = prompts.tolist(), responses.tolist()
     batches: list[list[int]] = []
-    sizes = lengths.tolist()
-    for place in lengths.argsort(descending=True, stable=True).tolist():
-        if not batches or (len(batches[-1]) + 1) * sizes[batches[-1][0]] > tokens:
+    spent = 0
+    for row in rows:
+        same = bool(batches) and batches[-1][-1] // group_size == row // group_size
+        cost = t[row] + (0 if same else p[row])
+        if not batches or spent + cost > tokens:
             batches.append([])
-        batches[-1].append(place)
+            spent, cost = 0, p[row] + t[row]
+        batches[-1].append(row)
+        spent += cost
     return [torch.tensor(batch) for batch in batches]

@@ -60,13 +60,11 @@ class ModelSource:
     Args:
         path: folder, Hub name or JSON file.
         role: `policy` or `expert`, for messages.
-        attention: attention implementation of transformers.
         trust_remote_code: whether Python code that comes with the model may run. Leave it off for models of strangers.
     """
 
     path: str
     role: str
-    attention: str = "sdpa"
     trust_remote_code: bool = False
 
     @property
@@ -120,7 +118,7 @@ class ModelSource:
         Args:
             dtype: of the parameters. RoPE's frequencies stay in float32 whatever it is.
         """
-        options = {"attn_implementation": self.attention, "dtype": dtype}
+        options = {"dtype": dtype}
         if self.from_config:
             return AutoModelForCausalLM.from_config(self.config(), **options)
         model, report = self._read("weights", AutoModelForCausalLM, self.path, output_loading_info=True, **options)

@@ -34,6 +34,7 @@ from mentor_pl.losses.base import Loss, LossInputs
 from mentor_pl.losses.clipped import ClippedSurrogate
 from mentor_pl.models import Models, ModelSource, load_expert, load_policy, shared_vocabulary
 from mentor_pl.parallel import all_max, all_sum, shard, world_size
+from mentor_pl.shared_prompts import shared_prompts
 from mentor_pl.types import Rollouts
 
 
@@ -55,12 +56,11 @@ class MentorModule(L.LightningModule):
         alpha: weight of mixed-policy advantages at the start; `callbacks.AlphaDecay` moves it.
         warmup_steps: optimizer steps over which the learning rate rises from 0.
         mini_batches: optimizer steps per batch of rollouts.
-        micro_batch_tokens: padded tokens in one forward and backward pass.
+        micro_batch_tokens: tokens in one forward and backward pass; rollouts in it share their prompts.
         recompute_logprobs: take log π_old from a forward pass of training, before the first update, instead of from
             sampling. It costs one more forward; `train/logprob_gap` shows whether it is needed.
         max_grad_norm: gradients are scaled down to this norm.
         gradient_checkpointing: recompute activations in the backward pass: slower, far less memory.
-        attention: attention implementation of transformers.
         trust_remote_code: whether Python code that comes with a model may run.
 
     `train/logprob_gap` is the largest difference, over response tokens and ranks, between log π_old as sampled and as a
@@ -89,7 +89,6 @@ class MentorModule(L.LightningModule):
         recompute_logprobs: bool = False,
         max_grad_norm: float = 1.0,
         gradient_checkpointing: bool = False,
-        attention: str = "sdpa",
         trust_remote_code: bool = False,
     ) -> None:
         super().__init__()
@@ -101,8 +100,8 @@ class MentorModule(L.LightningModule):
         if max_grad_norm <= 0:
             raise UsageError(f"model.max_grad_norm is {max_grad_norm}: give a positive number, inf for no clipping")
         self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
-        self.policy_source = ModelSource(policy, "policy", attention, trust_remote_code)
-        self.expert_source = ModelSource(expert, "expert", attention, trust_remote_code) if expert else None
+        self.policy_source = ModelSource(policy, "policy", trust_remote_code)
+        self.expert_source = ModelSource(expert, "expert", trust_remote_code) if expert else None
         self.tokenizer, self.vocabulary = shared_vocabulary(self.policy_source, self.expert_source)
         self.gate = gate if gate is not None else EntropyGate()
         self.advantage = advantage if advantage is not None else MentorAdvantage()
@@ -198,8 +197,10 @@ class MentorModule(L.LightningModule):
 
         Sharded ranks must run equally many passes: one that has run out repeats its last, at weight 0.
         """
-        lengths = (rollouts.prompt_lengths + rollouts.response_lengths)[rows]
-        batches = [rows[places] for places in micro_batches(lengths, self.micro_batch_tokens)]
+        prompts, responses = rollouts.prompt_lengths[rows], rollouts.response_lengths[rows]
+        batches = [
+            rows[places] for places in micro_batches(prompts, responses, rollouts.group_size, self.micro_batch_tokens)
+        ]
         for i in range(int(all_max(torch.tensor(len(batches), device=self.device)))):
             yield batches[min(i, len(batches) - 1)], 1.0 if i < len(batches) else 0.0
 
@@ -230,7 +231,8 @@ class MentorModule(L.LightningModule):
             inputs = self._score(rollouts, advantages, some)
             output = self.loss(inputs)
             # ranks' gradients are averaged, while the loss is a sum over them
-            self.manual_backward(output.total * (share * world_size() / weight))
+            with shared_prompts(self.policy):  # for layers that run again on the way back
+                self.manual_backward(output.total * (share * world_size() / weight))
             sums["loss"] += share * output.total.detach() * (tokens / weight)
             sums["entropy"] += share * inputs.entropies.detach().sum()
             gap = torch.maximum(gap, largest_gap(inputs.logprobs.detach(), inputs.old_logprobs, inputs.mask))

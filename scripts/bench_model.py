@@ -71,4 +71,4 @@ def make_problems(path: Path, count: int, vocabulary: int, shortest: int, longes
         " ".join(f"w{rng.randrange(vocabulary - 2)}" for _ in range(rng.randint(shortest, longest)))
         for _ in range(count)
     ]
-    path.write_text("".join(json.dumps({"problem": text, "answer": ""}) + "\n" for text in texts), encoding="utf-8")
+    path.write_text("".join(json.dumps({"problem": text, "answer": "w0"}) + "\n" for text in texts), encoding="utf-8")

@@ -38,7 +38,6 @@ from bench_step_sides import Measured, Work, ours, trls
 from rich.progress import Progress
 
 SPEED_BAR, MEMORY_BAR = 2.0, 0.25
-PROMPT_WORDS = (16, 48)
 MIB = 2**20
 
 
@@ -103,6 +102,14 @@ def parse() -> argparse.Namespace:
     ):
         shown = f"{text} (default {' '.join(map(str, values))})"
         sizes.add_argument(f"--{name}", type=int, nargs="+", default=values, metavar="N", help=shown)
+    sizes.add_argument(
+        "--prompt-tokens",
+        type=int,
+        nargs=2,
+        default=[64, 192],
+        metavar="N",
+        help="shortest and longest problem (default 64 192: the paper's system prompt and a problem of MATH)",
+    )
     options = parser.parse_args()
     half = options.prompts * options.group // 2
     if wrong := [rows for rows in options.trl_rows if half % rows]:
@@ -116,8 +123,9 @@ def parse() -> argparse.Namespace:
 
 def prepare(folder: Path, options: argparse.Namespace) -> Work:
     """The policy, its problems, and what is to be done with them."""
-    make_model(folder, options.vocabulary, options.hidden, options.layers, PROMPT_WORDS[1] + 256 + options.new_tokens)
-    make_problems(folder / "problems.jsonl", 4 * options.prompts, options.vocabulary, *PROMPT_WORDS)
+    window = options.prompt_tokens[1] + 256 + options.new_tokens
+    make_model(folder, options.vocabulary, options.hidden, options.layers, window)
+    make_problems(folder / "problems.jsonl", 4 * options.prompts, options.vocabulary, *options.prompt_tokens)
     return Work(
         folder, options.prompts, options.group, options.new_tokens, options.warmup, options.steps, options.device
     )
@@ -178,9 +186,10 @@ def memory_figures(ours: Cost, full: Cost) -> list[Figure]:
 
 def notes(work: Work, tokens: int, trl: str | None, rows: int, options: argparse.Namespace) -> list[str]:
     """What was run, and how TRL was set."""
+    shortest, longest = options.prompt_tokens
     ours = (
-        f"{work.prompts} problems × {work.group} rollouts × {work.new_tokens} new tokens, 2 updates, float32; medians "
-        f"of {options.rounds} × {options.steps} steps, each after {options.warmup} of warm-up; memory: "
+        f"{work.prompts} problems of {shortest} to {longest} tokens × {work.group} rollouts × {work.new_tokens} new tokens, 2 updates, "
+        f"float32; medians of {options.rounds} × {options.steps} steps, each after {options.warmup} of warm-up; memory: "
         f"{options.memory_rows} × {options.memory_tokens} tokens over {options.memory_vocabulary} ids; ours: "
         f"micro_batch_tokens {tokens}, the fastest of {options.tokens}"
     )

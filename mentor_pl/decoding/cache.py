@@ -25,6 +25,7 @@ from transformers import AttentionInterface
 from transformers.cache_utils import Cache
 
 from mentor_pl.errors import UsageError
+from mentor_pl.shared_prompts import spans
 
 ATTENTION = "mentor_ragged"
 
@@ -142,12 +143,6 @@ class Packed(Placement):
 
     def spread(self, mask: Tensor, groups: int) -> Tensor:
         return mask[:, None, None].expand(-1, -1, groups, -1, -1).flatten(2, 3)
-
-
-def spans(starts: Tensor, counts: Tensor) -> Tensor:
-    """start, start + 1, … of each span, one behind the other: [B], [B] -> [Σ counts]."""
-    before = counts.cumsum(0) - counts
-    return torch.arange(int(counts.sum())) + (starts - before).repeat_interleave(counts)
 
 
 def _causal(queries: Tensor, places: Tensor, window: int | None) -> Tensor:

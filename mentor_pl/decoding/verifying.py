@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mentor_pl.decoding.cache import spans
 from mentor_pl.decoding.drafting import Drafts
 from mentor_pl.decoding.guidance import Guidance
 from mentor_pl.decoding.noise import COIN, RESIDUAL, exponential, uniform
 from mentor_pl.decoding.reader import Reader
 from mentor_pl.decoding.sampling import log_distribution
 from mentor_pl.decoding.seats import Seats
+from mentor_pl.shared_prompts import spans
 
 DECIDED_ELEMENTS = 2**25  # of each [F, V] tensor at a time: 128 MiB in float32
 

@@ -26,26 +26,37 @@ def test_groups_that_cannot_be_dealt_evenly_are_refused(rollouts, group, count):
         mini_batches(rollouts, group, count)
 
 
-def test_micro_batches_fill_the_budget_with_the_longest_rows_first():
-    # sorted 5, 4, 3, 2, 1 at places 1, 3, 0, 4, 2; budget 10: 2 × 5, 3 × 3
-    assert as_lists(micro_batches(torch.tensor([3, 5, 1, 4, 2]), 10)) == [[1, 3], [0, 4, 2]]
+def shares(prompts, responses, group_size, tokens):
+    return as_lists(micro_batches(torch.tensor(prompts), torch.tensor(responses), group_size, tokens))
 
 
-def test_a_budget_is_spent_to_the_last_token_and_not_beyond():
-    assert as_lists(micro_batches(torch.tensor([4, 4, 4]), 12)) == [[0, 1, 2]]
-    assert as_lists(micro_batches(torch.tensor([4, 4, 4]), 11)) == [[0, 1], [2]]
+def test_a_prompt_counts_once_for_neighbours_of_its_group():
+    # 10 + 2 + 2 = 14 for the first pair; the second pair costs as much again
+    assert shares([10] * 4, [2] * 4, 2, 28) == [[0, 1, 2, 3]]
+    assert shares([10] * 4, [2] * 4, 2, 27) == [[0, 1, 2], [3]]
 
 
-def test_a_row_over_the_budget_goes_alone():
-    assert as_lists(micro_batches(torch.tensor([2, 50, 2]), 8)) == [[1], [0, 2]]
+def test_a_prompt_counts_again_in_the_next_micro_batch():
+    # 10 + 4 + 4 = 18, then 10 + 4 = 14 of 18
+    assert shares([10] * 3, [4] * 3, 3, 18) == [[0, 1], [2]]
+    assert shares([10] * 4, [4] * 4, 4, 17) == [[0], [1], [2], [3]]
 
 
-def test_equal_lengths_keep_their_order():
-    assert as_lists(micro_batches(torch.tensor([3, 3, 3, 3]), 6)) == [[0, 1], [2, 3]]
+def test_groups_with_the_longest_rollouts_come_first_and_equals_keep_their_order():
+    assert shares([1] * 6, [2, 2, 3, 9, 3, 2], 2, 1000) == [[2, 3, 4, 5, 0, 1]]
+    assert shares([1] * 6, [3] * 6, 2, 1000) == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_a_rollout_over_the_budget_goes_alone():
+    assert shares([1] * 4, [2, 50, 2, 3], 2, 8) == [[0], [1], [2, 3]]
 
 
 def test_every_row_is_in_one_micro_batch_within_the_budget():
-    lengths = torch.randint(1, 60, (200,), generator=torch.Generator().manual_seed(0))
-    parts = micro_batches(lengths, 128)
+    generator = torch.Generator().manual_seed(0)
+    responses = torch.randint(1, 60, (200,), generator=generator)
+    prompts = torch.randint(1, 40, (50,), generator=generator).repeat_interleave(4)
+    parts = micro_batches(prompts, responses, 4, 128)
     assert torch.cat(parts).sort().values.tolist() == list(range(200))
-    assert all(len(part) * int(lengths[part].max()) <= 128 for part in parts)
+    for part in parts:
+        distinct = (part // 4).unique() * 4
+        assert int(responses[part].sum() + prompts[distinct].sum()) <= 128

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -115,13 +114,6 @@ def test_weights_that_do_not_fit_the_configuration_are_one_line(qwen2_folder, tm
     folder = copied(qwen2_folder, tmp_path / "model", {"hidden_size": 64})
     with pytest.raises(UsageError, match=re.escape(f"policy '{folder}'")) as caught:
         load_policy(source(folder))
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.skipif(find_spec("flash_attn") is not None, reason="flash_attn is installed")
-def test_an_attention_that_is_not_installed_is_one_line(qwen2_folder):
-    with pytest.raises(UsageError, match=r"flash_attn|FlashAttention") as caught:
-        load_policy(ModelSource(str(qwen2_folder), "policy", attention="flash_attention_2"))
     assert "\n" not in str(caught.value)
 
 

@@ -5,8 +5,9 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoModelForCausalLM, Gemma2Config
 
-from mentor_pl.decoding.cache import ATTENTION, OneEach, Packed, RaggedCache, attend, ragged_attention, spans
+from mentor_pl.decoding.cache import ATTENTION, OneEach, Packed, RaggedCache, attend, ragged_attention
 from mentor_pl.errors import UsageError
+from mentor_pl.shared_prompts import spans
 
 CPU = torch.device("cpu")
 
