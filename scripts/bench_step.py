@@ -188,10 +188,10 @@ def notes(work: Work, tokens: int, trl: str | None, rows: int, options: argparse
     """What was run, and how TRL was set."""
     shortest, longest = options.prompt_tokens
     ours = (
-        f"{work.prompts} problems of {shortest} to {longest} tokens × {work.group} rollouts × {work.new_tokens} new tokens, 2 updates, "
-        f"float32; medians of {options.rounds} × {options.steps} steps, each after {options.warmup} of warm-up; memory: "
-        f"{options.memory_rows} × {options.memory_tokens} tokens over {options.memory_vocabulary} ids; ours: "
-        f"micro_batch_tokens {tokens}, the fastest of {options.tokens}"
+        f"{work.prompts} problems of {shortest} to {longest} tokens × {work.group} rollouts × {work.new_tokens} new "
+        f"tokens, 2 updates, float32; medians of {options.rounds} × {options.steps} steps, each after {options.warmup} "
+        f"of warm-up; memory: {options.memory_rows} × {options.memory_tokens} tokens over {options.memory_vocabulary} "
+        f"ids; ours: micro_batch_tokens {tokens}, the fastest of {options.tokens}"
     )
     if trl is None:
         return [ours, "TRL is not installed, so there is nothing to compare with: pip install -e '.[bench]'"]
