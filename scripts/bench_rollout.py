@@ -44,8 +44,8 @@ from mentor_pl.gates import EntropyGate, Gate
 from mentor_pl.models import Models, Vocabulary
 
 NEVER = -1  # a stop id that no model says: lengths are set by limits
-SMALL, LARGE, WIDE = Shape(128, 4, 4, 2, 384), Shape(256, 4, 8, 4, 1024), Shape(512, 4, 8, 4, 1536)  # 1, 4.5, 14 M
-LOW = Profile(unsure=0.18, settles=0.04, disagreement=0.064)  # TV about .17 at a mean w of .07
+SMALL, LARGE, WIDE = Shape(128, 4, 4, 1, 384), Shape(256, 4, 8, 2, 944), Shape(512, 4, 8, 2, 1536)  # 1, 4, 13 M
+LOW = Profile(unsure=0.18, settles=0.04, disagreement=0.062)  # TV about .17 at a mean w of .07
 HIGH = Profile(unsure=0.4, settles=0.01, disagreement=0.18)  # TV about .36 at a mean w of .17
 GROUP = 4  # mixed rollouts of a prompt, as in the paper
 QWEN_1_5B, QWEN_7B = Shape(1536, 28, 12, 2, 8960), Shape(3584, 28, 28, 4, 18944)

@@ -114,6 +114,8 @@ class Packed(Placement):
         self.all = len(slots) == total and bool((slots == torch.arange(total)).all())
         self.slots, self.starts = slots.to(device), starts.to(device)
         self.rows, self.offsets = rows.to(device), offsets.to(device)
+        first = (counts.cumsum(0) - counts)[:, None]
+        self.padded = (first + torch.arange(self.longest)).clamp(max=len(rows) - 1).to(device)  # [B, C], into T
         self.positions = (starts[rows] + offsets).to(device)  # [T]
         self.owners = slots[rows].to(device)  # [T]
 
@@ -124,10 +126,8 @@ class Packed(Placement):
         return buffer[:, :, : self.width] if self.all else buffer[:, :, : self.width].index_select(0, self.slots)
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
-        _, heads, _, size = query.shape
-        padded = query.new_zeros(len(self.slots), self.longest, heads, size)
-        padded[self.rows, self.offsets] = query[0].transpose(0, 1)
-        by_group = padded.reshape(*padded.shape[:2], key_heads, -1, size).permute(0, 2, 3, 1, 4)  # [B, J, G, C, D]
+        padded = query[0].transpose(0, 1)[self.padded]  # [B, C, H, D]; beyond a span's end whatever follows it
+        by_group = padded.unflatten(2, (key_heads, -1)).permute(0, 2, 3, 1, 4)  # [B, J, G, C, D]
         return by_group.flatten(2, 3)
 
     def unfold(self, output: Tensor, heads: int) -> Tensor:

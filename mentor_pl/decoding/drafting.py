@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.decoding.guidance import Guidance
-from mentor_pl.decoding.noise import COIN, DRAFT, exponential, uniform
+from mentor_pl.decoding.noise import DRAFT, draft_and_coin, exponential
 from mentor_pl.decoding.reader import Reader
 from mentor_pl.decoding.sampling import Sampling, draw, entropy, log_distribution
 from mentor_pl.decoding.seats import Seats
@@ -32,7 +32,9 @@ class Transcript:
             return torch.zeros(rollouts + 1, columns, dtype=dtype, device=device)
 
         self.context = table(torch.int64, limit + 1)
-        self.logprobs, self.entropies, self.weights = (table(torch.float32) for _ in range(3))
+        # side by side, so that a step writes them at once
+        self.values = torch.zeros(rollouts + 1, limit, 3, device=device)
+        self.logprobs, self.entropies, self.weights = self.values.unbind(-1)
         self.guided, self.replaced = table(torch.bool), table(torch.bool)
 
 
@@ -91,15 +93,16 @@ class Drafts:
         column = torch.where(drafting, place, 0)
         keys = self.keys[rollout]
         p = logp.exp()
-        greedy = self.sampling.temperature == 0
-        token = p.argmax(-1) if greedy else draw(p, exponential(keys, column, DRAFT, self.size))
-        entropies = entropy(logp, p)
-        to = self.transcript
-        if self.guidance is not None:
-            self._mark(logits, entropies, rollout, column, keys, drafting, rows)
-        to.context[rollout, column + 1] = token
-        to.logprobs[rollout, column] = logp.gather(1, token[:, None]).squeeze(1)
-        to.entropies[rollout, column] = entropies
+        if self.guidance is None:
+            noise, coins = exponential(keys, column, DRAFT, self.size), None
+        else:
+            noise, coins = draft_and_coin(keys, column, self.size)
+        token = p.argmax(-1) if self.sampling.temperature == 0 else draw(p, noise)
+        values = [logp.gather(1, token[:, None]).squeeze(1), entropy(logp, p)]
+        if coins is not None:
+            values.append(self._mark(logits, values[1], coins, rollout, column, drafting, rows))
+        self.transcript.values[rollout, column, : len(values)] = torch.stack(values, -1)
+        self.transcript.context[rollout, column + 1] = token
 
         self.token[:rows] = torch.where(drafting, token, self.token[:rows])
         self.place[:rows] += drafting
@@ -109,17 +112,17 @@ class Drafts:
         self,
         logits: Tensor,
         entropies: Tensor,
+        coins: Tensor,
         rollout: Tensor,
         column: Tensor,
-        keys: Tensor,
         drafting: Tensor,
         rows: int,
-    ) -> None:
-        """Flip the coins, note which drafts wait for the expert, and keep the logits that it will be compared with."""
+    ) -> Tensor:
+        """Note which drafts wait for the expert, and keep the logits that it will be compared with: w [A]."""
         assert self.guidance is not None
         weights = self.guidance.gate(entropies)
-        guided = uniform(keys, column, COIN) <= weights
-        self.transcript.weights[rollout, column], self.transcript.guided[rollout, column] = weights, guided
+        guided = coins <= weights
+        self.transcript.guided[rollout, column] = guided
         self.open[:rows] += drafting if self.guidance.every else drafting & guided
         slots = self.reader.cache.slots
         depth = self.guidance.schedule.look_ahead
@@ -127,6 +130,7 @@ class Drafts:
             self.logits = logits.new_empty(slots + 1, depth, self.size)
         slot = torch.where(drafting, torch.arange(rows, device=logits.device), slots)
         self.logits[slot, column % depth] = logits
+        return weights
 
     def logits_at(self, slots: Tensor, places: Tensor) -> Tensor:
         """The policy's logits at open drafts, [F], [F] -> [F, V]."""

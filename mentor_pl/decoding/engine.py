@@ -162,9 +162,13 @@ class Engine:
             open=self.seats.open[:used],
             drafting=self.seats.drafting[:used].bool(),
             experience=self.experience,
-            slowest=0.0 if self.seated < len(self.prompts) else self.seats.most_cuts(PRIOR_REPLACED, PRIOR_DRAFTS),
+            slowest=self._slowest,
         )
         return schedule.due(ahead) or self.age >= schedule.look_ahead or not ahead.drafting.any()
+
+    def _slowest(self) -> float:
+        waiting = self.seated < len(self.prompts)
+        return 0.0 if waiting else self.seats.most_cuts(PRIOR_REPLACED, PRIOR_DRAFTS)
 
     def _verify(self) -> None:
         assert self.verifier is not None

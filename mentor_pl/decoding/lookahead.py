@@ -66,20 +66,21 @@ class Ahead:
         open: [A] int64, open drafts of each row.
         drafting: [A] bool, whether a row can go on; not behind a stop token or the limit.
         experience: how often drafts have been replaced of late.
-        slowest: replacements per token of the row that has most of them, where no rollout waits: the call ends when
-            that row does, so its losses count and not the mean's. 0 while others wait to take the place of what ends.
+        slowest: tells the replacements per token of the row that has most of them, where no rollout waits: the call
+            ends when that row does, so its losses count and not the mean's. 0 while others wait to take the place of
+            what ends.
     """
 
     age: int
     open: Tensor
     drafting: Tensor
     experience: Experience
-    slowest: float = 0.0
+    slowest: Callable[[], float] = float
 
     @property
     def replaced_per_draft(self) -> float:
         """r, of the rows that decide how long the call takes."""
-        return max(self.experience.replaced_per_draft, self.slowest)
+        return max(self.experience.replaced_per_draft, self.slowest())
 
 
 class Schedule(ABC):
@@ -127,6 +128,7 @@ class FixedK(Schedule):
             if value is not None and value < 1:
                 raise UsageError(f"schedule {name} is {value}, but it counts draft steps: give at least 1")
         self.k, self.look_ahead = k, most if k is None else k
+        self.age = 0  # at the last look
         self.call_in_steps = 1.0
         self.stride = k if k is not None else 1
 
@@ -145,10 +147,10 @@ class FixedK(Schedule):
         return min(max(best, 1), self.look_ahead)
 
     def due(self, ahead: Ahead) -> bool:
-        k = self.k
-        if k is None:
-            k = self.stride = self.best(ahead.replaced_per_draft)
-        return ahead.age >= k
+        if self.k is None and ahead.age <= self.age:  # a new cycle
+            self.stride = self.best(ahead.replaced_per_draft)
+        self.age = ahead.age
+        return ahead.age >= self.stride
 
 
 class AnyFlag(FixedK):

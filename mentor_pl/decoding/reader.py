@@ -61,21 +61,25 @@ class Reader:
             slots, starts, counts: [B] int64 on the CPU.
             heads: [F] int64 on the CPU, places in `tokens` in ascending order; none of them is all right.
         """
+        sizes = counts.tolist()
+        if len(sizes) * max(sizes) <= CHUNK_TOKENS and max(sizes) <= SPAN_TOKENS:
+            return self._read_at_once(tokens, slots, starts, counts, heads)
         logits: list[Tensor] = []
         fed = 0
-        for parts in _forwards(counts.tolist()):
-            spans, offsets, sizes = torch.tensor(parts).unbind(1)
-            size = int(sizes.sum())
-            here = heads[(heads >= fed) & (heads < fed + size)] - fed
-            placement = Packed(slots[spans], starts[spans] + offsets, sizes, self.cache.slots, self.device)
-            # a model evaluates its head somewhere; where nothing is wanted, at one token
-            keep = here if len(here) else torch.zeros(1, dtype=torch.int64)
-            output = self._forward(
-                tokens[None, fed : fed + size], placement.positions[None], placement, keep.to(self.device)
-            )[0]
-            logits.append(output[: len(here)])
-            fed += size
+        for parts in _forwards(sizes):
+            spans, offsets, some = torch.tensor(parts).unbind(1)
+            end = fed + int(some.sum())
+            here = heads[(heads >= fed) & (heads < end)] - fed
+            logits.append(self._read_at_once(tokens[fed:end], slots[spans], starts[spans] + offsets, some, here))
+            fed = end
         return torch.cat(logits)
+
+    def _read_at_once(self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, heads: Tensor) -> Tensor:
+        placement = Packed(slots, starts, counts, self.cache.slots, self.device)
+        # a model evaluates its head somewhere; where nothing is wanted, at one token
+        keep = heads if len(heads) else torch.zeros(1, dtype=torch.int64)
+        logits = self._forward(tokens[None], placement.positions[None], placement, keep.to(self.device))[0]
+        return logits[: len(heads)]
 
     def prefill(self, prompts: list[list[int]], slots: list[int]) -> None:
         """Read whole prompts into `slots`."""
