@@ -127,8 +127,8 @@ class Packed(Placement):
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
         padded = query[0].transpose(0, 1)[self.padded]  # [B, C, H, D]; beyond a span's end whatever follows it
-        by_group = padded.unflatten(2, (key_heads, -1)).permute(0, 2, 3, 1, 4)  # [B, J, G, C, D]
-        return by_group.flatten(2, 3)
+        by_group = padded.reshape(*padded.shape[:2], key_heads, -1, padded.shape[-1])
+        return by_group.permute(0, 2, 3, 1, 4).flatten(2, 3)  # [B, J, G·C, D]
 
     def unfold(self, output: Tensor, heads: int) -> Tensor:
         _, key_heads, _, size = output.shape

@@ -128,7 +128,7 @@ class FixedK(Schedule):
             if value is not None and value < 1:
                 raise UsageError(f"schedule {name} is {value}, but it counts draft steps: give at least 1")
         self.k, self.look_ahead = k, most if k is None else k
-        self.age = 0  # at the last look
+        self.age = self.look_ahead  # at the last look
         self.call_in_steps = 1.0
         self.stride = k if k is not None else 1
 
@@ -139,7 +139,7 @@ class FixedK(Schedule):
             self.call_in_steps = 0.0
         else:
             self.call_in_steps = _call_in_steps(costs(), rows)
-        self.stride = self.best(PRIOR_REPLACED / PRIOR_DRAFTS)
+        self.age, self.stride = self.look_ahead, self.best(PRIOR_REPLACED / PRIOR_DRAFTS)
 
     def best(self, replaced_per_draft: float) -> int:
         """K* for r, between 1 and `most`."""

@@ -482,7 +482,7 @@ def test_the_slowest_row_counts_only_once_nobody_waits(lookup_models, keys, samp
         look_ahead = 1
 
         def due(self, ahead):
-            seen.append(ahead.slowest)
+            seen.append(ahead.slowest())
             return True
 
     generator = torch.Generator().manual_seed(1)

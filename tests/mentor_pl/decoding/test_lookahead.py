@@ -173,5 +173,17 @@ def test_where_no_rollout_waits_the_row_that_loses_most_decides():
         1 / 4,
     )  # K* is 8 for the mean of all rows, 4 for the slow one
     waits = Ahead(4, torch.tensor([1]), torch.tensor([True]), mean)
-    nobody_waits = Ahead(4, torch.tensor([1]), torch.tensor([True]), mean, slowest=slow)
+    nobody_waits = Ahead(4, torch.tensor([1]), torch.tensor([True]), mean, slowest=lambda: slow)
     assert (schedule.due(waits), schedule.due(nobody_waits)) == (False, True)
+
+
+def test_k_is_worked_out_once_per_cycle():
+    schedule = FixedK()
+    schedule.begin(16, costing(2.0))  # K* = √(4 / r)
+    often, seldom = Experience(drafts=1e9, replaced=1e9 / 4), Experience(drafts=1e9, replaced=1e9 / 16)
+
+    def look(age, experience):
+        return schedule.due(Ahead(age, torch.tensor([1]), torch.tensor([True]), experience))
+
+    assert [look(1, seldom), look(4, often), look(8, often)] == [False, False, True]  # 8 steps, as told at the start
+    assert [look(2, often), look(4, seldom)] == [False, True]  # 4 steps

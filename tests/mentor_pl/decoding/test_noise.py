@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mentor_pl.decoding import noise
-from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, exponential, rollout_keys, uniform
+from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, draft_and_coin, exponential, rollout_keys, uniform
 
 ALPHA = 1e-4
 N = 2**17
@@ -222,3 +222,10 @@ def test_the_stream_never_changes():
     assert got == pytest.approx([0.8369808793, 0.6074018478, 0.1256294549], rel=1e-6)
     ids = exponential(k, torch.tensor([5]), DRAFT, 3).squeeze(0).tolist()
     assert ids == pytest.approx([0.721824825, 0.176449984, 0.194206953], rel=1e-6)
+
+
+def test_draft_and_coin_are_the_numbers_of_their_streams():
+    some, positions = keys()[:50], torch.arange(50)
+    draft, coin = draft_and_coin(some, positions, 33)
+    assert torch.equal(draft, exponential(some, positions, DRAFT, 33))
+    assert torch.equal(coin, uniform(some, positions, COIN))

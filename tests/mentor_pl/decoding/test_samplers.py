@@ -197,9 +197,14 @@ def test_the_joint_test_catches_the_drafts_noise_drawn_again_for_the_residual(
 def test_the_joint_test_catches_noise_that_is_the_same_at_every_position(
     sampler, decision, counts_of, mixture, gate_of, chi_square, monkeypatch
 ):
-    for module in (drafting, verifying):
-        right = getattr(module, decision)
-        monkeypatch.setattr(module, decision, lambda k, at, *rest, right=right: right(k, torch.zeros_like(at), *rest))
+    both, one = drafting.draft_and_coin, getattr(verifying, decision)
+
+    def of_drafts(k, at, size):
+        places = [torch.zeros_like(at) if decision == broken else at for broken in ("exponential", "uniform")]
+        return both(k, places[0], size)[0], both(k, places[1], size)[1]
+
+    monkeypatch.setattr(drafting, "draft_and_coin", of_drafts)
+    monkeypatch.setattr(verifying, decision, lambda k, at, *rest: one(k, torch.zeros_like(at), *rest))
     assert chi_square(counts_of(sampler(), BROKEN, gate_of(GAMMA)), mixture) < 1e-9
 
 
