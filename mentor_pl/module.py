@@ -180,6 +180,9 @@ class MentorModule(L.LightningModule):
         facts["train/response_tokens"] = float(all_sum(rollouts.response_lengths.sum()))
         facts |= {f"time/{part}": seconds for part, seconds in rollouts.seconds.items()}
         facts |= {f"decode/{name}": count for name, count in rollouts.decoding.items()}
+        late = [part.sum() for name, part in rollouts.reward_parts.items() if name.split("_")[0] == "timeout"]
+        if late:
+            facts["reward/timeouts"] = float(all_sum(torch.stack(late).sum()))
         log_once(self.trainer, facts, step=rollouts.step + 1)
         self.log_dict(facts, logger=False, batch_size=1)  # for callbacks that monitor one of them
         self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)

@@ -24,6 +24,7 @@ from mentor_pl.gates import NO_GUIDANCE, Gate
 from mentor_pl.models import Models, Vocabulary
 from mentor_pl.parallel import all_values
 from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.streaming import Stream
 from mentor_pl.types import Prompt, Rollouts
 
 
@@ -94,6 +95,8 @@ def collect(
 ) -> Rollouts:
     """Sample and grade a group of rollouts for each prompt, from the policy as it is now.
 
+    A reward with `submit` is handed each response as soon as its row ends, and grades while other rows are decoded.
+
     Args:
         learner: owner of the models, the gate and α.
         prompts: this rank's P prompts.
@@ -111,12 +114,20 @@ def collect(
     models, device = learner.models, learner.models.device
     n_on, n_mixed = group.sizes(learner.alpha)
     indices = torch.tensor([prompt.index for prompt in prompts], device=device)
+    owners = [prompt for prompt in prompts for _ in range(n_on + n_mixed)]
+    stream = Stream(reward, owners)
     started = time.perf_counter()
 
     def sample(first: int, count: int, gate: Gate | None) -> Samples:
         places = torch.arange(first, first + count, device=device)
         keys = rollout_keys(seed, step, indices.repeat_interleave(count), places.repeat(len(prompts)))
-        return sampler(models, [p.token_ids for p in prompts for _ in range(count)], keys, sampling, gate)
+        ids = [p.token_ids for p in prompts for _ in range(count)]
+
+        def end(row: int, response: list[int]) -> None:
+            prompt, place = divmod(row, count)
+            stream.put(prompt * (n_on + n_mixed) + first + place, decode_text(models, response))
+
+        return sampler(models, ids, keys, sampling, gate, on_end=end)
 
     gamma = NO_GUIDANCE
     with decoding(models.policy):
@@ -128,9 +139,7 @@ def collect(
     samples = interleave(parts, len(prompts))
     sampled = time.perf_counter()
 
-    owners = [prompt for prompt in prompts for _ in range(n_on + n_mixed)]
-    texts = decode_texts(models, samples)
-    grades = graded(reward, owners, texts)
+    grades = checked(reward, owners, stream.grades())
     prompt_ids, prompt_lengths = _right_padded([prompt.token_ids for prompt in owners], device)
     return Rollouts(
         prompt_ids=prompt_ids,
@@ -156,7 +165,7 @@ def collect(
         seconds={"sampling": sampled - started, "grading": time.perf_counter() - sampled}
         | {f"sampling/{part}": seconds for part, seconds in samples.statistics.seconds.items()},
         decoding=samples.statistics.per_token(),
-        texts=tuple(texts),
+        texts=tuple(stream.responses),
     )
 
 
@@ -178,20 +187,22 @@ def interleave(parts: Sequence[Samples], prompts: int) -> Samples:
     return Samples(**columns, statistics=sum((part.statistics for part in parts), Statistics()))
 
 
-def decode_texts(models: Models, samples: Samples) -> list[str]:
-    """Responses as text, without their stop token or other special tokens."""
-    rows = [ids[:n] for ids, n in zip(samples.ids.tolist(), samples.lengths.tolist(), strict=True)]
-    return list(models.tokenizer.batch_decode(rows, skip_special_tokens=True))
+def decode_text(models: Models, response: Sequence[int]) -> str:
+    """A response as text, without its stop token or other special tokens."""
+    return str(models.tokenizer.decode(response, skip_special_tokens=True))
 
 
-def graded(reward: Reward, prompts: Sequence[Prompt], texts: Sequence[str]) -> Grades:
-    """Grades of `texts`, checked against the reward's own declaration."""
-    grades = reward(prompts, texts)
+def checked(reward: Reward, prompts: Sequence[Prompt], grades: Grades) -> Grades:
+    """The grades, if they are what the reward itself declares.
+
+    Raises:
+        UsageError: for too few grades, or a total outside the reward's range.
+    """
     for name, part in {"total": grades.total, **grades.parts}.items():
-        if len(part) != len(texts):
+        if len(part) != len(prompts):
             raise UsageError(
-                f"reward {type(reward).__name__} gave {len(part)} grades '{name}' for {len(texts)} responses: give one "
-                "for each"
+                f"reward {type(reward).__name__} gave {len(part)} grades '{name}' for {len(prompts)} responses: give "
+                "one for each"
             )
     low, high = reward.range
     for prompt, total in zip(prompts, grades.total, strict=True):

@@ -51,6 +51,39 @@ def gather(futures: Sequence[Future[Grades]]) -> Grades:
     return Grades([float(row.total[0]) for row in rows], parts)
 
 
+class Stream:
+    """N responses on their way to a reward: `put` in each as it ends, then take the `grades` of all.
+
+    A reward with `submit` starts on a response at once; any other grades all of them together, in the end.
+
+    Args:
+        reward: the grader.
+        prompts: the prompt of each response, N of them.
+    """
+
+    def __init__(self, reward: Reward, prompts: Sequence[Prompt]) -> None:
+        self.reward, self.prompts = reward, prompts
+        self._responses: dict[int, str] = {}
+        self._futures: dict[int, Future[Grades]] = {}
+
+    def put(self, place: int, response: str) -> None:
+        """Take the response to `prompts[place]`."""
+        self._responses[place] = response
+        if isinstance(self.reward, StreamingReward):
+            self._futures[place] = self.reward.submit(self.prompts[place], response)
+
+    @property
+    def responses(self) -> list[str]:
+        """All of them, in the prompts' order."""
+        return [self._responses[place] for place in range(len(self.prompts))]
+
+    def grades(self) -> Grades:
+        """Grades of all responses, in the prompts' order; waits for those that are not graded yet."""
+        if isinstance(self.reward, StreamingReward):
+            return gather([self._futures[place] for place in range(len(self.prompts))])
+        return self.reward(self.prompts, self.responses)
+
+
 def combine(futures: Sequence[Future[Grades]], blend: Callable[[Sequence[Grades]], Grades]) -> Future[Grades]:
     """One future from several: `blend` of their rows once the last is there, or the first error among them."""
     combined: Future[Grades] = Future()

@@ -12,6 +12,7 @@ from mentor_pl.data import RolloutLoader
 from mentor_pl.errors import DivergenceError, UsageError
 from mentor_pl.losses.base import Loss, LossOutputs
 from mentor_pl.module import MentorModule
+from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.rollout import Group
 
 
@@ -202,6 +203,25 @@ def test_a_pass_that_only_keeps_ranks_in_step_changes_nothing(run, monkeypatch, 
     passes = 2 * 2 * (2 if "recompute_logprobs" in options else 1)  # steps × mini-batches × (scored before, or not)
     repeats = sum(torch.equal(a, b) for a, b in pairwise(forwards))
     assert repeats == 2 * passes
+
+
+class _Late(Reward):
+    """Every response of the second problem of a step overruns, in one of two rewards that are summed."""
+
+    range = (0.0, 1.0)
+
+    def __call__(self, prompts, responses):
+        late = [float(prompt.index == prompts[-1].index) for prompt in prompts]
+        return Grades([0.0] * len(prompts), {"timeout": late, "timeout_2": late, "outcome": late})
+
+
+def test_overruns_are_counted_over_all_rewards(run):
+    job = run(steps=1, group=Group(3, 2), data_options={"reward": _Late()})
+    job.fit()
+    assert job.trainer.callback_metrics["reward/timeouts"].item() == 2 * 5
+    job = run(steps=1, group=Group(3, 2))
+    job.fit()
+    assert "reward/timeouts" not in job.trainer.callback_metrics
 
 
 class _Poisoned(Loss):

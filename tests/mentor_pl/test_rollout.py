@@ -1,6 +1,7 @@
 """One step's rollouts: which rows there are, what γ_p is read from, and that a reward keeps its word."""
 
 import math
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from mentor_pl.decoding.statistics import Statistics
 from mentor_pl.errors import UsageError
 from mentor_pl.gates import ConstantGate, EntropyGate
 from mentor_pl.rewards.base import Grades
-from mentor_pl.rollout import Group, collect, decode_texts, interleave, response_values
+from mentor_pl.rollout import Group, collect, decode_text, response_values
 from mentor_pl.types import Prompt
 
 
@@ -66,6 +67,9 @@ class ScriptedSampler:
         n, longest = len(lengths), int(lengths.max())
         assert n == len(prompts) == len(keys)
         mask = torch.arange(longest) < lengths[:, None]
+        for row in torch.randperm(n, generator=torch.Generator().manual_seed(0)).tolist():  # they end in any order
+            if on_end is not None:
+                on_end(row, [call + 1] * int(lengths[row]))
         return Samples(
             ids=mask.long() * (call + 1),
             lengths=lengths,
@@ -256,10 +260,42 @@ def test_steps_and_seeds_draw_anew(models):
 
 
 def test_texts_leave_out_the_stop_token(models):
-    ids = torch.tensor([[1, 2, 5], [5, 0, 0]])  # 5 is <eos>
-    samples = interleave([ScriptedSampler([[3, 1]])(models, [[0]] * 2, [0] * 2, None)], 1)
-    samples.ids[:] = ids
-    assert decode_texts(models, samples) == ["t1 t2", ""]
+    assert [decode_text(models, ids) for ids in ([1, 2, 5], [5])] == ["t1 t2", ""]  # 5 is <eos>
+
+
+class Streaming(WordReward):
+    """A reward that takes single responses, and notes them with the number of sampler calls that had returned."""
+
+    def __init__(self, returned):
+        super().__init__()
+        self.returned, self.taken = returned, []
+
+    def submit(self, prompt, response):
+        self.taken.append((prompt.index, response, len(self.returned)))
+        done = Future()
+        done.set_result(self([prompt], [response]))
+        return done
+
+
+def test_responses_are_handed_over_while_others_are_decoded(models):
+    returned, sampler = [], Naive()
+
+    def noting(*arguments, **options):
+        samples = sampler(*arguments, **options)
+        returned.append(samples)
+        return samples
+
+    reward = Streaming(returned)
+    rollouts = gather(Learner(models, gate=ConstantGate(0.5)), noting, reward=reward)
+    owners = [8, 8, 8, 3, 3, 3]
+    given = [
+        (owner, text, int(mixed)) for owner, text, mixed in zip(owners, rollouts.texts, rollouts.mixed, strict=True)
+    ]
+    assert sorted(reward.taken) == sorted(given)  # each once, the on-policy ones before the first call had returned
+    plain = gather(Learner(models, gate=ConstantGate(0.5)), Naive())
+    assert plain.texts == rollouts.texts
+    assert torch.equal(plain.rewards, rollouts.rewards)
+    assert torch.equal(plain.reward_parts["words"], rollouts.reward_parts["words"])
 
 
 def test_response_values_are_those_before_the_end_in_row_order():
