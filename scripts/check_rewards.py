@@ -1,4 +1,4 @@
-"""Print how well the rewards grade: agreement with labelled pairs, hostile strings, speed; exit 1 below a bar.
+"""Print how well the rewards grade: agreement with labels, hostile strings, speed, row counts; exit 1 below a bar.
 
     python scripts/check_rewards.py [--data DIR] [--json FILE] [--workers 2]
 
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mentor_pl.rewards.math import MathReward
-from mentor_pl.rewards.pairs import grade_pairs, read_pairs
+from mentor_pl.rewards.pairs import grade_pairs, read_pairs, taken_answer
 from mentor_pl.types import Prompt
 
 BARS = {
@@ -62,7 +62,13 @@ def main() -> int:
     for name, bar in BARS.items():
         path = arguments.data / "verifier" / f"{name}.jsonl"
         checks.append((path, lambda path=path, bar=bar: agreement(reward, path, bar)))  # type: ignore[misc]
-    checks += [(None, lambda: hostile(arguments.workers)), (None, lambda: throughput(reward))]
+    answers = arguments.data / "verifier" / "math500_answers_read.jsonl"
+    checks += [
+        (None, lambda: hostile(arguments.workers)),
+        (None, lambda: throughput(reward, "made answers", normal_answers(NORMAL))),
+        (answers, lambda: throughput(reward, "a model's answers to MATH-500", real_answers(answers))),
+        (benchmark, lambda: nine_benchmarks(benchmark.parent)),
+    ]
     for path, check in checks:
         row = check() if path is None or path.exists() else Row(path.stem, f"skipped: no {path}", "", None, [])
         rows.append(row)
@@ -223,16 +229,36 @@ def hostile(workers: int) -> Row:
     )
 
 
-def throughput(reward: MathReward) -> Row:
-    """Normal answers per second, workers warm."""
-    good = normal_answers(NORMAL)
-    prompts, responses = [prompt(b) for _, b, _ in good], [rf"So it is $\boxed{{{a}}}$." for a, _, _ in good]
+def real_answers(path: Path) -> list[tuple[str, str, bool]]:
+    """(answer, reference, right): a model's answers, each against its own reference and against the next problem's."""
+    rows = read_pairs(path)
+    pairs = [(taken_answer(row["prediction"], "answer"), row["gold"]) for row in rows]
+    labels = [bool(row["correct"]) for row in rows]
+    other = [(answer, reference) for (answer, _), (_, reference) in zip(pairs, pairs[1:] + pairs[:1], strict=True)]
+    apart = [(answer, reference, False) for answer, reference in other if answer != reference]
+    return [(answer, reference, right) for (answer, reference), right in zip(pairs, labels, strict=True)] + apart
+
+
+def throughput(reward: MathReward, what: str, items: list[tuple[str, str, bool]]) -> Row:
+    """Answers per second, workers warm."""
+    prompts, responses = [prompt(b) for _, b, _ in items], [rf"So it is $\boxed{{{a}}}$." for a, _, _ in items]
     reward(prompts[:20], responses[:20])
     started = time.perf_counter()
     total = reward(prompts, responses).total
-    rate = len(good) / (time.perf_counter() - started)
-    wrong = [f"{a} = {b} graded {t}" for (a, b, right), t in zip(good, total, strict=True) if t != float(right)]
-    return Row("normal answers per second", f"{rate:.0f}", "500", rate >= 500 and not wrong, wrong)
+    rate = len(items) / (time.perf_counter() - started)
+    wrong = [f"{a} = {b} graded {t}" for (a, b, right), t in zip(items, total, strict=True) if t != float(right)]
+    return Row(f"{what}, per second", f"{rate:.0f} of {len(items)}", "500", rate >= 500 and not wrong, wrong)
+
+
+def nine_benchmarks(folder: Path) -> Row:
+    """Problems of each benchmark, flawed rows left out, against the number there must be."""
+    from mentor_pl.benchmark_sets import row_counts  # brings torch along, which nothing else here needs
+
+    counts = row_counts(str(folder))
+    wrong = [f"{name}: {found} problems, not {wanted}" for name, (found, wanted) in counts.items() if found != wanted]
+    result = ", ".join(str(found) for found, _ in counts.values())
+    bar = ", ".join(str(wanted) for _, wanted in counts.values())
+    return Row("nine benchmarks, rows", result, bar, not wrong and len(counts) == 9, wrong)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ TAIL = 4000  # characters of a response that are scored; answers stand at its en
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _JOINT = re.compile(r"[\s,;.$&]|\\\\|\\[()\[\],;:!]|\\q?quad|\\text\{[^{}]{0,40}\band\s*\}|and\b")
 _MARKERS = (
+    re.compile(r"<answer>", re.IGNORECASE),
     re.compile(r"####"),
     re.compile(r"^\s*a\s*:", re.IGNORECASE | re.MULTILINE),
     re.compile(
@@ -26,6 +27,12 @@ _FORMULA = re.compile(
     r"|\\\[(.+?)\\\]|\\\((.+?)\\\)",
     re.DOTALL,
 )
+_EMPHASIS = " \t\r\n*_`"
+_SHORT = 80  # characters of an answer that stands for itself on its line
+_JOINTS = re.compile("(?:" + _JOINT.pattern.replace("$", "", 1) + ")+")  # a dollar opens the next formula
+_GOES_ON = re.compile(r"\s*(?:=|\\approx|≈|:|(?:is|are|equals|gives)\b)")
+_PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+_FUNCTIONS = {"sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "arcsin", "arccos", "arctan"}
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\$?(?:\d[\d,]*\d|\d)?\.?\d+(?:/\d+)?(?:\s*\\?%)?")
 
 
@@ -79,8 +86,9 @@ def final_answer(text: str) -> str | None:
     """The answer of a response that need not box it, or None.
 
     In this order: the last box (of the whole text, if its tail has none), unless a formula follows `final answer is`
-    after it; the last formula or number after the last
-    marker (`####`, `A:`, `answer is`); the last formula; the last number of the last sentence that has one.
+    after it; what follows the last marker (`<answer>`, `####`, `A:`, `answer is`): the formula or the line that it
+    introduces, or else the last formula or number there; the last formula; the last number of the last sentence that
+    has one.
     """
     answer = last_boxed(text)
     if answer is None and (found := boxes(text)):
@@ -89,15 +97,36 @@ def final_answer(text: str) -> str | None:
     if answer is not None:
         stated = list(_STATED.finditer(text))
         after = text[stated[-1].end() :] if stated and stated[-1].start() > max(text.rfind(r"\boxed"), 0) else ""
-        return _last_formula(after.split("\n\n", 1)[0]) or answer
+        after = after.strip(_EMPHASIS)
+        return _leading(after) or _last_formula(after.split("\n\n", 1)[0]) or answer
     for marker in _MARKERS:
         places = list(marker.finditer(text))
         if places:
-            rest = text[places[-1].end() :].strip()
-            answer = _last_formula(rest.split("\n\n", 1)[0]) or _last_number(rest.split("\n", 1)[0])
+            rest = text[places[-1].end() :].strip(_EMPHASIS)
+            line = rest.split("\n", 1)[0].strip(_EMPHASIS)
+            answer = _leading(rest) or _last_formula(rest.split("\n\n", 1)[0]) or _whole(line) or _last_number(line)
             if answer:
                 return answer
     return _last_formula(text) or _last_number(text)
+
+
+def _leading(text: str) -> str | None:
+    """The formulas that the text begins with, unless it goes on to say what they are: `$x$ is 5`."""
+    contents, position = [], 0
+    while match := _FORMULA.match(text, position):
+        contents.append(next(group for group in match.groups() if group is not None).strip())
+        joint = _JOINTS.match(text, match.end())
+        position = joint.end() if joint else match.end()
+    return ", ".join(contents) if contents and not _GOES_ON.match(text, position) else None
+
+
+def _whole(line: str) -> str | None:
+    """The line, where it is an answer as a whole: mathematics without prose, or one or two words."""
+    line = re.sub(r"</[a-z]+>.*", "", line).strip(_EMPHASIS).rstrip(".")
+    words = [word for word in _PROSE.findall(line) if word not in _FUNCTIONS]
+    if not line or len(line) > _SHORT or (words and re.search(r"[\d\\=]", line)) or len(words) > 2:
+        return None
+    return line.lstrip("$")
 
 
 def _last_formula(text: str) -> str | None:

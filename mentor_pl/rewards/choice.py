@@ -9,8 +9,9 @@ The letter is looked for in this order:
     the last `option C` or `choice C`
     the last letter alone, in brackets or with a full stop
 
-Without a letter, an answer that repeats one choice's text counts as that choice, where the prompt's metadata has
-`choices`. Scanning is linear in the last 4,000 characters, so nothing needs a worker.
+Small letters count in a box, or where nothing follows them: `answer: c`. Where the prompt's metadata has `choices`, a
+box or an `answer is` of the last line that repeats one choice's text counts as that choice. Scanning is linear in the
+last 4,000 characters, so nothing needs a worker.
 """
 
 from __future__ import annotations
@@ -28,37 +29,48 @@ from mentor_pl.types import Prompt
 Settled = Literal["first", "last"]
 LETTERS = "ABCDEFGHIJ"
 
-_OPEN = r"[\s:*$]*(?:\\(?:text|mathrm|mathbf|textbf|boxed)\s*\{|\\\()?[\s*(\[{]*"
-_CLOSE = r"(?![a-zA-Z'’])"
-_BOXED = re.compile(rf"{_OPEN}([A-J]){_CLOSE}(?P<rest>.*)", re.DOTALL)
+# Repeats are bounded: two unbounded ones side by side would take quadratic time on a run of what they share.
+_OPEN = r"[\s:*$]{0,9}(?:\\(?:text|mathrm|mathbf|textbf|boxed)\s?\{|\\\()?[\s*(\[{\"'‘“`]{0,9}"
+_CLOSE = r"(?![a-zA-Z]|['’][a-z]|\s+(?:think|believe|guess|would|am|have|will|can)\b)"  # I think, I'd
+_BOXED = re.compile(
+    rf"{_OPEN}(?:(?:option|choice|answer)\b{_OPEN}[}}]?{_OPEN})?([A-J]){_CLOSE}(?P<rest>.*)", re.DOTALL | re.IGNORECASE
+)
 _ORDERED = (
     re.compile(rf"\banswer\s*(?:\([^()\n]{{0,20}}\)\s*)?(?:is|:|would\s+be|must\s+be|should\s+be)"
                rf"(?:\s+(?:option|choice|letter))?{_OPEN}([A-J]){_CLOSE}", re.IGNORECASE),
+    re.compile(r"\banswer\s*(?:is|:)[\s:*$]*(?:\(([a-j])\)|([a-j])[.)]?[*$]*\s*?(?:\n|\Z))", re.IGNORECASE),
     re.compile(rf"\A\s*{_OPEN}([A-J])(?:[\])]|[.:](?=\s|$)|\s*$|\n)"),
     re.compile(rf"\b(?:option|choice)\s*{_OPEN}([A-J]){_CLOSE}", re.IGNORECASE),
     re.compile(r"\(([A-J])\)"),
     re.compile(r"(?<![\w'’])([B-HJ])(?![\w'’])|(?<![\w'’])([AI])(?=[.):,]|\s*$)"),
 )  # fmt: skip
+_STATED = re.compile(r"answer(?:\s+is|:)\s*", re.IGNORECASE)
+_LOWER = 1  # the pattern that takes small letters too, since nothing but the letter follows
 
 
 def chosen_letter(text: str, choices: Sequence[str] = (), settled: Settled = "first") -> str | None:
     """The letter that a response chooses, or None."""
-    text = text[-TAIL:]
+    text = _spaced(text[-TAIL:])
     boxed = last_boxed(text)
     if boxed is not None:
         match = _BOXED.fullmatch(boxed)
-        if match and (len(boxed.strip()) < 2 or not re.match(r"\s*[-+*/^=_]", match["rest"])):
-            return match[1]
+        alone = match is not None and not re.search(r"\w", match["rest"])
+        if match and (match[1].isupper() or alone) and not re.match(r"\s*[-+*/^=_]", match["rest"]):
+            return match[1].upper()
         return _by_text(boxed, choices)
     for rank, pattern in enumerate(_ORDERED):
-        found = [
-            match for match in pattern.finditer(text) if any(group and group.isupper() for group in match.groups())
-        ]
-        if found:
-            match = found[0 if rank == 0 and settled == "first" else -1]
-            return next(group for group in match.groups() if group)
-    line = text.strip().rpartition("\n")[2]
-    return _by_text(re.split(r"answer(?:\s+is|:)\s*", line, flags=re.IGNORECASE)[-1], choices)
+        letters = [next(group for group in match.groups() if group) for match in pattern.finditer(text)]
+        letters = [letter.upper() for letter in letters if letter.isupper() or rank == _LOWER]
+        if letters:
+            return letters[0 if rank <= _LOWER and settled == "first" else -1]
+        if rank == _LOWER and (letter := _by_text(_STATED.split(text.strip().rpartition("\n")[2])[-1], choices)):
+            return letter
+    return None
+
+
+def _spaced(text: str) -> str:
+    """With one space or line break for several."""
+    return re.sub(r"\s+", lambda run: "\n" if "\n" in run[0] else " ", text)
 
 
 def _by_text(answer: str, choices: Sequence[str]) -> str | None:

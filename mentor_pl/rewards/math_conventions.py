@@ -1,4 +1,4 @@
-r"""Conventions of writing: left sides, units, base suffixes, degrees, ±, letters, inequalities as intervals.
+r"""Conventions of writing: left sides, units, base suffixes, degrees, ±, letters, matrices.
 
 Each function takes tidied text (`math_text.tidy`) and either strips one convention or says that it is not there.
 """
@@ -6,6 +6,8 @@ Each function takes tidied text (`math_text.tidy`) and either strips one convent
 from __future__ import annotations
 
 import re
+
+from mentor_pl.rewards.math_text import split_list
 
 # Symbols that name a known measure, by what they measure in; two different ones never agree.
 _MEASURES = {
@@ -38,15 +40,21 @@ _MEASURES = {
     }.items()
     for spelling in spellings.split()
 }
+_POWER = r"(?:\^\s*\{?\s*[-+]?\d\s*\}?)?"
+# A word of two or three letters behind a number is a unit only if it is known: 12xy is no 12 of anything.
+_UNIT_WORD = (
+    r"(?:(?:mm|cm|dm|km|in|ft|yd|mi|mg|kg|lbs?|oz|sec|mins?|hrs?|day|ml|mL|mph|kph|cu|sq|rad|deg|pts?|men|sq|Hz|kJ|"
+    r"cts?|per)(?![a-zA-Z])|m(?=\s*(?:/|\^|$))|[a-zA-Z]{4,})\.?"
+)
 _NOT_UNITS = {"and", "or", "if", "for", "where", "when", "with", "to", "no", "not", "none", "than", "mod", "pi", "sqrt"}
-_END = r"(?:\^\s*\{?\s*[-+]?\d\s*\}?)?"
 _TEXT_UNIT = re.compile(
     rf"(?P<value>.*\S)\s*(?:\\text\s*|(?<=\d)|(?<=\d\s))"
-    rf"\{{(?P<unit>[\s.a-zA-Z/-]+(?:\^\{{?\d\}}?)?)\}}\s*{_END}",
+    rf"\{{(?P<unit>[\s.a-zA-Z/-]+(?:\^\{{?\d\}}?)?)\}}\s*{_POWER}",
     re.DOTALL,
 )
 _WORD_UNIT = re.compile(
-    rf"(?P<value>[-+]?[\d.,/ ]*\d|.*[}})])\s*(?P<unit>(?:[a-zA-Z]{{2,}}\.?(?:\s|/|$)\s*|m\s*$){{1,6}}){_END}"
+    rf"(?P<value>[-+]?[\d.,/ ]*\d|.*(?:[}})]|\\pi))\s*"
+    rf"(?P<unit>{_UNIT_WORD}{_POWER}(?:(?:\s*/\s*|\s+)[a-zA-Z]+\.?{_POWER}){{0,5}})"
 )
 _ORDINAL = re.compile(
     r"(?P<value>\d+)\s*\^?\s*\{?\s*(?:\\text\{)?\s*(?:st|nd|rd|th)\b\s*\}?\}?\s*(?:\\text\{)?[a-zA-Z ]*\}?"
@@ -59,16 +67,14 @@ _LABEL = re.compile(r"[a-zA-Z][a-zA-Z ]+:\s*(?=\S)")
 _EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")
 _MEMBER = re.compile(rf"{_NAME}?\\in(?![a-zA-Z])\s*(?=\S)")
 
-_BASE = re.compile(r"(?P<digits>[0-9A-Za-z,. ]+?)\s*_\s*\{?\s*(?:\\text\{)?\s*(?P<base>\d+|two|three|ten)\s*\}*")
+_BASE = re.compile(r"(?P<digits>-?[0-9A-Za-z,. ]+?)\s*_\s*\{?\s*(?:\\text\{)?\s*(?P<base>\d+|two|three|ten)\s*\}*")
 _LETTER = re.compile(r"\(?\s*(?:\\text\{)?\s*\(?\s*([A-J])\s*\)?\s*\}?\s*\)?(?P<rest>[\s.:)].*)?", re.DOTALL)
 
+_DOMAIN = re.compile(
+    r"\s*,?\s*(?:\\text\{\s*,?\s*|(?<![a-zA-Z]))for\s+(?:all|any|every|each|some)\b[^,;]*"
+    r"|\s*[,(]\s*(?:\\text\{\s*where\s*\}\s*)?[a-z]\s*\\in\s*\\mathbb\s*\{?[ZNRQ]\}?(?:[\^_]\{?[+*\d]\}?)?\s*\)?$"
+)
 _MATRIX = re.compile(r"[(\[]?\s*\\begin\{([pbvBV]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}\s*[)\]]?", re.DOTALL)
-_SIDE = r"[^<>=]+?"
-_RELATION = r"\s*(<|>|\\leq(?![a-zA-Z])|\\geq(?![a-zA-Z]))\s*"
-_VARIABLE = r"\s*(?:\|[a-zA-Z]\||[a-zA-Z](?:_\{?\w+\}?)?(?:\([a-zA-Z]\))?)\s*"
-_DOUBLE = re.compile(rf"({_SIDE}){_RELATION}({_VARIABLE}){_RELATION}({_SIDE})")
-_RIGHT = re.compile(rf"({_VARIABLE}){_RELATION}({_SIDE})")
-_LEFT = re.compile(rf"({_SIDE}){_RELATION}({_VARIABLE})")
 
 
 def right_side(ours: str, theirs: str) -> tuple[str, str]:
@@ -81,10 +87,15 @@ def right_side(ours: str, theirs: str) -> tuple[str, str]:
             return our_value, their_value
         function = re.compile(r"([a-zA-Z])\(([a-zA-Z])\)=")
         x, y = function.fullmatch(a), function.fullmatch(b)
-        if x and y and x[1] == y[1]:  # f(m) = 2m and f(n) = 2n are one function
+        if "y=" in (a, b) and (x or y):  # y = 2m is a way to write f(m) = 2m
+            return our_value, their_value
+        apart = x and y and x[2] != y[2] and re.search(rf"(?<![a-zA-Z\\]){y[2]}(?![a-zA-Z])", our_value)
+        if x and y and x[1] == y[1] and not apart:  # f(m) = 2m and f(n) = 2n are one function
             return re.sub(rf"(?<![a-zA-Z\\]){x[2]}(?![a-zA-Z])", y[2], our_value), their_value
         return ours, theirs
-    if not their_name and _chain(ours) and not _chain(theirs):
+    if _equation(ours) and _equation(theirs):
+        return ours, theirs  # two equations, such as 2y = 6x + 4 and y = 3x + 2
+    if not our_name and _chain(ours) and (not their_name or not _equation(ours)):
         our_value = _EQUALS.split(ours)[-1].strip()
     return our_value, their_value
 
@@ -96,12 +107,17 @@ def named(text: str) -> bool:
 
 def _chain(text: str) -> bool:
     """Whether the text is one equation, as in `3/4 = 0.75`: its last side is what it arrives at."""
-    return bool(_EQUALS.search(text)) and "," not in text and ";" not in text
+    return bool(_EQUALS.search(text)) and len(split_list(text)) == 1
+
+
+def _equation(text: str) -> bool:
+    """Whether the text is one equation with a letter on its first side."""
+    return _chain(text) and bool(re.search(r"(?<![\\a-zA-Z])[a-zA-Z]", _EQUALS.split(text)[0]))
 
 
 def _split_name(text: str) -> tuple[str, str]:
     """(name with its sign, value); the name is empty where there is none."""
-    if ("," not in text and ";" not in text) or text.startswith("("):
+    if len(split_list(text)) == 1:
         parts = _EQUALS.split(text)
         names, value = parts[:-1], parts[-1].strip()
         if names and value and all(_is_name(name) for name in names[:1]):
@@ -141,9 +157,10 @@ def split_unit(text: str) -> tuple[str, str]:
 
 
 def units_clash(ours: str, theirs: str) -> bool:
-    """Whether both units are known measures, and different ones."""
+    """Whether both units are known measures and different ones, or have different powers."""
     a, b = ([_MEASURES.get(word) for word in re.findall("[a-z]+", unit.lower())] for unit in (ours, theirs))
-    return bool(a and b) and None not in a + b and a != b
+    powers = [re.findall(r"\^\s*\{?\s*(\d)", unit) for unit in (ours, theirs)]
+    return (bool(a and b) and None not in a + b and a != b) or (all(powers) and powers[0] != powers[1])
 
 
 def base_suffix(ours: str, theirs: str) -> str:
@@ -165,15 +182,20 @@ def choice_letter(text: str, alone: bool = False) -> str:
     if match is None or (alone and (match["rest"] or "").strip(" .:)")):
         return ""
     rest = match["rest"] or ""
-    return "" if rest and not alone and "(" not in text[:2] and rest[0] not in ".:)" else match[1]
+    bracketed = "(" in text[: match.start(1)]
+    return "" if rest and not alone and not bracketed and rest[0] not in ".:)" else match[1]
 
 
 def degrees_to_radians(ours: str, theirs: str) -> tuple[str, str]:
-    """Both in radians where one is in degrees and the other in multiples of π; else without the degree sign."""
-    if (DEGREE in ours) != (DEGREE in theirs) and r"\pi" in ours + theirs:
-        ours, theirs = (
-            re.sub(r"(-?[\d.]+)\s*\^\{\\circ\}", r"(\\frac{\1 \\pi}{180})", text) for text in (ours, theirs)
-        )
+    """Both in radians where one is in degrees and the other in multiples of π, and under a trigonometric function;
+    else without the degree sign."""
+    one_sided = (DEGREE in ours) != (DEGREE in theirs) and r"\pi" in ours + theirs
+    ours, theirs = (
+        re.sub(r"(-?[\d.]+)\s*\^\{\\circ\}", r"(\\frac{\1 \\pi}{180})", text)
+        if one_sided or re.search(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])", text)
+        else text
+        for text in (ours, theirs)
+    )
     return ours.replace(DEGREE, ""), theirs.replace(DEGREE, "")
 
 
@@ -188,6 +210,9 @@ def plus_minus(text: str) -> list[str]:
 
 def matrix_rows(text: str) -> list[list[str]] | None:
     """The entries of one matrix, row by row, or None."""
+    if text.startswith("[[") and text.endswith("]]"):  # as programs write it
+        lines = split_list(text[1:-1])
+        return [split_list(line[1:-1]) for line in lines] if all(line[0] + line[-1] == "[]" for line in lines) else None
     match = _MATRIX.fullmatch(text)
     if match is None or r"\begin" in match[2]:
         return None
@@ -195,41 +220,6 @@ def matrix_rows(text: str) -> list[list[str]] | None:
     return [[entry.strip() for entry in row.split("&")] for row in rows] or None
 
 
-def interval_of(text: str) -> str:
-    r"""Inequalities in one variable as intervals, alternatives as unions; other text as it is."""
-    if not re.search(r"[<>]|\\[lg]eq(?![a-zA-Z])", text):
-        return text
-    if inside := re.fullmatch(rf"\\\{{{_VARIABLE}[|:](.*)\\\}}", text, re.DOTALL):
-        text = inside[1].strip()
-    pieces = re.split(r"\s*(?:,\s*)?(?:\\text\{\s*or\s*\}|(?<![a-zA-Z\\])or(?![a-zA-Z])|\\cup(?![a-zA-Z]))\s*", text)
-    intervals = [_interval(piece) for piece in pieces]
-    return r" \cup ".join(i for i in intervals if i) if all(intervals) else text
-
-
-def _interval(text: str) -> str | None:
-    """One chain of inequalities as an interval; in |x|, as the interval and its mirror image."""
-    opening, low, high, closing = "(", r"-\infty", r"\infty", ")"
-    if match := _DOUBLE.fullmatch(text):
-        low, first, variable, second, high = match.groups()
-        if ("<" in first or "l" in first) != ("<" in second or "l" in second):
-            return None
-        if ">" in first or "g" in first:
-            low, first, second, high = high, second, first, low
-        opening, closing = "[" if "eq" in first else "(", "]" if "eq" in second else ")"
-    elif match := _RIGHT.fullmatch(text) or _LEFT.fullmatch(text):
-        variable, sign, bound = match.groups() if match.re is _RIGHT else match.groups()[::-1]
-        if "," in bound or re.search(r"\\[lg]eq", bound):
-            return None
-        if ("<" in sign or "l" in sign) == (match.re is _RIGHT):
-            high, closing = bound, "]" if "eq" in sign else ")"
-        else:
-            low, opening = bound, "[" if "eq" in sign else "("
-    else:
-        return None
-    low, high = low.strip(), high.strip()
-    if not variable.strip().startswith("|"):
-        return f"{opening}{low}, {high}{closing}"
-    if low == r"-\infty":
-        return f"{'[' if closing == ']' else '('}-({high}), {high}{closing}"
-    mirror = f"{'[' if closing == ']' else '('}-({high}), -({low}){']' if opening == '[' else ')'}"
-    return rf"{mirror} \cup {opening}{low}, {high}{closing}"
+def without_domain(text: str) -> str:
+    r"""Without clauses on where it holds: `\text{ for all } x \in \mathbb{R}`, `, k \in \mathbb{Z}`."""
+    return _DOMAIN.sub("", text) or text

@@ -11,6 +11,7 @@ without bound on hostile input, so nothing but a worker should call it.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mentor_pl.rewards import math_number
@@ -20,14 +21,15 @@ from mentor_pl.rewards.math_conventions import (
     base_suffix,
     choice_letter,
     degrees_to_radians,
-    interval_of,
     matrix_rows,
     named,
     plus_minus,
     right_side,
     split_unit,
     units_clash,
+    without_domain,
 )
+from mentor_pl.rewards.math_intervals import interval_of, other_variable
 from mentor_pl.rewards.math_rules import Conventions
 from mentor_pl.rewards.math_text import LONGEST, NESTING, enclosed, key, nesting, same_text, split_list, tidy, unwrap
 
@@ -63,7 +65,7 @@ def _same(ours: str, theirs: str, rules: Conventions, depth: int) -> bool:
         if chosen:
             return chosen == letter
     # An exact value with its approximation counts as the exact one.
-    ours, theirs = (unwrap(text.partition(r"\approx")[0]) or text for text in (ours, theirs))
+    ours, theirs = (without_domain(unwrap(text.partition(r"\approx")[0]) or text) for text in (ours, theirs))
     if rules.left_side == "require" and named(ours) != named(theirs):
         return False
     ours, theirs = right_side(ours, theirs)
@@ -80,7 +82,8 @@ def _same(ours: str, theirs: str, rules: Conventions, depth: int) -> bool:
         return math_number.equal(a, b, rules.percent, rules.decimals, rules.tolerance)
     if (a or b) and _decimal_comma(ours, theirs):
         return True
-    ours, theirs = interval_of(ours), interval_of(theirs)
+    if not other_variable(ours, theirs):
+        ours, theirs = interval_of(ours), interval_of(theirs)
     if rules.units == "require" and (DEGREE in ours) != (DEGREE in theirs) and r"\pi" not in ours + theirs:
         return False
     ours, theirs = degrees_to_radians(ours, theirs)
@@ -146,8 +149,10 @@ def _members(text: str) -> tuple[str, list[str]] | None:
         parts = [part for element in split_list(inside) for part in plus_minus(element)]
         if opening == r"\{":
             return None if "|" in inside else ("list", parts)
-        if opening == r"\langle" or len(parts) > 2:
+        if opening == r"\langle" or (len(parts) > 2 and opening + closing in ("()", "[]")):
             return "()", parts
+        if len(parts) > 2:
+            return opening + closing, parts
         if len(parts) == 2:
             return opening + closing, parts
         return None
@@ -172,6 +177,7 @@ def _split_union(text: str) -> list[str]:
 
 
 def _decimal_comma(ours: str, theirs: str) -> bool:
-    """1000,99 against 1000.99: the same digits with a comma for the point."""
-    comma, point = (ours, theirs) if "," in ours else (theirs, ours)
-    return comma.count(",") == 1 and "." in point and comma.replace(",", ".").replace(" ", "") == point.strip()
+    """1000,99 for 1000.99: a comma for the point. A reference of 8,12 is two numbers, though one of 0,125 is not."""
+    if re.fullmatch(r"0,\d{3,}", theirs):
+        ours, theirs = theirs, ours
+    return ours.count(",") == 1 and "." in theirs and ours.replace(",", ".").replace(" ", "") == theirs.strip()

@@ -14,13 +14,15 @@ DIGITS = 400  # longer runs of digits are compared as strings
 LONG = 6  # significant digits from which a decimal stands for the exact number that rounds to it
 ROUNDED = 3  # significant digits from which a decimal reference may be a rounded one
 
-_INTEGER = r"[1-9]\d{0,2}(?:,\d{3})+|\d+"
+_INTEGER = r"[1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+(?!\d))|\d+"
 _DECIMAL = rf"(?:{_INTEGER})(?:\.\d*)?|\.\d+"
 _SIGN = r"(?P<sign>[+-]?)\s*"
 _PATTERNS = tuple(
     re.compile(_SIGN + pattern + r"\s*(?P<percent>\\%|\\text\{\s*percent\s*\}|(?:percent|pct)\b)?")
     for pattern in (
-        rf"(?P<number>{_DECIMAL})(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{{?\s*\(?(?P<power>[+-]?\d{{1,3}})\)?\s*\}}?)?",
+        rf"(?P<number>{_DECIMAL})"
+        r"(?:(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{?\s*\(?|[eE])(?P<power>[+-]?\d{1,3})\)?\s*\}?)?",
+        r"(?P<cycled>\d*\.\d*)\\(?:overline|bar)\s*\{?(?P<cycle>\d+)\}?",
         rf"(?:(?P<whole>\d+)\s*)?\\frac\s*\{{\s*(?P<top>-?(?:{_DECIMAL}))\s*\}}\s*\{{\s*(?P<bottom>-?(?:{_DECIMAL}))\s*\}}",
         r"(?:(?P<whole>\d+)\s*)?\\frac\s*(?P<top>\d)\s*(?P<bottom>\d)",
         r"(?:(?P<whole>\d+)\s*)?\\frac\s*(?P<top>\d)\s*\{(?P<bottom>\d+)\}",
@@ -69,11 +71,16 @@ def _number(groups: dict[str, str | None]) -> Number | None:
     if groups.get("ten"):
         return Number(sign * Fraction(10) ** int(groups["ten"] or 0), None, percent)
     if groups.get("top"):
-        top, bottom = (Fraction((groups[name] or "").replace(",", "")) for name in ("top", "bottom"))
+        top, bottom = (Fraction(re.sub("[, ]", "", groups[name] or "")) for name in ("top", "bottom"))
         if bottom == 0:
             return None
         return Number(sign * (Fraction(groups.get("whole") or 0) + top / bottom), None, percent)
-    digits = (groups["number"] or "").replace(",", "")
+    if groups.get("cycle"):
+        cycled, cycle = groups["cycled"] or "", groups["cycle"] or ""
+        shift = 10 ** len(cycled.partition(".")[2])
+        repeated = Fraction(int(cycle), (10 ** len(cycle) - 1) * shift)
+        return Number(sign * (Fraction(int(cycled.replace(".", "") or 0), shift) + repeated), None, percent)
+    digits = (groups["number"] or "").replace(",", "").replace(" ", "")
     value, power = Fraction(digits), int(groups.get("power") or 0)
     places = len(digits.partition(".")[2]) - power if "." in digits else None
     if places is not None and places < 0:

@@ -1,8 +1,8 @@
 """Whether two expressions in variables are the same function, by values at fixed points.
 
 Two different expressions of the kind that answers are made of do not agree at a dozen unrelated points, and evaluating
-takes milliseconds where simplification may take minutes. Only points where both are real and finite count; below
-`ENOUGH` of them there is no verdict.
+takes milliseconds where simplification may take minutes. Only points where both are real and finite count, or complex
+where one of them holds the imaginary unit; below `ENOUGH` of them there is no verdict.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def same_function(a: Any, b: Any) -> bool | None:
     symbols = sorted(a.free_symbols | b.free_symbols, key=str)
     if not symbols or len(symbols) > _MOST:
         return None
-    counted = 0
+    counted, imaginary = 0, a.has(sympy.I) or b.has(sympy.I)
     for point in _POINTS:
         place = dict(zip(symbols, point, strict=False))
-        x, y = _value(a, place), _value(b, place)
+        x, y = _value(a, place, imaginary), _value(b, place, imaginary)
         if x is None or y is None:
             continue
         if abs(x - y) > _CLOSE * max(abs(x), abs(y)):
@@ -50,10 +50,11 @@ def same_function(a: Any, b: Any) -> bool | None:
     return True if counted >= ENOUGH else None
 
 
-def _value(expression: Any, place: dict[Any, Any]) -> Any:
-    """The value as a real number of 20 digits, or None."""
+def _value(expression: Any, place: dict[Any, Any], imaginary: bool) -> Any:
+    """The value as a number of 20 digits, or None."""
     try:
         value = expression.xreplace(place).doit().evalf(_DIGITS)
     except (ValueError, TypeError, ArithmeticError, AttributeError):
         return None
-    return value if value.is_Float and value.is_finite else None
+    parts = value.as_real_imag() if imaginary else (value,)
+    return value if all(part.is_Float or part.is_Integer for part in parts) and value.is_finite else None

@@ -46,7 +46,10 @@ _REWRITES = tuple(
          r"\\text{"),
         (r"\\text\{\s*(sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|ln|log|min|max|pi|sqrt)\s*\}", r"\\\1 "),
         (r"\\textcirc(?![a-zA-Z])|\\degree(?![a-zA-Z])", r"\\circ"),
-        (r"\^\s*\{?\s*\\circ\s*\}?", r"^{\\circ}"),
+        (r"(?<=\d)\s*\\circ(?![a-zA-Z])", r"^{\\circ}"),
+        (r"\\varnothing(?![a-zA-Z])", r"\\emptyset"),
+        (r"(?<![a-zA-Z\\])(?:inf|infinity)(?![a-zA-Z])", r"\\infty"),
+        (r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z])\s*)", r"^{\\circ}"),
         (r"\\(?:leqslant|leqq|le)(?![a-zA-Z])", r"\\leq"),
         (r"\\(?:geqslant|geqq|ge)(?![a-zA-Z])", r"\\geq"),
         (r"\\ne(?![a-zA-Z])", r"\\neq"),
@@ -83,7 +86,7 @@ def tidy(text: str) -> str:
     text = re.sub(r"(?<=\d)\s*,\s*\\!\s*(?=\d{3})", ",", text)  # before the thin space is dropped
     if not _PLAIN.fullmatch(text):
         text = _spelled_out(text)
-    text = re.sub(r"^\s*\\[(\[]|\\[)\]]\s*\.?\s*$", "", text.strip())
+    text = re.sub(r"^\s*(?:\\[(\[]|\\(?:approx|simeq)(?![a-zA-Z]))|\\[)\]]\s*\.?\s*$", "", text.strip())
     text = re.sub(r"^\*{2,}|\*{2,}$", "", text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
@@ -120,8 +123,7 @@ def unwrap(text: str) -> str:
     while True:
         before = text
         text = text.strip().rstrip(".;,:").strip()
-        if text.endswith("\\") and not text.endswith("\\\\"):
-            text = text[:-1]
+        text = text.rstrip("\\")
         if text.startswith("{") and _closes_at_end(text, 0):
             text = text[1:-1]
         elif text.startswith(r"\text{") and _closes_at_end(text, 5):

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mentor_pl.errors import UsageError
-from mentor_pl.rewards.boxed import final_answer, last_boxed
+from mentor_pl.rewards.boxed import TAIL, final_answer, last_boxed
 from mentor_pl.rewards.choice import LETTERS, chosen_letter
 from mentor_pl.rewards.math import MathReward
-from mentor_pl.rewards.math_text import same_text
+from mentor_pl.rewards.math_text import LONGEST, same_text
 from mentor_pl.rewards.workers import Failure
 
 _FORMULA = re.compile(r"\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]", re.DOTALL)
@@ -37,6 +37,8 @@ class Verdict:
     accepted: bool
     failed: bool  # over its deadline or its memory
     correct: bool | None  # the label, where there is one
+    kind: str = ""
+    line: int = 0  # of the file, from 1; 0 where the pair was not read from one
 
     @property
     def agrees(self) -> bool | None:
@@ -65,6 +67,13 @@ class Report:
         """Share of labelled pairs graded as labelled; nan without labels."""
         return 1 - len(self.disagreements) / self.labelled if self.labelled else float("nan")
 
+    def kinds(self) -> dict[str, Report]:
+        """A report for each kind, in the order in which they first occur; empty where no pair has one."""
+        names = dict.fromkeys(verdict.kind for verdict in self.verdicts)
+        if set(names) <= {""}:
+            return {}
+        return {name: Report([verdict for verdict in self.verdicts if verdict.kind == name]) for name in names}
+
     def as_dict(self) -> dict[str, Any]:
         """Counts, agreement and every disagreement, for JSON; agreement is null without labels."""
         return {
@@ -73,21 +82,25 @@ class Report:
             "failed": sum(verdict.failed for verdict in self.verdicts),
             "labelled": self.labelled,
             "agreement": self.agreement if self.labelled else None,
+            "kinds": {
+                kind: {"pairs": len(part.verdicts), "agreement": part.agreement if part.labelled else None}
+                for kind, part in self.kinds().items()
+            },
             "disagreements": [
-                {"index": v.index, "answer": v.answer, "gold": v.gold, "accepted": v.accepted, "correct": v.correct}
-                for v in self.disagreements
+                {name: value for name, value in asdict(verdict).items() if name != "failed"}
+                for verdict in self.disagreements
             ],
         }
 
 
 def read_pairs(path: str | Path) -> list[dict[str, Any]]:
-    """The pairs of a JSON-lines file.
+    """The pairs of a JSON-lines file, each with its `line`.
 
     Raises:
         UsageError: the file cannot be read, or a line is not a pair; the message names file, line and field.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text ({error}); give a file of JSON lines") from None
     pairs = []
@@ -96,24 +109,41 @@ def read_pairs(path: str | Path) -> list[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}, line {number} is not JSON ({error}); write one object per line") from None
         if not isinstance(row, dict):
             raise UsageError(f"{path}, line {number} is not an object; write one object per line")
-        for field, kinds in (("prediction", (str,)), ("gold", (str, int, float)), ("correct", (bool, type(None)))):
-            value = row.get(field) if field == "correct" else row.get(field, row)
-            if not isinstance(value, kinds) or (field == "gold" and isinstance(value, bool)):
-                shown = "is missing" if value is row else f"is {value!r:.60}"
-                raise UsageError(f"{path}, line {number}: {field} {shown}; it must be {_WANTED[field]}")
-        pairs.append(row)
+        for field, (wanted, fits) in _FIELDS.items():
+            if not fits(row.get(field, _ABSENT)):
+                shown = f"is {row[field]!r:.60}" if field in row else "is missing"
+                raise UsageError(f"{path}, line {number}: {field} {shown}; it must be {wanted}")
+        pairs.append(row | {"line": number})
     return pairs
 
 
-_WANTED = {"prediction": "a string", "gold": "a string or a number", "correct": "true, false or absent"}
+_ABSENT = object()
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "prediction": ("a string", lambda value: isinstance(value, str)),
+    "gold": (
+        "a string or a number",
+        lambda value: isinstance(value, str | int | float) and not isinstance(value, bool),
+    ),
+    "correct": ("true, false or absent", lambda value: value in (_ABSENT, None) or isinstance(value, bool)),
+    "kind": ("a string or absent", lambda value: value in (_ABSENT, None) or isinstance(value, str)),
+    "choices": ("a list or absent", lambda value: value in (_ABSENT, None) or isinstance(value, list)),
+}
 
 
-def grade_pairs(pairs: Iterable[Mapping[str, Any]], reward: MathReward | None = None) -> Report:
-    """Grade pairs, in their order; `reward` brings the conventions and the workers (by default `MathReward()`)."""
+def grade_pairs(
+    pairs: Iterable[Mapping[str, Any]], reward: MathReward | None = None, graded: Callable[[], None] | None = None
+) -> Report:
+    """Grade pairs, in their order.
+
+    Args:
+        pairs: what to grade.
+        reward: brings the conventions and the workers; by default `MathReward()`.
+        graded: called after each pair.
+    """
     own = MathReward() if reward is None else reward
     try:
         pending: list[tuple[Mapping[str, Any], str, str, Future[Any] | None]] = []
@@ -124,16 +154,18 @@ def grade_pairs(pairs: Iterable[Mapping[str, Any]], reward: MathReward | None = 
                 pending.append((pair, letter or "", gold.strip().strip("()"), None))
             else:
                 answer, reference = taken_answer(prediction, str(pair.get("kind") or "")), taken_gold(gold)
+                settled = len(answer) > LONGEST or same_text(answer, reference)
                 request = own.conventions.request(answer, reference)
-                future = None if same_text(answer, reference) else own.pool.submit(request)
+                future = None if settled else own.pool.submit(request)
                 pending.append((pair, answer, reference, future))
         verdicts = []
         for index, (pair, answer, reference, future) in enumerate(pending):
             result = None if future is None else future.result()
             accepted = result is True if future is not None else _equal(pair, answer, reference)
-            verdicts.append(
-                Verdict(index, answer, reference, accepted, isinstance(result, Failure), pair.get("correct"))
-            )
+            failed, kind, line = isinstance(result, Failure), pair.get("kind") or "", pair.get("line", 0)
+            verdicts.append(Verdict(index, answer, reference, accepted, failed, pair.get("correct"), kind, line))
+            if graded is not None:
+                graded()
         return Report(verdicts)
     finally:
         if reward is None:
@@ -163,6 +195,7 @@ def taken_gold(gold: str) -> str:
     boxed = last_boxed(gold)
     if boxed is not None:
         return boxed
-    beside = _FORMULA.sub(" ", gold)
-    worked = beside != gold and len(re.findall(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}", beside)) >= _WORKED
+    tail = gold[-TAIL:]
+    beside = _FORMULA.sub(" ", tail)
+    worked = beside != tail and len(re.findall(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}", beside)) >= _WORKED
     return (final_answer(gold) if worked else None) or gold

@@ -24,6 +24,19 @@ from mentor_pl.types import Prompt
         ("I think that option G holds", "G"),
         ("It is not A because of B, so it must be (D)", "D"),
         ("Therefore I would pick H", "H"),
+        ("**Answer:** B", "B"),
+        ("**Answer: (B)**", "B"),
+        (r"The answer is \(\textbf{(C)}\)", "C"),
+        ("The correct answer is:\n\n**C**", "C"),
+        ("The correct option is (B).", "B"),
+        ("the answer is ‘D’", "D"),
+        (r"\boxed{\text{Option C}}", "C"),
+        (r"\boxed{c}", "C"),
+        ("the answer is (c)", "C"),
+        ("answer: b.", "B"),
+        ("The answer is a matter of taste", None),
+        ("The answer is I think B", "B"),
+        ("Answer: K", None),
         ("I do not know.", None),
         ("A cell is a unit of life", None),
         ("", None),
@@ -42,6 +55,18 @@ def test_the_last_statement_counts_where_that_is_asked_for() -> None:
 def test_an_answer_that_repeats_one_choice_is_that_choice() -> None:
     assert chosen_letter(r"\boxed{\frac{1}{2}}", ["0.25", r"\frac12"]) == "B"
     assert chosen_letter(r"\boxed{7}", ["7", "7"]) is None
+    assert chosen_letter("Plan A fails (B).\nThe answer is mitosis.", ["meiosis", "Mitosis"]) == "B"
+    assert chosen_letter("By (A) and C.\nThe answer is mitosis.", ["meiosis", "Mitosis"]) == "B"
+
+
+def test_all_letters_to_j_count() -> None:
+    assert [chosen_letter(f"The answer is ({letter})") for letter in "ABCDEFGHIJ"] == list("ABCDEFGHIJ")
+
+
+@pytest.mark.parametrize("run", [" ", "\n", "(", "*", "answer is ", "option ", r"\boxed{", "A ", r"\text{"])
+def test_long_runs_are_scanned_in_time(run: str) -> None:
+    for text in (run * 20_000, rf"\boxed{{option {run * 400}", "answer is" + run * 2000 + "x"):
+        chosen_letter(text)
 
 
 def test_grades_compare_with_the_key() -> None:

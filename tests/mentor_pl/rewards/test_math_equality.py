@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mentor_pl.rewards.math_algebra import _read
 from mentor_pl.rewards.math_equality import equal, grade
 from mentor_pl.rewards.math_rules import Conventions
 
@@ -75,6 +76,42 @@ SAME = [
     (r"\frac{600}{7}", "85.71"),
     ("1000,99", "1000.99"),
     (r"\infty", "∞"),
+    ("-inf", r"-\infty"),
+    (r"1\,000", "1000"),
+    ("25 000 000", "25,000,000"),
+    ("1.5e3", "1500"),
+    (r"6.02\times 10^{23}", "6.02E23"),
+    (r"0.\overline{3}", r"\frac13"),
+    (r"0.1\overline{6}", r"\frac16"),
+    (r"90\degree", "90"),
+    (r"\sin 30^\circ", "0.5"),
+    (r"\log_2 8", "3"),
+    (r"\varnothing", r"\emptyset"),
+    (r"\textbf{(D)}\ 12", "D"),
+    ("[[1,2],[3,4]]", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
+    ("10 cm^2", "10"),
+    ("10 m/s", "10"),
+    (r"16\pi cm^2", r"16\pi"),
+    ("60 miles per hour", "60"),
+    (r"x=3 \text{ or } x=-3", "3,-3"),
+    ("3x+2 = y", "y=3x+2"),
+    ("2y = 6x+4", "y=3x+2"),
+    ("f(x) = x^2", "y = x^2"),
+    ("D = (0, 1)", "(0, 1)"),
+    ("3/4 = 0.75", "x = 0.75"),
+    ("b < a", "a > b"),
+    ("t > 3", r"(3, \infty)"),
+    (r"f(x) = x \text{ for all real } x", "f(x) = x"),
+    (r"2k\pi, k \in \mathbb{Z}", r"2k\pi"),
+    (r"\approx 3.14", "3.14"),
+    ("(1+i)^2", "2i"),
+    (r"\frac{1}{1+i}", r"\frac{1-i}{2}"),
+    (r"e^{ix}", r"\cos x + i\sin x"),
+    (r"\ln(xy)", r"\ln x + \ln y"),
+    (r"{66^\circ}", "66"),
+    ("0.125", "0,125"),
+    (r"v^2_0\sqrt{2}", r"\sqrt{2}v_0^2"),
+    (r"2^{300}\sqrt{2}", r"\sqrt{2^{601}}"),
 ]
 DIFFERENT = [
     ("7", "8"),
@@ -115,6 +152,31 @@ DIFFERENT = [
     (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 3 \end{pmatrix}"),
     ("10^{10}", "10^{10^{10^{10}}}"),
     ("50\\%", "5"),
+    ("2 3", "5"),
+    ("1 000", "1"),
+    (r"0.\overline{3}", "0.3"),
+    ("12xy", "12"),
+    ("5ab", "5cd"),
+    ("2s", "2"),
+    ("x = 1 or x = 2", "2"),
+    ("D = (0, 1.5)", "D = (0, 1)"),
+    ("x > 3", "y > 3"),
+    ("f'(x)", "f(x)"),
+    ("A^T", "A"),
+    (r"0.333\ldots", "0.333333"),
+    ("(1+i)^2", "-2i"),
+    ("3+4i", "3-4i"),
+    (r"e^{ix}", r"\cos x - i\sin x"),
+    (r"\sin 30^\circ", r"\sin 30"),
+    ("2y = 6x+4", "y=3x+1"),
+    ("8.12", "8,12"),
+    ("(0, 1.5) = D", "(0, 1) = D"),
+    ("[1,2,3)", "(1,2,3)"),
+    ("2^{2008} + 2", "2^{2008} - 2"),
+    (r"2^{2008} + \sqrt{2}", r"2^{2008} - \sqrt{2}"),
+    ("-37_83", "-37_8"),
+    ("9 cm^2", "9 cm^3"),
+    ("f(y) = x - 1", "f(x) = x - 1"),
 ]
 
 
@@ -150,6 +212,10 @@ def test_another_answer_is_rejected(answer: str, reference: str) -> None:
 )
 def test_each_convention_can_be_chosen(convention: dict[str, Any], answer: str, reference: str, accepted: bool) -> None:
     assert equal(answer, reference, replace(DEFAULT, **convention)) is accepted
+
+
+def test_an_equation_that_reads_as_false_is_not_read() -> None:
+    assert _read("D = (0, 1)") is None
 
 
 def test_what_cannot_be_read_is_wrong_not_an_error() -> None:

@@ -1,0 +1,173 @@
+"""Code: the last fenced block of a response against unit tests. Off until `allow_execution` is set: it runs the code.
+
+A prompt's metadata holds one of
+
+    tests              one test script, or a list of statements, such as `assert add(1, 2) == 3`
+    inputs, outputs    lists of what the program reads and what it must print, as in APPS and TACO
+
+What the limits protect from, and what they do not, is in docs/rewards.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal
+
+from mentor_pl.errors import UsageError
+from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.code_runner import Limits, isolated, run
+from mentor_pl.rewards.streaming import gather
+from mentor_pl.types import Prompt
+
+_FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
+_LONGEST = 100_000  # characters at a response's end that are searched for its code
+_log = logging.getLogger(__name__)
+
+
+def last_block(text: str) -> str | None:
+    """The last fenced Python block, or, without one, the last that names no language."""
+    blocks = [(match[1].lower(), match[2]) for match in _FENCE.finditer(text[-_LONGEST:])]
+    for names in (("python", "python3", "py"), ("",)):
+        fitting = [block for name, block in blocks if name in names]
+        if fitting:
+            return fitting[-1]
+    return None
+
+
+class CodeReward(Reward):
+    """Whether the code of a response passes its tests. Parts: `outcome`; `timeout`, 1 where its time was up.
+
+    Args:
+        allow_execution: must be true: grading runs what the model wrote on this machine.
+        credit: `all`: 1 where every test passes; `share`: the share of tests passed.
+        workers: responses that are run at the same time.
+        timeout: seconds by the clock for all tests of one response.
+        memory_mb: address space of each process, in MiB.
+        file_mb: size of each file that the code may write, in MiB.
+        tests: the metadata's field of test statements.
+        inputs: the metadata's field of standard inputs.
+        outputs: the metadata's field of the outputs that belong to them.
+
+    Raises:
+        UsageError: without `allow_execution`, or a limit out of its range; when called, a prompt without tests.
+    """
+
+    range = (0.0, 1.0)
+
+    def __init__(
+        self,
+        allow_execution: bool = False,
+        credit: Literal["all", "share"] = "all",
+        workers: int = 2,
+        timeout: float = 10.0,
+        memory_mb: int = 512,
+        file_mb: int = 8,
+        tests: str = "tests",
+        inputs: str = "inputs",
+        outputs: str = "outputs",
+    ) -> None:
+        if allow_execution is not True:
+            raise UsageError(
+                "CodeReward runs code that a model wrote: time, memory, files and, where the system allows it, network "
+                "are limited, but the code runs as this user and reads every file that this user may read; set "
+                "allow_execution to true where that is acceptable, such as in a container without secrets"
+            )
+        if workers < 1 or memory_mb < 64 or file_mb < 1 or not (0 < timeout < math.inf):
+            raise UsageError(
+                f"workers={workers}, timeout={timeout}, memory_mb={memory_mb} and file_mb={file_mb}: they must be at "
+                "least 1, above 0, 64 and 1; leave them out for the defaults"
+            )
+        self.credit = credit
+        self.workers = workers
+        self.timeout = timeout
+        self.limits = Limits(memory_mb, file_mb)
+        self.fields = (tests, inputs, outputs)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
+        """Grade N responses."""
+        return gather([self.submit(prompt, response) for prompt, response in zip(prompts, responses, strict=True)])
+
+    def submit(self, prompt: Prompt, response: str) -> Future[Grades]:
+        """Start to grade one response."""
+        asserts, cases = self._tests(prompt)
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self.workers, "code-reward")
+                if not isolated():
+                    _log.warning("code is run with access to the network: this system allows no namespaces")
+            return self._threads.submit(self._grade, response, asserts, cases)
+
+    def close(self) -> None:
+        """End the threads; a later call starts them again."""
+        with self._lock:
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(cancel_futures=True)
+
+    def _tests(self, prompt: Prompt) -> tuple[list[str], list[tuple[str, str]]]:
+        """Test statements, or pairs of input and output."""
+        tests, inputs, outputs = (prompt.metadata.get(name) for name in self.fields)
+        asserts, given, wanted = _texts([tests] if isinstance(tests, str) else tests), _texts(inputs), _texts(outputs)
+        if asserts:
+            return asserts, []
+        if given and len(given) == len(wanted):
+            return [], list(zip(given, wanted, strict=True))
+        raise UsageError(
+            f"prompt {prompt.index} has no tests: its metadata must hold {self.fields[0]} (statements) or "
+            f"{self.fields[1]} and {self.fields[2]} (lists of texts, one output for each input)"
+        )
+
+    def _grade(self, response: str, asserts: list[str], cases: list[tuple[str, str]]) -> Grades:
+        code = last_block(response)
+        if code is None:
+            return _row(0.0, False)
+        end = time.monotonic() + self.timeout
+        if asserts:
+            done = run(code, asserts, "", self.timeout, self.limits)
+            return self._credited(list(done.passed), len(asserts), done.timeout)
+        passed: list[bool] = []
+        late = False
+        for given, wanted in cases:
+            done = run(code, [], given, max(0.0, end - time.monotonic()), self.limits)
+            passed.append(done.finished and _lines(done.output) == _lines(wanted))
+            late = done.timeout
+            if late or (self.credit == "all" and not passed[-1]):
+                break
+        return self._credited(passed, len(cases), late)
+
+    def _credited(self, passed: list[bool], total: int, timeout: bool) -> Grades:
+        share = sum(passed) / total
+        return _row(share if self.credit == "share" else float(share == 1), timeout)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_threads")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._reset()
+
+
+def _row(outcome: float, timeout: bool) -> Grades:
+    return Grades([outcome], {"outcome": [outcome], "timeout": [float(timeout)]})
+
+
+def _texts(value: Any) -> list[str]:
+    """The value if it is a list of texts, else an empty one."""
+    listed = isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, str) for one in value)
+    return list(value) if listed else []
+
+
+def _lines(text: str) -> list[str]:
+    """Lines without the white space at their ends, and without empty ones at the end."""
+    return [line.rstrip() for line in text.rstrip().split("\n")]

@@ -1,0 +1,217 @@
+"""The code reward: what passes, and that nothing else does, whatever the code tries. Runs are real processes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mentor_pl.errors import UsageError
+from mentor_pl.rewards.code import CodeReward, last_block
+from mentor_pl.rewards.code_runner import Limits, isolated, run
+from mentor_pl.types import Prompt
+
+TESTS = {"tests": ["assert add(1, 2) == 3", "assert add(-1, 1) == 0"]}
+CASES = {"inputs": ["1 2\n", "3 4\n"], "outputs": ["3\n", "7"]}
+ADD = "def add(a, b):\n    return a + b\n"
+
+
+@pytest.fixture(scope="module")
+def reward() -> Iterator[CodeReward]:
+    built = CodeReward(allow_execution=True, timeout=20.0)
+    yield built
+    built.close()
+
+
+def prompt(metadata: dict[str, Any]) -> Prompt:
+    return Prompt(0, "", "", (), "", metadata)
+
+
+def fenced(code: str) -> str:
+    return f"Here it is.\n```python\n{code}\n```\nDone."
+
+
+def outcomes(reward: CodeReward, metadata: dict[str, Any], *codes: str) -> list[float]:
+    return list(reward([prompt(metadata)] * len(codes), [fenced(code) for code in codes]).parts["outcome"])
+
+
+def test_without_the_users_word_nothing_is_run() -> None:
+    with pytest.raises(UsageError, match="reads every file that this user may read; set allow_execution to true"):
+        CodeReward()
+
+
+def test_code_that_passes_every_test_earns_1_and_any_other_0(reward: CodeReward) -> None:
+    half = "def add(a, b):\n    return 3"
+    assert outcomes(reward, TESTS, ADD, half, "def add(a, b): return a - b", "def add(:", "") == [1, 0, 0, 0, 0]
+    assert outcomes(reward, {"tests": "assert add(1, 2) == 3\nassert add(2, 2) == 4"}, ADD, half) == [1, 0]
+
+
+def test_programs_are_compared_by_what_they_print(reward: CodeReward) -> None:
+    program = "if __name__ == '__main__':\n    print(sum(map(int, input().split())), ' ')"
+    ends = "import sys\nprint(sum(map(int, sys.stdin.read().split())))\nsys.exit(0)"
+    fails = "print(sum(map(int, input().split())))\nraise ValueError"
+    leaves = ends.replace("exit(0)", "exit(3)")
+    assert outcomes(reward, CASES, program, ends, fails, leaves, "print(3)", "print(7)") == [1, 1, 0, 0, 0, 0]
+
+
+def test_credit_may_be_the_share_of_tests_passed() -> None:
+    shared = CodeReward(allow_execution=True, credit="share", timeout=20.0)
+    assert outcomes(shared, TESTS, "def add(a, b):\n    return 3", ADD) == [0.5, 1.0]
+    assert outcomes(shared, CASES, "print(7)") == [0.5]
+    shared.close()
+
+
+CHEATS = {
+    "leaves with status 0": "import sys\nsys.exit(0)",
+    "ends its process": "import os\nos._exit(0)",
+    "leaves from a test": "def add(a, b):\n    raise SystemExit(0)",
+    "ends its process from a test": "import os\ndef add(a, b):\n    os._exit(0)",
+    "prints a verdict": "print('[true, true]')\nimport os\nos._exit(0)",
+    "writes to every descriptor": "import os\nfor i in range(64):\n    try:\n        os.write(i, b'[true, true]')\n"
+    "    except OSError:\n        pass\nos._exit(0)",
+    "changes AssertionError": "import builtins\nbuiltins.AssertionError = ValueError\ndef add(a, b):\n    return 7",
+    "changes builtins": "import builtins\nbuiltins.abs = lambda x: 0\ndef add(a, b):\n    return 7",
+    "kills its parent": "import os\nos.kill(os.getppid(), 9)\nos._exit(0)",
+}
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_a_cheat_earns_nothing(cheat: str, reward: CodeReward) -> None:
+    tests = {"tests": ["assert abs(add(1, 2) - 3) == 0", "assert abs(add(-1, 1)) == 0"]}
+    assert outcomes(reward, tests, CHEATS[cheat], ADD) == [0, 1]
+
+
+GREEDY = {
+    "memory": "x = bytearray(4 << 30)",
+    "a huge file": "with open('x', 'wb') as f:\n    while True:\n        f.write(b'x' * 1000000)",
+    "output without end": "while True:\n    print('x' * 10000)",
+    "file handles": "handles = [open('x', 'w') for _ in range(1000)]",
+    "recursion": "def f():\n    f()\nf()",
+}
+
+
+@pytest.mark.parametrize("greed", GREEDY)
+def test_code_that_takes_too_much_is_stopped_by_a_limit(greed: str, reward: CodeReward) -> None:
+    grades = reward([prompt(TESTS)], [fenced(GREEDY[greed] + "\n" + ADD)])
+    assert grades.parts == {"outcome": [0], "timeout": [0]}
+
+
+@pytest.mark.parametrize(
+    "code", ["while True: pass", "import time\ntime.sleep(999)", "import os\nwhile True: os.fork()"]
+)
+def test_code_without_end_is_stopped_and_counted(code: str) -> None:
+    short = CodeReward(allow_execution=True, timeout=0.5)
+    assert short([prompt(TESTS)], [fenced(code)]).parts == {"outcome": [0], "timeout": [1]}
+    assert short([prompt(CASES)], [fenced(code)]).parts == {"outcome": [0], "timeout": [1]}
+    short.close()
+    shared = CodeReward(allow_execution=True, credit="share", timeout=1.0)
+    late = "if input() == '3 4':\n    while True:\n        pass\nprint(3)"
+    assert shared([prompt(CASES)], [fenced(late)]).parts == {"outcome": [0.5], "timeout": [1]}
+    shared.close()
+
+
+def test_code_sees_an_empty_environment_and_its_folder_is_removed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = "import os, sys\nopen('kept', 'w').write('x')\nos.mkdir('d')\nos.chmod('d', 0)\n"
+    code += "print(dict(os.environ), sys.path)"
+    done = run(code, [], "", 20.0, Limits())
+    assert done.finished
+    assert "secret" not in done.output
+    assert "site-packages" not in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_code_has_no_network_and_sees_no_other_process_where_the_system_allows_it() -> None:
+    if not isolated():
+        pytest.skip("this system allows no namespaces")
+    code = (
+        "import os, socket\n"
+        "print(os.getppid(), [name for _, name in socket.if_nameindex() if name != 'lo'])\n"
+        "server = socket.socket()\nserver.bind(('127.0.0.1', 0))"
+        "\nserver.listen()\nsocket.create_connection(server.getsockname(), 1)"
+    )
+    done = run(code, [], "", 20.0, Limits())
+    assert (done.finished, done.output) == (False, "1 []\n")
+
+
+def test_what_the_code_leaves_running_ends_with_it() -> None:
+    if not isolated():
+        pytest.skip("this system allows no namespaces")
+    code = (
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    os.execv('/bin/sleep', ['mentor-orphan', '999'])\n"
+    )
+    assert run(code + ADD, list(TESTS["tests"]), "", 20.0, Limits()).passed == [True, True]
+    names = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+    assert not [name for name in names if b"mentor-orphan" in name]
+
+
+PARENT = """
+import subprocess
+from mentor_pl.rewards.code_runner import Limits, run
+
+class Told(subprocess.Popen):
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        print(self.pid, flush=True)
+
+subprocess.Popen = Told
+run("while True: pass", [], "", 600.0, Limits())
+"""
+
+
+def test_runs_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux tells a process of its parent's death")
+    root = Path(__file__).parents[3]
+    own = os.environ | {"TMPDIR": str(tmp_path)}  # the run's folder stays behind, as nobody is left to remove it
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=root, env=own, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    handle = os.pidfd_open(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    ready, _, _ = select.select([handle], [], [], 20)
+    os.close(handle)
+    assert ready, "the code still runs"
+
+
+def test_the_last_python_block_counts() -> None:
+    text = "```python\na\n```\n```py\nb\n```\n```bash\nc\n```\n```\nd\n```"
+    assert last_block(text) == "b\n"
+    assert last_block("```\nd\n```") == "d\n"
+    assert last_block("```bash\nc\n```") is None
+    assert last_block("```python\nopen") is None
+    assert last_block("```" * 50_000) is None
+
+
+def test_grades_keep_their_order_and_do_not_depend_on_the_number_of_workers() -> None:
+    codes = [f"def add(a, b):\n    return {'a + b' if n % 3 else '0'}" for n in range(6)]
+    many, one = (CodeReward(allow_execution=True, workers=n, timeout=20.0) for n in (3, 1))
+    assert outcomes(many, TESTS, *codes) == outcomes(one, TESTS, *codes) == [0, 1, 1, 0, 1, 1]
+    other = copy.deepcopy(many)
+    assert outcomes(other, TESTS, ADD) == [1]
+    for reward in (many, one, other):
+        reward.close()
+
+
+@pytest.mark.parametrize("metadata", [{}, {"tests": []}, {"inputs": ["1"], "outputs": []}, {"tests": [1]}])
+def test_a_prompt_without_tests_is_the_users_mistake(metadata: dict[str, Any], reward: CodeReward) -> None:
+    with pytest.raises(UsageError, match="prompt 0 has no tests: its metadata must hold tests"):
+        reward([prompt(metadata)], [fenced(ADD)])
+
+
+@pytest.mark.parametrize("setting", [{"workers": 0}, {"timeout": 0.0}, {"memory_mb": 1}, {"file_mb": 0}])
+def test_limits_out_of_range_are_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(setting))):
+        CodeReward(allow_execution=True, **setting)

@@ -1,0 +1,63 @@
+"""A reward in a file of the user's own, named in YAML, through the command line."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from mentor_pl.cli import main
+from mentor_pl.testbed.build import build
+
+ROOT = Path(__file__).parents[3]
+
+MINE = '''
+from concurrent.futures import Future
+
+from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.streaming import gather
+
+
+class Short(Reward):
+    """Grades a batch."""
+
+    def __init__(self, most: int = 4) -> None:
+        self.most = most
+        self.range = (-1.0, 1.0)
+
+    def __call__(self, prompts, responses):
+        short = [float(len(response.split()) <= self.most) for response in responses]
+        return Grades([2 * one - 1 for one in short], {"short": short})
+
+
+class ShortAtOnce(Short):
+    """The same, one response at a time."""
+
+    def __call__(self, prompts, responses):
+        return gather([self.submit(*row) for row in zip(prompts, responses, strict=True)])
+
+    def submit(self, prompt, response):
+        done = Future()
+        done.set_result(super().__call__([prompt], [response]))
+        return done
+'''
+YAML = "data:\n  reward: {{class_path: mine.{name}, init_args: {{most: {most}}}}}\n"
+
+
+@pytest.mark.parametrize(("name", "most", "reward"), [("Short", 99, 1.0), ("ShortAtOnce", -1, -1.0)])
+def test_a_reward_of_ones_own_grades_a_run(
+    name: str, most: int, reward: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path / "data/testbed", train_problems=4, heldout_problems=4)
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(YAML.format(name=name, most=most), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    small = ["--data.steps", "1", "--data.prompts_per_step", "2", "--data.sampling.max_new_tokens", "8"]
+    configs = ["--config", str(ROOT / "configs/quickstart.yaml"), "--config", "mine.yaml"]
+    assert main(["fit", *configs, *small, "--trainer.enable_progress_bar", "false"]) == 0
+    (metrics,) = tmp_path.glob("runs/**/metrics.csv")
+    rows = list(csv.DictReader(metrics.open()))
+    assert {float(row["train/on_policy/reward"]) for row in rows if row.get("train/on_policy/reward")} == {reward}
+    assert {float(row["train/mixed/short"]) for row in rows if row.get("train/mixed/short")} == {(reward + 1) / 2}
