@@ -24,6 +24,8 @@ TRAINER_COMMANDS = {
 # words -> (what it does, "module:function"); the function's parameters and docstring become options and help
 COMMANDS = {
     "testbed build": ("make the embedded testbed: problems, base model and expert", "mentor_pl.testbed.build:build"),
+    "grade": ("grade predictions against golds, or samples of mentor validate anew", "mentor_pl.grade:grade"),
+    "data inspect": ("show one prompt as the model sees it, and what was left out", "mentor_pl.inspect_data:inspect"),
 }
 
 HELP = """\
@@ -44,6 +46,7 @@ options of fit, validate and test:
 examples:
   mentor fit --config configs/quickstart.yaml
   mentor fit --config configs/quickstart.yaml --config configs/methods/grpo.yaml --seed_everything 2
+  mentor validate --config configs/benchmarks.yaml --model.policy MODEL_FOLDER
   mentor testbed build --out data/testbed
 
 `mentor <command> --help` says more. `mentor --version` prints {version}.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser, auto_cli
+from jsonargparse import ArgumentParser, auto_cli, set_parsing_settings
 
 from mentor_pl.cli_errors import Refusal, explain
 from mentor_pl.cli_sources import read_sources
@@ -26,7 +26,10 @@ def run(function: Callable[..., Any], words: str, args: list[str]) -> None:
                 super().error(message, ex)
             raise Refusal(explain(message, sources, accepted)) from ex
 
+    # As for fit: references are resolved once all files have merged.
+    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    options: dict[str, Any] = {"as_positional": False, "parser_mode": "omegaconf+", "prog": f"mentor {words}"}
     try:
-        auto_cli(function, args=args, as_positional=False, parser_class=Parser, prog=f"mentor {words}")
+        auto_cli(function, args=args, parser_class=Parser, **options)
     except Refusal as error:
         raise UsageError(str(error)) from error

@@ -11,11 +11,15 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
+from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.decoding.base import Sampler
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
+from mentor_pl.parallel import rank
+from mentor_pl.problems import Selection
+from mentor_pl.progress import progress_bar
 from mentor_pl.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.math import MathReward
@@ -68,7 +72,7 @@ class RolloutDataModule(L.LightningDataModule):
     """Produces on-policy and mixed-policy rollouts each step, from the current weights.
 
     Args:
-        train: JSON-lines file of problems with the fields `problem` and `answer`.
+        train: problems with answers: a file (JSON lines, JSON, Parquet), a folder, or a name on the Hub, `owner/name`.
         steps: rollout batches of the run.
         prompts_per_step: problems of a step, over all ranks.
         group: rollouts per problem: on-policy, mixed.
@@ -77,6 +81,10 @@ class RolloutDataModule(L.LightningDataModule):
         reward: grader; by default the paper's 0.9 · outcome + 0.1 · format for mathematics.
         system_prompt: put before every problem; null for none.
         max_prompt_tokens: problems with longer prompts are left out.
+        min_prompt_tokens: problems with shorter prompts are left out.
+        select: which rows become problems, and which columns hold what.
+        template: plain text with `{system}` and `{problem}`, in place of the policy's chat template; a policy without
+            one has a plain template by default.
         seed: of problem order and sampling noise; by default `seed_everything`'s.
 
     Raises:
@@ -94,6 +102,9 @@ class RolloutDataModule(L.LightningDataModule):
         reward: Reward | None = None,
         system_prompt: str | None = PAPER_SYSTEM_PROMPT,
         max_prompt_tokens: int = 1024,
+        min_prompt_tokens: int = 1,
+        select: Selection = Selection(),  # noqa: B008 (frozen)
+        template: str | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__()
@@ -108,7 +119,8 @@ class RolloutDataModule(L.LightningDataModule):
         self.reward = reward if reward is not None else MathReward()
         if not self.reward.range[0] < self.reward.range[1]:
             raise UsageError(f"data.reward declares the range {self.reward.range}: its end must lie above its start")
-        self.system_prompt, self.max_prompt_tokens = system_prompt, max_prompt_tokens
+        self.system_prompt, self.template, self.select = system_prompt, template, select
+        self.min_prompt_tokens, self.max_prompt_tokens = min_prompt_tokens, max_prompt_tokens
         self.seed = seed if seed is not None else int(os.environ.get("PL_GLOBAL_SEED", 0))
         self.problems: LoadedPrompts | None = None
 
@@ -138,17 +150,28 @@ class RolloutDataModule(L.LightningDataModule):
                 f"max_prompt_tokens + max_new_tokens = {longest}, but the models attend to {learner.vocabulary.window} "
                 "tokens at most: lower one of the two"
             )
-        self.problems = load_prompts(self.train, learner.tokenizer, self.system_prompt, self.max_prompt_tokens)
+        self.problems = self.load(learner.tokenizer)
+        for line in self.problems.tally.lines(self.train):
+            rank_zero_info(line)
         count = len(self.problems.prompts)
-        if self.problems.too_long:
-            rank_zero_info(
-                f"{self.train}: {self.problems.too_long} of {count + self.problems.too_long} problems left out, their "
-                f"prompts exceed max_prompt_tokens = {self.max_prompt_tokens}"
-            )
         if count < self.prompts_per_step:
             raise UsageError(
                 f"{self.train} has {count} usable problems, fewer than data.prompts_per_step = "
                 f"{self.prompts_per_step}: lower it or give more problems"
+            )
+
+    def load(self, tokenizer: PreTrainedTokenizerBase) -> LoadedPrompts:
+        """The prompts to train on, and the tally of what was left out."""
+        with progress_bar(f"reading {self.train}", shown=rank() == 0) as progress:
+            return load_prompts(
+                self.train,
+                tokenizer,
+                self.system_prompt,
+                self.max_prompt_tokens,
+                select=self.select,
+                template=self.template,
+                min_prompt_tokens=self.min_prompt_tokens,
+                progress=progress,
             )
 
     def train_dataloader(self) -> RolloutLoader:

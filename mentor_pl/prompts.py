@@ -1,17 +1,18 @@
-"""From a JSON-lines file of problems to prompts exactly as the models see them."""
+"""From problems to prompts exactly as the models see them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.errors import UsageError
+from mentor_pl.problems import Selection, select_problems
+from mentor_pl.progress import Progress, silent
+from mentor_pl.tally import Tally
 from mentor_pl.types import Prompt
 
 # verbatim from the paper's Appendix B
@@ -20,109 +21,124 @@ PAPER_SYSTEM_PROMPT = (
     "reasoning process as an internal monologue and then provide the final answer. The reasoning process MUST BE "
     "enclosed within <think></think> tags. The final answer MUST BE put in \\boxed{}."
 )
+# for models without a chat template; without a system prompt they get the problem alone
+PLAIN_TEMPLATE = "{system}\n\nUser: {problem}\n\nAssistant:\n"
 THINK = "<think>"
 
 
-def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """Rows of a JSON-lines file, each an object with at least `problem` and `answer`.
-
-    Raises:
-        UsageError: for a missing or empty file or a malformed row, with file and line.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise UsageError(f"{file}: no such file: give a JSON-lines file with the fields problem and answer")
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(_lines(file), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as problem:
-            raise UsageError(f"{file}:{number}: not JSON ({problem.msg} at column {problem.colno})") from problem
-        if not isinstance(row, dict):
-            raise UsageError(f'{file}:{number}: a {type(row).__name__}, but every line is an object {{"problem": …}}')
-        for name in ("problem", "answer"):
-            if not isinstance(row.get(name), str):
-                found = f"is {row[name]!r}" if name in row else "is missing"
-                raise UsageError(f"{file}:{number}: field '{name}' {found}, but every row needs it as a string")
-        rows.append(row)
-    if not rows:
-        raise UsageError(f"{file}: no rows: give at least one line with the fields problem and answer")
-    return rows
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        with file.open(encoding="utf-8") as lines:  # not `splitlines`, which also breaks at U+2028 inside a string
-            return list(lines)
-    except UnicodeDecodeError as problem:
-        raise UsageError(f"{file}: not UTF-8 at byte {problem.start}: save the file as UTF-8") from problem
-
-
-def render(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None) -> tuple[list[int], str]:
+def render(
+    tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None, template: str | None = None
+) -> tuple[list[int], str]:
     """Token ids of a problem and the part of the response that the template already opened.
 
-    A tokenizer with a chat template uses it; one without gets system prompt and problem as plain paragraphs.
+    Args:
+        template: a plain text with `{problem}` and, where wanted, `{system}`. By default the tokenizer's chat template,
+            or `PLAIN_TEMPLATE` where it has none.
 
     Raises:
         UsageError: where the chat template refuses its messages, as some do with a system prompt.
     """
-    if tokenizer.chat_template:
-        messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
-        messages.append({"role": "user", "content": problem})
-        try:
-            text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        except TemplateError as refusal:
-            raise UsageError(
-                f"the tokenizer's chat template fails: {refusal}: mend the template, or set system_prompt to null if "
-                "it has no system role"
-            ) from refusal
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]  # the template wrote BOS itself
+    chat = template is None and bool(tokenizer.chat_template)
+    if chat:
+        text = _chat_text(tokenizer, problem, system_prompt)
     else:
-        text = f"{system_prompt}\n\n{problem}\n" if system_prompt else problem
-        ids = tokenizer(text)["input_ids"]
+        text = _plain_text(problem, system_prompt, template or (PLAIN_TEMPLATE if system_prompt else "{problem}"))
+    # a chat template writes BOS itself, and a plain one may
+    has_bos = chat or (tokenizer.bos_token is not None and text.startswith(tokenizer.bos_token))
+    ids = tokenizer(text, add_special_tokens=not has_bos, verbose=False)["input_ids"]
     tail = text.rstrip()
     return list(ids), text[len(tail) - len(THINK) :] if tail.endswith(THINK) else ""
 
 
+def _chat_text(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None) -> str:
+    messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    messages.append({"role": "user", "content": problem})
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    except TemplateError as refusal:
+        raise UsageError(
+            f"the tokenizer's chat template fails: {refusal}: mend the template, or set system_prompt to null if "
+            "it has no system role"
+        ) from refusal
+
+
+def _plain_text(problem: str, system_prompt: str | None, template: str) -> str:
+    values = {"{problem}": problem, "{system}": system_prompt or ""}
+    text = re.sub(r"\{(?:problem|system)\}", lambda name: values[name[0]], template)  # other braces are LaTeX's
+    return text if system_prompt else text.lstrip("\n")
+
+
 @dataclass(frozen=True)
 class LoadedPrompts:
-    """Prompts of a file, and how many rows were left out because their prompt exceeds the limit."""
+    """Prompts of a source, and the tally of the rows that were left out."""
 
     prompts: list[Prompt]
-    too_long: int
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def too_long(self) -> int:
+        """Rows left out because their prompt exceeds the limit."""
+        return self.tally.counts["too long"]
 
 
 def load_prompts(
-    path: str | Path, tokenizer: PreTrainedTokenizerBase, system_prompt: str | None, max_prompt_tokens: int
+    path: str | Path,
+    tokenizer: PreTrainedTokenizerBase,
+    system_prompt: str | None,
+    max_prompt_tokens: int,
+    *,
+    select: Selection = Selection(),  # noqa: B008 (frozen)
+    template: str | None = None,
+    min_prompt_tokens: int = 1,
+    progress: Progress = silent,
 ) -> LoadedPrompts:
-    """Read, render and measure every problem of a file.
+    """Read, choose, render and measure the problems of a source.
+
+    Args:
+        path: file, folder or name on the Hub, as `sources.read_rows` takes it.
+        tokenizer: the policy's.
+        system_prompt: put before every problem; None for none.
+        max_prompt_tokens: longer prompts are left out.
+        select: which rows are taken, and what their columns mean.
+        template: as of `render`.
+        min_prompt_tokens: shorter prompts are left out.
+        progress: called with the rows read, then with the prompts rendered and their number.
 
     Raises:
-        UsageError: for an unreadable file, or where no prompt is short enough.
+        UsageError: for a source that cannot be read, a template without a problem, or where no prompt is left.
     """
-    prompts = list(_prompts(read_rows(path), tokenizer, system_prompt))
-    for prompt in prompts:
-        if not prompt.token_ids:
+    if template is not None and "{problem}" not in template:
+        raise UsageError(f"template {template!r:.60} has no {{problem}}: write {{problem}} where the problem goes")
+    tally = Tally()
+    problems = select_problems([path], select, tally, progress)
+    prompts: list[Prompt] = []
+    lengths: list[int] = []
+    for done, problem in enumerate(problems, start=1):
+        ids, opened = render(tokenizer, problem.problem, system_prompt, template)
+        progress(done, len(problems))
+        if not ids:
             raise UsageError(
-                f"{path}: problem {prompt.index} ({prompt.problem[:40]!r}) has no tokens under this tokenizer: take "
+                f"{path}: problem {problem.index} ({problem.problem[:40]!r}) has no tokens under this tokenizer: take "
                 "the tokenizer that the policy was trained with"
             )
-    short = [prompt for prompt in prompts if len(prompt.token_ids) <= max_prompt_tokens]
-    if not short:
-        least = min(len(prompt.token_ids) for prompt in prompts)
+        lengths.append(len(ids))
+        if len(ids) > max_prompt_tokens:
+            tally.drop("too long", f"their prompts exceed max_prompt_tokens = {max_prompt_tokens}")
+        elif len(ids) < min_prompt_tokens:
+            tally.drop("too short", f"their prompts are below min_prompt_tokens = {min_prompt_tokens}")
+        else:
+            text, answer, metadata, traces = problem.problem, problem.answer, problem.metadata, problem.traces
+            tally.levels[problem.level] += 1
+            prompts.append(Prompt(problem.index, text, answer, tuple(ids), opened, metadata, traces))
+    longer = tally.counts["too long"]
+    if longer == len(problems):
         raise UsageError(
-            f"{path}: all {len(prompts)} prompts are longer than max_prompt_tokens = {max_prompt_tokens}; the shortest "
-            f"has {least} tokens: raise the limit to at least that"
+            f"{path}: all {longer} prompts are longer than max_prompt_tokens = {max_prompt_tokens}; the shortest has "
+            f"{min(lengths)} tokens: raise the limit to at least that"
         )
-    return LoadedPrompts(short, len(prompts) - len(short))
-
-
-def _prompts(
-    rows: Iterable[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, system_prompt: str | None
-) -> Iterable[Prompt]:
-    for index, row in enumerate(rows):
-        ids, opened = render(tokenizer, row["problem"], system_prompt)
-        metadata = {name: value for name, value in row.items() if name not in ("problem", "answer")}
-        yield Prompt(index, row["problem"], row["answer"], tuple(ids), opened, metadata)
+    if not prompts:
+        raise UsageError(
+            f"{path}: no prompt has min_prompt_tokens = {min_prompt_tokens} to max_prompt_tokens = {max_prompt_tokens} "
+            f"tokens; they have {min(lengths)} to {max(lengths)}: widen the limits"
+        )
+    return LoadedPrompts(prompts, tally)

@@ -25,6 +25,7 @@ class Prompt:
         opened: the part of the response that the prompt template has already written (often empty). Rewards that
             look at the whole response put it in front.
         metadata: the row's other columns.
+        traces: responses of an expert to this problem, for the methods that train on them.
     """
 
     index: int
@@ -33,6 +34,7 @@ class Prompt:
     token_ids: tuple[int, ...]
     opened: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    traces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@ import math
 import pytest
 import torch
 
+from mentor_pl.columns import Columns
 from mentor_pl.data import RolloutDataModule, RolloutLoader, prompts_of_step
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
+from mentor_pl.problems import Selection
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.rollout import Group
 
@@ -126,6 +128,28 @@ def test_prompts_over_the_limit_are_left_out_and_counted(run, write_jsonl):
     job = run(steps=1, data_options={"train": str(write_jsonl(rows, "some.jsonl"))})
     job.fit()
     assert (len(job.data.problems.prompts), job.data.problems.too_long) == (8, 2)
+
+
+def test_rows_columns_and_template_are_chosen_and_each_reason_is_one_line_of_the_log(run, write_jsonl, caplog):
+    caplog.set_level("INFO")
+    rows = [{"question": "we try", "final": {"answer": 7}, "level": i % 3, "trace": "the sum"} for i in range(12)]
+    path = write_jsonl([*rows, "{", {**rows[0], "question": "we"}], "some.jsonl")
+    columns = Columns(problem="question", answer="final.answer", traces="trace")
+    select = Selection(columns=columns, levels=[0, 1], on_bad_row="skip")
+    job = run(
+        steps=1, data_options={"train": str(path), "select": select, "template": "{problem} :", "min_prompt_tokens": 4}
+    )
+    job.fit()
+    first = job.data.problems.prompts[0]
+    assert (first.problem, first.answer, first.traces) == ("we try", "7", ("the sum",))
+    assert job.module.tokenizer.decode(first.token_ids) == "<s> we try :"
+    assert [prompt.index for prompt in job.data.problems.prompts] == [0, 1, 3, 4, 6, 7, 9, 10]
+    logged = [line for line in caplog.messages if line.startswith(str(path))]
+    assert logged[0] == f"{path}: 4 of 14 problems left out, their level is not one of 0, 1"
+    assert logged[1].startswith(f"{path}: 1 of 14 problems left out, they cannot be used; {path}:13: not JSON")
+    assert logged[3].startswith(f"{path}: 7 of 14 problems repeat an earlier one and are kept")
+    assert "1 of 14 problems left out, their prompts are below min_prompt_tokens = 4" in logged[2]
+    assert len(logged) == 4
 
 
 def test_the_seed_is_seed_everythings_unless_given(monkeypatch):

@@ -1,10 +1,11 @@
-"""Problems become prompts, and a file that cannot is named with its line."""
+"""Problems become the prompts that the models see."""
 
 import pytest
 from transformers import AutoTokenizer
 
 from mentor_pl.errors import UsageError
-from mentor_pl.prompts import PAPER_SYSTEM_PROMPT, load_prompts, read_rows, render
+from mentor_pl.problems import Selection
+from mentor_pl.prompts import PAPER_SYSTEM_PROMPT, load_prompts, render
 
 GOOD = {"problem": "find x", "answer": "7"}
 TEMPLATE = (
@@ -23,66 +24,31 @@ def llama(llama_folder):
     return AutoTokenizer.from_pretrained(llama_folder)
 
 
-def error_of(path):
-    with pytest.raises(UsageError) as caught:
-        read_rows(path)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_rows_are_read_in_order_and_blank_lines_are_skipped(write_jsonl):
-    path = write_jsonl([GOOD, "", "   ", {**GOOD, "problem": "find y", "level": 3}])
-    assert read_rows(path) == [GOOD, {**GOOD, "problem": "find y", "level": 3}]
-
-
-def test_a_missing_file_is_named(tmp_path):
-    assert f"{tmp_path / 'nowhere.jsonl'}: no such file" in error_of(tmp_path / "nowhere.jsonl")
-
-
-@pytest.mark.parametrize("lines", [[], ["", "  "]], ids=["no bytes", "blank lines"])
-def test_an_empty_file_is_named(lines, write_jsonl):
-    path = write_jsonl(lines)
-    assert f"{path}: no rows" in error_of(path)
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ('{"problem": "a", "answer": }', "not JSON"),
-        ('{"problem": "a"', "not JSON"),
-        ("[1, 2]", "a list, but every line is an object"),
-        ('"text"', "a str"),
-        ('{"problem": "a"}', "field 'answer' is missing"),
-        ('{"answer": "a"}', "field 'problem' is missing"),
-        ('{"problem": "a", "answer": 7}', "field 'answer' is 7"),
-        ('{"problem": null, "answer": "7"}', "field 'problem' is None"),
-    ],
-)
-def test_a_malformed_row_is_named_with_file_and_line(line, reason, write_jsonl):
-    path = write_jsonl([GOOD, "", line, GOOD])
-    message = error_of(path)
-    assert message.startswith(f"{path}:3: ")  # blank lines count
-    assert reason in message
-
-
-@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85"], ids=["U+2028", "U+2029", "U+0085"])
-def test_line_marks_of_unicode_inside_a_string_end_no_row(mark, write_jsonl):
-    # JSON allows them in strings as they are, and `json.dumps(…, ensure_ascii=False)` writes them so
-    row = {"problem": f"find x{mark}and y", "answer": "7"}
-    assert read_rows(write_jsonl([row, GOOD])) == [row, GOOD]
-
-
-def test_bytes_that_are_not_utf_8_are_a_usage_error(tmp_path):
-    path = tmp_path / "latin.jsonl"
-    path.write_bytes(b'{"problem": "a", "answer": "7"}\n{"problem": "caf\xe9", "answer": "7"}\n')
-    assert str(path) in error_of(path)
-
-
-def test_without_a_template_system_prompt_and_problem_are_paragraphs(qwen2):
+def test_without_a_chat_template_a_plain_one_asks_for_the_response(qwen2):
     ids, opened = render(qwen2, "find x", "check it")
-    assert qwen2.decode(ids) == "check it\n\nfind x\n"
+    assert qwen2.decode(ids) == "check it\n\nUser: find x\n\nAssistant:\n"
     assert qwen2.decode(render(qwen2, "find x", None)[0]) == "find x"
     assert opened == ""
+
+
+def test_a_template_of_ones_own_goes_before_the_chat_template_and_leaves_other_braces_alone(qwen2):
+    qwen2.chat_template = "never"
+    template = "{system} | {problem} | put it in \\boxed{}: <think>\n"
+    ids, opened = render(qwen2, "find {system} in {x}", "we try {problem}", template)
+    assert qwen2.decode(ids) == "we try {problem} | find {system} in {x} | put it in \\boxed{}: <think>\n"
+    assert opened == "<think>\n"
+    assert qwen2.decode(render(qwen2, "x", None, "{system}\n\nQ: {problem}")[0]) == "Q: x"
+
+
+def test_a_template_that_writes_bos_itself_does_not_get_a_second_one(llama):
+    assert llama.convert_ids_to_tokens(render(llama, "find x", None, "<s> {problem}")[0]) == ["<s>", "find", "x"]
+    assert llama.convert_ids_to_tokens(render(llama, "find x", None, "{problem}")[0]) == ["<s>", "find", "x"]
+    assert llama.convert_ids_to_tokens(render(llama, "<s> find x", None)[0]) == ["<s>", "find", "x"]
+
+
+def test_a_template_without_the_problem_is_refused(write_jsonl, llama):
+    with pytest.raises(UsageError, match=r"template 'Q: \{question\}' has no \{problem\}"):
+        load_prompts(write_jsonl([GOOD]), llama, None, 9, template="Q: {question}")
 
 
 def test_without_a_template_the_tokenizers_own_bos_stands_once_in_front(llama):
@@ -157,6 +123,24 @@ def test_the_system_prompt_counts_towards_the_limit(write_jsonl, llama):
         load_prompts(path, llama, "we check", 3)
 
 
+def test_short_prompts_are_left_out_and_counted(write_jsonl, llama):
+    # with BOS: 3, 4 and 6 tokens
+    path = write_jsonl([{**GOOD, "problem": text} for text in ("find x", "find the sum", "we try the walk to")])
+    loaded = load_prompts(path, llama, None, 5, min_prompt_tokens=4)
+    assert [prompt.index for prompt in loaded.prompts] == [1]
+    assert loaded.tally.counts == {"too short": 1, "too long": 1}
+    with pytest.raises(UsageError, match=r"min_prompt_tokens = 5 to max_prompt_tokens = 5 tokens; they have 3 to 6"):
+        load_prompts(path, llama, None, 5, min_prompt_tokens=5)
+
+
+def test_prompts_carry_traces_and_the_levels_kept_are_counted(write_jsonl, llama):
+    rows = [{**GOOD, "level": level, "traces": ["we check", "we try"]} for level in (1, 2, 2)]
+    loaded = load_prompts(write_jsonl(rows), llama, None, 9, select=Selection(levels=[2]))
+    assert [prompt.traces for prompt in loaded.prompts] == [("we check", "we try")] * 2
+    assert "traces" not in loaded.prompts[0].metadata
+    assert loaded.tally.levels == {2: 2}
+
+
 def test_only_prompts_over_the_limit_is_a_usage_error_that_names_the_least_limit(write_jsonl, llama):
     path = write_jsonl([{**GOOD, "problem": text} for text in ("find the sum", "find the value of x")])
     with pytest.raises(
@@ -166,9 +150,12 @@ def test_only_prompts_over_the_limit_is_a_usage_error_that_names_the_least_limit
 
 
 def test_a_problem_without_tokens_is_a_usage_error(write_jsonl, qwen2):
-    path = write_jsonl([GOOD, {**GOOD, "problem": ""}])
-    with pytest.raises(UsageError, match=r"problem 1 .* has no tokens"):
+    path = write_jsonl([GOOD, {**GOOD, "problem": "\n"}])
+    with pytest.raises(UsageError, match="field 'problem' is '\\\\n', but every row needs a text"):
         load_prompts(path, qwen2, None, 5)
+    qwen2.chat_template = "{{ messages[0]['content'] if 'x' in messages[0]['content'] else '' }}"
+    with pytest.raises(UsageError, match=r"problem 1 .* has no tokens"):
+        load_prompts(write_jsonl([GOOD, {**GOOD, "problem": "y"}]), qwen2, None, 5)
 
 
 def test_the_papers_system_prompt_is_verbatim():

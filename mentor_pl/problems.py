@@ -1,0 +1,161 @@
+"""The problems of a source: which of its rows are taken, and why the others are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from mentor_pl.columns import Columns, Problem, Unusable, is_unanswered, problem_of
+from mentor_pl.errors import UsageError
+from mentor_pl.overlap import NEAR, hashed, normalised, read_benchmarks
+from mentor_pl.progress import Progress, silent
+from mentor_pl.rewards.math_text import same_text
+from mentor_pl.sources import BadRow, read_rows, refuse
+from mentor_pl.tally import Tally
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows of a source become problems. The defaults take every row.
+
+    Attributes:
+        split: part of a data set that has parts.
+        subset: configuration of a data set on the Hub, or folder inside a folder.
+        columns: where a row holds what.
+        levels: only problems of these levels; all by default.
+        answered: leave out rows whose answer is absent, null or empty, which are bad rows otherwise.
+        held_out: share of problems, chosen by a hash of their text, that are never trained on. A problem's side depends
+            on nothing but its text, so it stays there when rows are added.
+        side: `train`, or `held_out` for the others.
+        duplicates: `drop` keeps the first of several rows with one problem (and the traces of all), and none where
+            their answers differ; `keep` only counts them.
+        exclude: benchmarks (files, folders, Hub names) whose problems are left out.
+        near: share of the shorter text's 13-grams from which a problem counts as a benchmark's; above 1 for equal
+            texts alone.
+        on_bad_row: `error` stops at a row that cannot be used, `skip` leaves it out and lists it.
+
+    Raises:
+        UsageError: for shares out of range.
+    """
+
+    split: str = "train"
+    subset: str | None = None
+    columns: Columns = field(default_factory=Columns)
+    levels: Sequence[int] | None = None
+    answered: bool = False
+    held_out: float = 0.0
+    side: Literal["train", "held_out"] = "train"
+    duplicates: Literal["keep", "drop"] = "keep"
+    exclude: Sequence[str] = ()
+    near: float = NEAR
+    on_bad_row: Literal["error", "skip"] = "error"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out < 1:
+            raise UsageError(f"select held_out is {self.held_out}, but it is a share of problems: give one in [0, 1)")
+        if self.side == "held_out" and not self.held_out:
+            raise UsageError("select side is held_out, but the share held_out is 0: give the share too")
+        if self.near <= 0:
+            raise UsageError(f"select near is {self.near}: give a share above 0, such as {NEAR}")
+
+
+def select_problems(
+    sources: Sequence[str | Path], selection: Selection, tally: Tally, progress: Progress = silent
+) -> list[Problem]:
+    """The problems of one or more sources, in their order; what is left out goes to `tally`.
+
+    Args:
+        sources: as `sources.read_rows` takes them.
+        selection: which rows are taken.
+        tally: takes the counts.
+        progress: called with the rows read so far.
+
+    Raises:
+        UsageError: for a source that cannot be read, for the first bad row unless they are skipped, and where nothing
+            is left.
+    """
+    rows = (problem for source in sources for problem in _read(source, selection, tally, progress))
+    problems = _without_repeats(list(_filtered(rows, selection, tally)), selection, tally)
+    if selection.exclude:
+        problems = list(_outside_benchmarks(problems, selection, tally))
+    if not problems:
+        raise UsageError(
+            f"{'; '.join(tally.lines(', '.join(map(str, sources))))}: nothing is left: ask for less in select"
+        )
+    return problems
+
+
+def _read(source: str | Path, selection: Selection, tally: Tally, progress: Progress) -> Iterator[Problem]:
+    def bad(row: BadRow) -> None:
+        if selection.on_bad_row == "error":
+            refuse(BadRow(row.place, f"{row.reason} (select.on_bad_row: skip leaves such rows out)"))
+        tally.drop("bad row", "they cannot be used", row)
+
+    def unreadable(row: BadRow) -> None:
+        tally.read += 1
+        bad(row)
+
+    for row in read_rows(source, split=selection.split, subset=selection.subset, on_bad=unreadable):
+        tally.read += 1
+        progress(tally.read, None)
+        if selection.answered and is_unanswered(row, selection.columns):
+            tally.drop("unanswered", "they have no answer")
+            continue
+        try:
+            yield problem_of(row, tally.read - 1, selection.columns)
+        except Unusable as problem:
+            bad(BadRow(row.place, str(problem)))
+
+
+def _filtered(problems: Iterable[Problem], selection: Selection, tally: Tally) -> Iterator[Problem]:
+    levels = selection.levels
+    for problem in problems:
+        if levels is not None and problem.level not in levels:
+            tally.drop("level", f"their level is not one of {', '.join(map(str, levels))}")
+        elif selection.held_out and (hashed(problem.problem) < selection.held_out) != (selection.side == "held_out"):
+            part = "training" if selection.side == "held_out" else "held-out"
+            tally.drop("other side", f"they belong to the {part} part")
+        else:
+            yield problem
+
+
+def _without_repeats(problems: Sequence[Problem], selection: Selection, tally: Tally) -> list[Problem]:
+    """Each problem once, with the traces of all its rows; choices are part of a problem."""
+    rows: dict[str, list[Problem]] = {}
+    for problem in problems:
+        rows.setdefault(normalised(f"{problem.problem} {problem.metadata.get('choices', '')}"), []).append(problem)
+    if selection.duplicates == "keep":
+        tally.repeated = len(problems) - len(rows)
+        return list(problems)
+    kept = []
+    for first, *others in rows.values():
+        other = next((other for other in others if not same_text(first.answer, other.answer)), None)
+        if other is None:
+            traces = dict.fromkeys(trace for one in (first, *others) for trace in one.traces)
+            kept.append(replace(first, traces=tuple(traces)))
+            for _ in others:
+                tally.drop("duplicate", "they repeat an earlier one")
+        else:
+            for one in (first, *others):
+                reason = f"answered {first.answer!r:.40} at {first.place} and {other.answer!r:.40} at {other.place}"
+                tally.drop("contradiction", "rows give one problem different answers", BadRow(one.place, reason))
+    return kept
+
+
+def _outside_benchmarks(problems: Iterable[Problem], selection: Selection, tally: Tally) -> Iterator[Problem]:
+    benchmarks = read_benchmarks(selection.exclude)
+    tally.compared = benchmarks.counts
+    for problem in problems:
+        overlap = benchmarks.find(problem.problem, selection.near)
+        if overlap is None:
+            yield problem
+            continue
+        tally.overlaps.append((problem, overlap))
+        if overlap.same:
+            row = BadRow(problem.place, f"the same text as {overlap.benchmark}")
+            tally.drop("in a benchmark", "their text stands in a benchmark", row)
+        else:
+            row = BadRow(problem.place, f"{overlap.shared:.0%} of 13-grams shared with {overlap.benchmark}")
+            tally.drop("near a benchmark", f"they share {selection.near:.0%} of 13-grams or more with a benchmark", row)
