@@ -1,36 +1,56 @@
-"""Measures the policy on benchmarks every n steps of training, and once under `mentor validate` and `mentor test`."""
+"""Measures the policy on benchmarks: every n steps of training, and with a table under `mentor validate`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
-from rich.progress import Progress
+from lightning.pytorch.loggers import WandbLogger
+from rich.progress import MofNCompleteColumn, Progress
 
-from mentor_pl.benchmarks import Benchmark, evaluate
-from mentor_pl.decoding.base import Sampler
+from mentor_pl.benchmark_table import Kept, save_summary, summarise, to_markdown
+from mentor_pl.benchmarks import Benchmark
+from mentor_pl.decoding.base import Sampler, decoding
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.errors import UsageError
+from mentor_pl.evaluation import Evaluation, evaluate, open_samples
+from mentor_pl.fingerprint import fingerprint
 from mentor_pl.log_once import log_once
-from mentor_pl.rollout import Learner
-from mentor_pl.types import Rollouts
+from mentor_pl.metrics import REASONING_WORDS, WordOccurrence
+from mentor_pl.module import MentorModule
+from mentor_pl.progress import progress_bar
+from mentor_pl.samples_file import read_samples
+from mentor_pl.types import Prompt, Rollouts
+
+COLUMNS = ["step", "problem", "answer", "response", "correct"]
 
 
 class BenchmarkValidation(Callback):
-    """Logs `val/<benchmark>/avg@n`, `pass@n`, `greedy`, `length`, `truncated`, `entropy` and the reward's parts.
+    """Logs `val/<benchmark>/avg@n`, `pass@k`, `greedy`, `length`, `truncated`, `words/<word>` and the reward's parts.
+
+    While training, also `entropy`, and a few samples as a table where a WandbLogger is attached. Under
+    `mentor validate` and `mentor test` finished problems are kept in `<out>/<model>-<its weights>/<benchmark>/`: the
+    same command continues a run that was killed, `mentor grade` grades them again, and `results.json` and
+    `results.md` hold the table that is printed, with confidence intervals over problems.
 
     Args:
-        benchmarks: problems, protocol and reward of each.
+        benchmarks: class_paths (the paper's nine are in `mentor_pl.benchmark_sets`), or settings of one's own.
         every_n_steps: batches of rollouts between two measurements; the last step is measured too.
         at_start: measure before the first step as well.
         sampler: decoder; by default `Coin` with 512 rows, which without a gate is plain continuous batching.
         seed: of the sampling noise; the same at every measurement, so that policies are compared on the same noise.
+        folder: where benchmarks without a path lie, as `<name>.jsonl`; by default they come from the Hub.
+        out: folder for the samples and results of `mentor validate`.
+        words: whose share of responses is measured; by default the paper's reasoning words.
+        table_rows: samples of each benchmark that a WandbLogger is given.
 
     Raises:
-        UsageError: for an interval below 1 or two benchmarks of one name.
+        UsageError: for an interval below 1 or two benchmarks of one name; in `setup`, before weights are loaded, for
+            problems that cannot be read or do not fit the model.
     """
 
     def __init__(
@@ -40,26 +60,43 @@ class BenchmarkValidation(Callback):
         at_start: bool = True,
         sampler: Sampler | None = None,
         seed: int = 0,
+        folder: str | None = None,
+        out: str = "runs/benchmarks",
+        words: list[str] | None = None,
+        table_rows: int = 4,
     ) -> None:
         if every_n_steps < 1:
             raise UsageError(f"BenchmarkValidation every_n_steps is {every_n_steps}: give at least 1")
+        if not benchmarks:
+            raise UsageError("BenchmarkValidation has no benchmarks: give one or more")
         names = [benchmark.name for benchmark in benchmarks]
         if len(set(names)) < len(names):
             raise UsageError(f"BenchmarkValidation has benchmarks {names}, but their names must differ: rename one")
         self.benchmarks, self.every_n_steps, self.at_start = benchmarks, every_n_steps, at_start
         self.sampler: Sampler = sampler if sampler is not None else Coin(rows=512)
-        self.seed = seed
+        self.seed, self.folder, self.out, self.table_rows = seed, folder, Path(out), table_rows
+        self.words = WordOccurrence(words if words is not None else REASONING_WORDS).words
+        self._prompts: dict[str, list[Prompt]] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        module = cast(MentorModule, pl_module)
+        with progress_bar("benchmarks", shown=trainer.is_global_zero) as progress:
+            for done, benchmark in enumerate(self.benchmarks, start=1):
+                benchmark.ids_without()
+                prompts = benchmark.load(module.tokenizer, module.vocabulary.window, self.folder)
+                self._prompts[benchmark.name] = prompts
+                progress(done, len(self.benchmarks))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.at_start and trainer.global_step == 0:
-            log_once(trainer, self._measure(trainer, pl_module), step=0)
+            log_once(trainer, self._measure(trainer, pl_module, step=0), step=0)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
     ) -> None:
         done = batch.step + 1
         if done % self.every_n_steps == 0 or trainer.is_last_batch:
-            measured = self._measure(trainer, pl_module)
+            measured = self._measure(trainer, pl_module, step=done)
             log_once(trainer, measured, step=done)
             pl_module.log_dict(measured, logger=False, batch_size=1)  # for ModelCheckpoint(monitor=…)
             for name, value in measured.items():
@@ -67,24 +104,87 @@ class BenchmarkValidation(Callback):
                     pl_module.log(name.removeprefix("val/"), value, prog_bar=True, logger=False, batch_size=1)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        pl_module.log_dict(self._measure(trainer, pl_module))
+        pl_module.log_dict(self._measure_and_keep(trainer, pl_module))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        pl_module.log_dict(self._measure(trainer, pl_module))
+        pl_module.log_dict(self._measure_and_keep(trainer, pl_module))
 
-    def _measure(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        models, results = cast(Learner, pl_module).models, dict[str, float]()
+    def _measure(self, trainer: Trainer, pl_module: LightningModule, step: int) -> dict[str, float]:
+        """Metrics of all benchmarks, while training."""
+        results: dict[str, float] = {}
         for benchmark in self.benchmarks:
-            with trainer.precision_plugin.forward_context(), _progress(trainer, benchmark.name) as progress:
-                measured = evaluate(models, benchmark, self.sampler, seed=self.seed, progress=progress)
-            results |= {f"val/{benchmark.name}/{name}": value for name, value in measured.items()}
+            evaluation = self._evaluate(trainer, pl_module, benchmark)
+            results |= _named(benchmark, evaluation)
+            self._log_samples(trainer, benchmark, evaluation, step)
         return results
+
+    def _log_samples(self, trainer: Trainer, benchmark: Benchmark, evaluation: Evaluation, step: int) -> None:
+        """The first sample of the first problems, to W&B."""
+        some = evaluation.answered[: self.table_rows]
+        firsts = [(answered, answered.responses[0]) for answered in some]
+        rows = [[step, answered.problem, answered.answer, first.text, first.correct] for answered, first in firsts]
+        for logger in trainer.loggers if trainer.is_global_zero and rows else ():
+            if isinstance(logger, WandbLogger):
+                logger.log_table(f"val/{benchmark.name}/samples", COLUMNS, rows, step=step)
+
+    def _measure_and_keep(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+        """Metrics of all benchmarks, from samples on disk as far as they are there; prints and saves the table."""
+        module = cast(MentorModule, pl_module)
+        with decoding(module.policy):
+            weights = fingerprint(module.policy)
+        name = Path(module.policy_source.folder).resolve().name
+        folder = self.out / f"{name}-{weights[:8]}"
+        facts = {"weights": weights, "precision": str(trainer.precision)}
+        notes = {"policy": module.policy_source.path, "checkpoint": str(trainer.ckpt_path or "")}
+        for benchmark in self.benchmarks:
+            open_samples(folder / benchmark.name, module.models, benchmark, seed=self.seed, facts=facts, notes=notes)
+        results: dict[str, float] = {}
+        for benchmark in self.benchmarks:
+            results |= _named(benchmark, self._evaluate(trainer, pl_module, benchmark, folder / benchmark.name))
+            _close(benchmark)
+        if trainer.is_global_zero:
+            self._report(folder, notes)
+        return results
+
+    def _report(self, folder: Path, notes: dict[str, str]) -> None:
+        kept = []
+        for benchmark in self.benchmarks:
+            answered = read_samples(folder / benchmark.name)
+            asked = [answered[prompt.index] for prompt in self._prompts[benchmark.name]]
+            kept.append(Kept(benchmark.name, asked, benchmark.ks, benchmark.ids_without()))
+        summary = notes | {"seed": self.seed} | summarise(kept, self.words)
+        save_summary(summary, folder)
+        print(f"\n{to_markdown(summary)}\nsamples and results: {folder}")
+
+    def _evaluate(
+        self, trainer: Trainer, pl_module: LightningModule, benchmark: Benchmark, keep: Path | None = None
+    ) -> Evaluation:
+        with trainer.precision_plugin.forward_context(), _progress(trainer, benchmark.name) as progress:
+            return evaluate(
+                cast(MentorModule, pl_module).models,
+                benchmark,
+                self._prompts[benchmark.name],
+                self.sampler,
+                seed=self.seed,
+                words=self.words,
+                keep=keep,
+                progress=progress,
+            )
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for benchmark in self.benchmarks:
-            close = getattr(benchmark.reward, "close", None)
-            if close is not None:
-                close()
+            _close(benchmark)
+
+
+def _named(benchmark: Benchmark, evaluation: Evaluation) -> dict[str, float]:
+    return {f"val/{benchmark.name}/{name}": value for name, value in evaluation.metrics.items()}
+
+
+def _close(benchmark: Benchmark) -> None:
+    """End the reward's processes; they start again when they are needed."""
+    close = getattr(benchmark.grader, "close", None)
+    if close is not None:
+        close()
 
 
 @contextmanager
@@ -94,7 +194,9 @@ def _progress(trainer: Trainer, name: str) -> Iterator[Callable[[int, int], None
     if bar is None or not trainer.is_global_zero:
         yield lambda done, total: None
         return
-    own = None if isinstance(bar, RichProgressBar) and bar.progress is not None else Progress(transient=True)
+    own = None
+    if not isinstance(bar, RichProgressBar) or bar.progress is None:
+        own = Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True)
     progress: Any = own or bar.progress  # type: ignore[attr-defined]
     tasks: list[Any] = []
 

@@ -1,29 +1,42 @@
-"""Benchmarks: held-out problems, how they are sampled and graded, and what is measured on them.
+"""What a benchmark is: held-out problems, how they are asked, sampled and graded.
 
-Shapes: P problems of this rank, n samples of each.
+Those of the paper are in `benchmark_sets.py`; one of your own is settings in YAML, or a subclass in a file of yours.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
-from torchmetrics import MeanMetric
+from lightning.pytorch.utilities import rank_zero_info
+from transformers import PreTrainedTokenizerBase
 
-from mentor_pl.decoding.base import Sampler, decoding
-from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
-from mentor_pl.metrics import AvgAtK, PassAtK
-from mentor_pl.models import Models
-from mentor_pl.parallel import rank, world_size
-from mentor_pl.prompts import load_prompts
+from mentor_pl.parallel import world_size
+from mentor_pl.prompts import render
 from mentor_pl.rewards.base import Reward
-from mentor_pl.rollout import decode_texts, graded, response_values
+from mentor_pl.rewards.math import MathReward
+from mentor_pl.sources import Row, read_rows
 from mentor_pl.types import Prompt
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where a data set lies on the Hugging Face Hub."""
+
+    name: str
+    split: str
+    subset: str | None = None
+
+
+@cache
+def math_reward() -> MathReward:
+    """One pool of grading processes for all mathematics."""
+    return MathReward()
 
 
 @dataclass(frozen=True)
@@ -32,124 +45,175 @@ class Benchmark:
 
     Attributes:
         name: in metric names, `val/<name>/…`.
-        path: JSON-lines file with the fields `problem` and `answer`.
-        reward: grader; a response is right where the part `correct` is 1.
-        samples: responses per problem, n; avg@n and pass@n are reported.
+        path: file, folder or Hub name of the problems; by default `<name>.jsonl` in the folder of all benchmarks.
+        reward: grader; a response is right where the part `correct` is 1. By default `MathReward`.
+        samples: responses per problem, n; avg@n is reported.
         sampling: temperature, filters, maximum length of the samples.
         greedy: also report the accuracy of the greedy response.
         system_prompt: put before every problem; none by default.
-        max_prompt_tokens: problems with longer prompts are left out.
+        max_prompt_tokens: problems with longer prompts are left out; by default none is.
         limit: only the first so many problems; all by default.
         correct: the reward's part that says whether a response is right.
+        pass_at: the k of each pass@k; by default n alone.
+        rows: problems there must be where `limit` is not set; any number by default.
+        without: file of problem ids, one a line; the table also has a row without these problems.
+        template: as `data.template`: a plain text in place of the policy's chat template.
 
     Raises:
         UsageError: for counts out of range.
     """
 
     name: str
-    path: str
-    reward: Reward
+    path: str | None = None
+    reward: Reward | None = None
     samples: int = 8
     sampling: Sampling = field(default_factory=Sampling)
     greedy: bool = False
     system_prompt: str | None = None
-    max_prompt_tokens: int = 1024
+    max_prompt_tokens: int | None = None
     limit: int | None = None
     correct: str = "outcome"
+    pass_at: list[int] | None = None
+    rows: int | None = None
+    without: str | None = None
+    template: str | None = None
+
+    hub: ClassVar[Hub | None] = None
+    licence: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         if self.samples < 1:
             raise UsageError(f"benchmark {self.name}: samples is {self.samples}: give at least 1")
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"benchmark {self.name}: limit is {self.limit}: give at least 1, or null for all")
+        for k in self.ks:
+            if not 1 <= k <= self.samples:
+                raise UsageError(
+                    f"benchmark {self.name}: pass_at has {k}, but there are {self.samples} samples: give numbers from "
+                    "1 to that"
+                )
 
+    @property
+    def ks(self) -> list[int]:
+        """The k of each pass@k."""
+        return sorted(set(self.pass_at)) if self.pass_at is not None else [self.samples]
 
-def evaluate(
-    models: Models,
-    benchmark: Benchmark,
-    sampler: Sampler,
-    *,
-    seed: int,
-    progress: Callable[[int, int], None] = lambda done, problems: None,
-) -> dict[str, float]:
-    """Measure the policy on a benchmark, this rank taking its share of the problems.
+    @property
+    def grader(self) -> Reward:
+        """The reward that grades."""
+        return self.reward if self.reward is not None else math_reward()
 
-    The noise is keyed by (seed, benchmark, problem, sample), so two evaluations of one policy are equal, and two
-    policies are compared on the same noise.
+    def question(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A row of the data set as the columns `problem` and `answer`, with what else graders use.
 
-    Args:
-        models: the policy and its vocabulary.
-        benchmark: problems and protocol.
-        sampler: decoder.
-        seed: of the sampling noise.
-        progress: called with the problems done and their total, of this rank.
+        None leaves a flawed row out. A subclass reads its own data set's columns here.
+        """
+        return dict(row)
 
-    Returns:
-        metric name -> value over all ranks: `avg@n`, `pass@n`, `greedy`, `length`, `truncated`, `entropy` and the mean
-        of each part of the reward.
+    def read(self, folder: str | None = None) -> list[dict[str, Any]]:
+        """The problems as the prompts word them, each with its place in the data set as `index` and its name as `id`.
 
-    Raises:
-        UsageError: for unreadable problems, fewer problems than processes, or a reward without the part `correct`.
-    """
-    prompts = load_prompts(
-        benchmark.path, models.tokenizer, benchmark.system_prompt, benchmark.max_prompt_tokens
-    ).prompts[: benchmark.limit]
-    if len(prompts) < world_size():
-        raise UsageError(f"benchmark {benchmark.name}: {len(prompts)} problems for {world_size()} processes: use fewer")
-    mine = prompts[rank() :: world_size()]
-    n = benchmark.samples
-    average, passed, greedy = AvgAtK(), PassAtK(n), AvgAtK()
-    means: dict[str, MeanMetric] = {}
-    progress(0, len(mine))
-    with decoding(models.policy):
-        for start in range(0, len(mine), block_size(n)):
-            block = mine[start : start + block_size(n)]
-            correct, facts = _respond(models, benchmark, sampler, block, n, benchmark.sampling, seed)
-            average.update(correct)
-            passed.update(correct)
-            for name, values in facts.items():
-                means.setdefault(name, MeanMetric()).update(values)
-            if benchmark.greedy:
-                certain = replace(benchmark.sampling, temperature=0.0)
-                greedy.update(_respond(models, benchmark, sampler, block, 1, certain, seed)[0])
-            progress(start + len(block), len(mine))
-    results = {f"avg@{n}": average, f"pass@{n}": passed} | ({"greedy": greedy} if benchmark.greedy else {}) | means
-    return {name: float(metric.to(models.device).compute()) for name, metric in sorted(results.items())}
+        Args:
+            folder: where benchmarks without a path of their own lie.
 
+        Raises:
+            UsageError: for a source or row that cannot be read, and for another number of problems than `rows`.
+        """
+        found = []
+        for index, row in enumerate(self._rows(folder)):
+            question = self._question(row)
+            if question is not None:
+                found.append(question | {"id": str(question.get("id", index)), "index": index})
+        if self.limit is None and self.rows not in (None, len(found)):
+            raise UsageError(
+                f"benchmark {self.name}: {self.source(folder)} has {len(found)} problems, but the set has {self.rows}: "
+                f"give the whole set, or set `limit`, or `rows` to {len(found)} if it is meant"
+            )
+        return found[: self.limit]
 
-def _respond(
-    models: Models,
-    benchmark: Benchmark,
-    sampler: Sampler,
-    prompts: Sequence[Prompt],
-    count: int,
-    sampling: Sampling,
-    seed: int,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Sample and grade `count` responses to each prompt.
+    def source(self, folder: str | None = None) -> str:
+        """Where the problems come from: the path, the folder of all benchmarks, or the Hub.
 
-    Returns:
-        correctness [P, count] bool, and what else is known: name -> one value per response, or per token for `entropy`.
-    """
-    owners = [prompt for prompt in prompts for _ in range(count)]
-    indices = torch.tensor([prompt.index for prompt in owners], device=models.device)
-    places = torch.arange(len(owners), device=models.device) % count
-    keys = rollout_keys(seed, zlib.crc32(benchmark.name.encode()), indices, places)
-    samples = sampler(models, [prompt.token_ids for prompt in owners], keys, sampling)
-    grades = graded(benchmark.reward, owners, decode_texts(models, samples))
-    if benchmark.correct not in grades.parts:
-        raise UsageError(
-            f"benchmark {benchmark.name}: reward has no part '{benchmark.correct}', only {sorted(grades.parts)}: name "
-            "one of them as `correct`"
-        )
-    correct = torch.tensor(grades.parts[benchmark.correct]).view(-1, count) == 1
-    facts = {name: torch.tensor(part) for name, part in grades.parts.items() if name != benchmark.correct}
-    facts["length"] = samples.lengths.float().cpu()
-    facts["truncated"] = samples.truncated.float().cpu()
-    facts["entropy"] = response_values(samples.entropies, samples.lengths).cpu()
-    return correct, facts
+        Raises:
+            UsageError: where none of the three is known.
+        """
+        if self.path is not None:
+            return self.path
+        if folder is not None:
+            return str(Path(folder) / f"{self.name}.jsonl")
+        if self.hub is not None:
+            return self.hub.name
+        raise UsageError(f"benchmark {self.name}: no path: give the file of its problems, or the `folder` of all")
 
+    def _rows(self, folder: str | None) -> list[Row]:
+        source = self.source(folder)
+        if self.hub is not None and source == self.hub.name:
+            return list(read_rows(source, split=self.hub.split, subset=self.hub.subset))
+        return list(read_rows(source, split="test"))
 
-def block_size(samples: int) -> int:
-    """Problems decoded together: about 512 responses, so that progress is visible and finished rows are replaced."""
-    return max(1, 512 // samples)
+    def _question(self, row: Row) -> dict[str, Any] | None:
+        try:
+            question = self.question(row.values)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
+            what = f"no column {problem}" if isinstance(problem, KeyError) else str(problem)
+            raise UsageError(f"{row.place}: no problem of {self.name}: {what}") from problem
+        if question is None:
+            return None
+        for column in ("problem", "answer"):
+            if not isinstance(question.get(column), str) or not question[column].strip():
+                raise UsageError(f"{row.place}: '{column}' is {question.get(column)!r}, but must be a text")
+        return question
+
+    def load(self, tokenizer: PreTrainedTokenizerBase, window: int, folder: str | None = None) -> list[Prompt]:
+        """The problems as the model sees them.
+
+        Args:
+            tokenizer: the policy's.
+            window: tokens, prompt and response together, that the model attends to.
+            folder: where benchmarks without a path of their own lie.
+
+        Raises:
+            UsageError: as of `read`; for prompts that leave no room for a response, and for fewer problems than
+                processes.
+        """
+        prompts = [self._prompt(tokenizer, question) for question in self.read(folder)]
+        longest = self.max_prompt_tokens or window
+        kept = [prompt for prompt in prompts if len(prompt.token_ids) <= longest]
+        if len(kept) < len(prompts):
+            rank_zero_info(
+                f"benchmark {self.name}: {len(prompts) - len(kept)} of {len(prompts)} problems left out, their prompts "
+                f"exceed {longest} tokens"
+            )
+        if len(kept) < world_size():
+            raise UsageError(f"benchmark {self.name}: {len(kept)} problems for {world_size()} processes: use fewer")
+        needed = max(len(prompt.token_ids) for prompt in kept) + self.sampling.max_new_tokens
+        if needed > window:
+            raise UsageError(
+                f"benchmark {self.name}: the longest prompt and sampling.max_new_tokens = "
+                f"{self.sampling.max_new_tokens} make {needed} tokens, but the model attends to {window} at most: "
+                "lower max_new_tokens"
+            )
+        return kept
+
+    def _prompt(self, tokenizer: PreTrainedTokenizerBase, question: Mapping[str, Any]) -> Prompt:
+        ids, opened = render(tokenizer, question["problem"], self.system_prompt, self.template)
+        if not ids:
+            raise UsageError(
+                f"benchmark {self.name}: problem {question['id']} has no tokens under this tokenizer: take the "
+                "tokenizer that the policy was trained with"
+            )
+        metadata = {name: value for name, value in question.items() if name not in ("problem", "answer", "index")}
+        return Prompt(question["index"], question["problem"], question["answer"], tuple(ids), opened, metadata)
+
+    def ids_without(self) -> frozenset[str]:
+        """The ids in the file `without`.
+
+        Raises:
+            UsageError: where the file cannot be read.
+        """
+        if self.without is None:
+            return frozenset()
+        try:
+            return frozenset(Path(self.without).expanduser().read_text(encoding="utf-8").split())
+        except (OSError, UnicodeDecodeError) as problem:
+            raise UsageError(f"benchmark {self.name}: without {self.without}: cannot be read: {problem}") from problem

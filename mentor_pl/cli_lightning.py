@@ -21,6 +21,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from omegaconf.errors import OmegaConfBaseException
 from transformers.utils import logging as transformers_logging
 
+from mentor_pl.benchmarks import Benchmark
 from mentor_pl.cli_errors import Refusal, check_given, explain
 from mentor_pl.cli_sources import Source, read_sources
 from mentor_pl.cli_types import Setting, settings
@@ -35,6 +36,7 @@ _NOISE = (
     "The number of training batches",
     "no pre-optimization state was saved",  # the state after the step is the one to resume from
     "The dirpath has changed",  # a resumed run has a folder of its own
+    "when logging on epoch level in distributed setting",  # benchmarks are summed over ranks before
 )
 
 
@@ -46,8 +48,12 @@ class MentorCLI(LightningCLI):
         accepted = _accepted(model, data, self.command)
         sources = read_sources(args[1:])
         check_given(sources, accepted)
-        # Interpolation after merging, so that overrides reach what refers to them.
-        jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+        jsonargparse.set_parsing_settings(
+            # Interpolation after merging, so that overrides reach what refers to them.
+            omegaconf_absolute_to_relative_paths=True,
+            # A benchmark is settings, or the class_path of one that has its own.
+            subclasses_enabled=[Benchmark],
+        )
         super().__init__(
             model,
             data,
@@ -63,6 +69,13 @@ class MentorCLI(LightningCLI):
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """Only the one that was asked for: making a parser takes its time."""
         return {self.command: LightningCLI.subcommands()[self.command]}
+
+    def _prepare_subcommand_parser(self, *args: Any, **kwargs: Any) -> LightningArgumentParser:
+        """Measuring needs no problems to train on, and prints a table of its own."""
+        parser = super()._prepare_subcommand_parser(*args, **kwargs)
+        if self.command != "fit":
+            parser.set_defaults({"data.train": "none", "verbose": False})
+        return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Without Lightning's remark on sys.argv, which holds the same arguments."""

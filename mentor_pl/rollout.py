@@ -189,7 +189,7 @@ def interleave(parts: Sequence[Samples], prompts: int) -> Samples:
 
 def decode_text(models: Models, response: Sequence[int]) -> str:
     """A response as text, without its stop token or other special tokens."""
-    return str(models.tokenizer.decode(response, skip_special_tokens=True))
+    return str(models.tokenizer.decode(list(response), skip_special_tokens=True))
 
 
 def checked(reward: Reward, prompts: Sequence[Prompt], grades: Grades) -> Grades:

@@ -1,10 +1,11 @@
-"""Every YAML file in configs/ is one that `mentor fit` takes."""
+"""Every YAML file in configs/ is one that `mentor fit` takes, or `mentor validate`."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mentor_pl.benchmark_sets import NINE
 from mentor_pl.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +39,18 @@ def test_the_paper_configuration_parses_with_its_models(capsys):
     config = merged(capsys, BASES["math"], model, options=["--data.train", "math.jsonl"])
     assert config["model"]["expert"] == "open-r1/OpenR1-Qwen-7B"
     assert config["data"]["group"] == {"on_policy": 4, "mixed": 4, "refill": True}
+
+
+def test_the_benchmarks_configuration_parses_with_a_policy_alone_and_has_all_nine(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["validate", "--config", str(BASES["benchmarks"]), "--model.policy", "some/model", "--print_config"])
+    assert left.value.code == 0
+    (callback,) = yaml.safe_load(capsys.readouterr().out)["trainer"]["callbacks"]
+    benchmarks = callback["init_args"]["benchmarks"]
+    assert [benchmark["class_path"] for benchmark in benchmarks] == [
+        f"mentor_pl.benchmark_sets.{kind.__name__}" for kind in NINE
+    ]
+    assert benchmarks[1]["init_args"]["sampling"]["temperature"] == 0.6
 
 
 def test_every_configuration_opens_with_a_comment_that_says_what_it_needs():

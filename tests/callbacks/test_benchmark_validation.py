@@ -1,12 +1,16 @@
 import csv
+import json
+from dataclasses import replace
 
 import pytest
+from lightning.pytorch.loggers import WandbLogger
 
 from callbacks import BenchmarkValidation
-from mentor_pl.benchmarks import Benchmark, evaluate
+from mentor_pl.benchmarks import Benchmark
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
+from mentor_pl.evaluation import evaluate
 
 
 @pytest.fixture
@@ -25,25 +29,94 @@ def test_measures_before_training_every_n_steps_and_at_the_last_and_logs_nothing
 
 def test_a_measurement_is_that_of_the_policy_as_it_is(run, words):
     """What is logged at the last step equals a measurement of the trained policy by hand."""
-    job = run(steps=2, callbacks=[BenchmarkValidation([words], every_n_steps=2, at_start=False)])
+    job = run(steps=2, callbacks=[BenchmarkValidation([words], every_n_steps=2, at_start=False, words=["we", "the"])])
     job.fit()
-    again = evaluate(job.module.models, words, Naive(), seed=0)
+    models = job.module.models
+    prompts = words.load(models.tokenizer, models.vocabulary.window)
+    again = evaluate(models, words, prompts, Naive(), seed=0, words=["we", "the"]).metrics
+    assert again.keys() == {"avg@2", "pass@2", "length", "truncated", "entropy", "words/we", "words/the"}
     logged = {name.removeprefix("val/words/"): float(value) for name, value in job.trainer.callback_metrics.items()}
     assert {name: logged[name] for name in again} == pytest.approx(again)
-
-
-def test_validate_measures_once(run, words):
-    job = run(callbacks=[BenchmarkValidation([words])])
-    (results,) = job.trainer.validate(job.module, job.data, verbose=False)
-    assert results["val/words/pass@2"] >= results["val/words/avg@2"]
 
 
 def test_measuring_changes_no_training(run, words, equal_weights):
     assert equal_weights(run().fit(), run(callbacks=[BenchmarkValidation([words], every_n_steps=1)]).fit())
 
 
-def test_two_benchmarks_of_one_name_are_refused(words):
+def test_validate_keeps_samples_and_prints_and_saves_the_table(run, words, tmp_path, capsys):
+    def validate(sampler):
+        job = run(callbacks=[BenchmarkValidation([words], sampler=sampler, out=str(tmp_path / "out"))])
+        return job.trainer.validate(job.module, job.data, verbose=False)[0]
+
+    def never(*given, **named):
+        raise AssertionError("decoded again")
+
+    results = validate(None)
+    (folder,) = (tmp_path / "out").iterdir()
+    assert folder.name.startswith("llama-")
+    table = (folder / "results.md").read_text()
+    assert table in capsys.readouterr().out
+    saved = json.loads((folder / "results.json").read_text())["benchmarks"]["words"]
+    assert saved["problems"] == 6
+    for name, value in saved["metrics"].items():
+        assert results[f"val/words/{name}"] == pytest.approx(value)
+    assert len((folder / "words/samples.0.jsonl").read_text().splitlines()) == 6
+    assert validate(never) == results
+
+
+def test_the_first_samples_are_a_table_in_wandb(run, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    logger = WandbLogger(save_dir=tmp_path, project="test", offline=True)
+    seen = []
+    table = logger.log_table
+    monkeypatch.setattr(
+        logger, "log_table", lambda *given, **named: (seen.append((given, named)), table(*given, **named))
+    )
+    job = run(
+        steps=2,
+        callbacks=[BenchmarkValidation([words], every_n_steps=2, table_rows=3)],
+        trainer_options={"logger": logger},
+    )
+    job.fit()
+    logger.experiment.finish()
+    assert [named["step"] for _, named in seen] == [0, 2]
+    (key, columns, rows), _ = seen[1]
+    assert (key, columns) == ("val/words/samples", ["step", "problem", "answer", "response", "correct"])
+    assert [row[0] for row in rows] == [2, 2, 2]
+    assert rows[0][1:3] == ["try the walk", "the"]
+    assert list(tmp_path.rglob("media/table/val/words/samples_*.table.json"))
+
+
+def test_benchmarks_are_checked_before_weights_are_loaded(run, words, tmp_path):
+    for wrong, named in (
+        (replace(words, name="other", path=str(tmp_path / "nowhere.jsonl")), r"nowhere\.jsonl: no such file"),
+        (replace(words, name="other", sampling=Sampling(max_new_tokens=510)), "attends to 512 at most"),
+    ):
+        job = run(callbacks=[BenchmarkValidation([words, wrong])])
+        with pytest.raises(UsageError, match=named):
+            job.fit()
+        assert job.module.policy is None
+
+
+def test_samples_of_other_settings_are_refused_before_any_benchmark_is_decoded(run, words, tmp_path):
+    other = replace(words, name="other")
+
+    def validate(*benchmarks):
+        job = run(callbacks=[BenchmarkValidation(list(benchmarks), out=str(tmp_path / "out"))])
+        job.trainer.validate(job.module, job.data, verbose=False)
+
+    validate(other)
+    with pytest.raises(UsageError, match="other: its samples were made with samples = 2, not 3"):
+        validate(words, replace(other, samples=3))
+    assert not list((tmp_path / "out").glob("*/words/samples*"))
+
+
+def test_settings_that_cannot_work_are_refused(words):
     with pytest.raises(UsageError, match="names must differ"):
         BenchmarkValidation([words, words])
     with pytest.raises(UsageError, match="every_n_steps is 0"):
         BenchmarkValidation([words], every_n_steps=0)
+    with pytest.raises(UsageError, match="no benchmarks"):
+        BenchmarkValidation([])
+    with pytest.raises(UsageError, match="give each once"):
+        BenchmarkValidation([words], words=["a", "a"])

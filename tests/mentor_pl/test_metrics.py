@@ -1,13 +1,15 @@
-"""avg@k and pass@k: by the formula, and against every subset there is."""
+"""avg@k and pass@k: by the formula, and against every subset there is. Words, and sums over processes."""
 
 import math
+import subprocess
+import sys
 from itertools import combinations
 
 import pytest
 import torch
 
 from mentor_pl.errors import UsageError
-from mentor_pl.metrics import AvgAtK, PassAtK
+from mentor_pl.metrics import REASONING_WORDS, AvgAtK, PassAtK, WordOccurrence
 
 
 def value(metric, *updates):
@@ -86,3 +88,61 @@ def test_fewer_samples_than_k_is_a_usage_error():
 def test_k_below_one_is_a_usage_error():
     with pytest.raises(UsageError, match="k = 0"):
         PassAtK(0)
+
+
+def shares(words, *updates):
+    metric = WordOccurrence(words)
+    for texts in updates:
+        metric.update(texts)
+    return dict(zip(metric.words, metric.compute().view(-1).tolist(), strict=True))
+
+
+def test_a_word_counts_once_per_response_in_whole_and_in_any_case():
+    texts = ["Wait, wait. Then", "thence", "But then?", "butter"]
+    assert shares(["wait", "then", "but"], texts) == {"wait": 0.25, "then": 0.5, "but": 0.25}
+
+
+def test_words_weigh_responses_and_not_calls():
+    assert shares(["a"], ["a"], ["b", "c", "d"]) == {"a": 0.25}
+
+
+def test_a_word_may_hold_signs_and_stand_at_either_end():
+    assert shares(["x+y", "so far"], ["x+y", "So far so good", "2x+y"]) == pytest.approx(
+        {"x+y": 1 / 3, "so far": 1 / 3}
+    )
+
+
+def test_the_reasoning_words_are_the_papers():
+    listed = "however consider then given since therefore find similarly but wait okay alternatively check verify"
+    assert WordOccurrence().words == REASONING_WORDS == tuple(listed.split())
+
+
+@pytest.mark.parametrize("words", [["a", "A"], [""], ["a", " "]])
+def test_a_word_given_twice_or_empty_is_a_usage_error(words):
+    with pytest.raises(UsageError, match="give each once"):
+        WordOccurrence(words)
+
+
+TWO = """
+import sys
+import torch
+import torch.distributed as dist
+from mentor_pl.metrics import AvgAtK, PassAtK, WordOccurrence
+
+rank, store = int(sys.argv[1]), sys.argv[2]
+dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
+right = [[[True, True]], [[False, False], [True, False]]][rank]  # one problem here, two there
+texts = [["wait", "so"], ["but wait"]][rank]
+average, passed, words = AvgAtK(), PassAtK(2), WordOccurrence(["wait", "but"])
+average.update(torch.tensor(right))
+passed.update(torch.tensor(right))
+words.update(texts)
+print([round(x, 4) for x in (average.compute().item(), passed.compute().item(), *words.compute().tolist())])
+"""
+
+
+def test_two_processes_sum_over_problems_of_both(tmp_path):
+    """avg: (1 + 0 + ½)/3; pass@2: (1 + 0 + 1)/3; 2 of 3 responses wait, 1 of 3 has a but."""
+    command = [sys.executable, "-c", TWO]
+    both = [subprocess.Popen([*command, str(rank), str(tmp_path / "store")], stdout=-1, text=True) for rank in (0, 1)]
+    assert [process.communicate(timeout=120)[0].strip() for process in both] == ["[0.5, 0.6667, 0.6667, 0.3333]"] * 2

@@ -1,0 +1,103 @@
+"""Kept samples graded again, without decoding: after a change of the reward, or by another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mentor_pl.answering import checked
+from mentor_pl.benchmark_table import Kept, Summary, save_summary, summarise
+from mentor_pl.class_spec import build, spec_of
+from mentor_pl.errors import UsageError
+from mentor_pl.progress import progress_bar
+from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.streaming import gather, submit
+from mentor_pl.samples_file import (
+    HEADER,
+    Answered,
+    Response,
+    read_header,
+    read_samples,
+    samples_files,
+    write_header,
+    write_samples,
+)
+
+
+def regrade(samples: str | Path, reward: Reward | None = None) -> tuple[Summary, int]:
+    """Grade the samples that `mentor validate` kept, in place, and write the table anew.
+
+    Args:
+        samples: the folder of a model (all its benchmarks) or of one benchmark.
+        reward: grader of all; by default each benchmark's own, with the arguments that its samples were graded with.
+
+    Returns:
+        the summary, and how many responses changed between right and wrong.
+
+    Raises:
+        UsageError: for a folder without samples, or a reward that cannot be made again.
+    """
+    folder = Path(samples).expanduser()
+    folders = [folder] if (folder / HEADER).is_file() else sorted(file.parent for file in folder.glob(f"*/{HEADER}"))
+    if not folders:
+        raise UsageError(f"{folder}: no samples here: give a folder that `mentor validate` wrote, in runs/benchmarks")
+    headers = {one: read_header(one) for one in folders}
+    rewards = {one: reward or build(header["settings"].get("reward"), Reward) for one, header in headers.items()}
+    kept, changes = [], 0
+    for one, header in headers.items():
+        changes += _regrade(one, header, rewards[one])
+        answered = list(read_samples(one).values())
+        if answered:
+            kept.append(Kept(one.name, answered, header["pass_at"], frozenset(header["without"])))
+    if not kept:
+        raise UsageError(f"{folder}: its samples files are empty: run `mentor validate` first")
+    first = headers[folders[0]]
+    notes = {name: first.get(name, "") for name in ("policy", "checkpoint")} | {"seed": first["settings"].get("seed")}
+    summary = notes | summarise(kept)
+    save_summary(summary, folder)
+    return summary, changes
+
+
+def _regrade(folder: Path, header: Mapping[str, Any], reward: Reward) -> int:
+    """Grade the samples of one benchmark; how many responses changed between right and wrong."""
+    correct, before = str(header["settings"]["correct"]), read_samples(folder)
+    after: list[Answered] = []
+    try:
+        pending = [(one, [_submit(reward, one, response) for response in _all_of(one)]) for one in before.values()]
+        with progress_bar(folder.name) as progress:
+            for one, futures in pending:
+                after.append(_graded_anew(one, reward, correct, gather(futures)))
+                progress(len(after), len(pending))
+    finally:
+        close = getattr(reward, "close", None)
+        if close is not None:
+            close()
+    files = samples_files(folder)
+    write_samples(folder / "samples.0.jsonl", after)  # the first to be read, so a kill here loses and mixes nothing
+    for file in files:
+        if file.name != "samples.0.jsonl":
+            file.unlink()
+    write_header(folder, {**header, "settings": {**header["settings"], "reward": spec_of(reward)}})
+    return sum(
+        was.correct != now.correct
+        for old, new in zip(before.values(), after, strict=True)
+        for was, now in zip(_all_of(old), _all_of(new), strict=True)
+    )
+
+
+def _all_of(answered: Answered) -> list[Response]:
+    return [*answered.responses, *([answered.greedy] if answered.greedy is not None else [])]
+
+
+def _submit(reward: Reward, answered: Answered, response: Response) -> Future[Grades]:
+    return submit(reward, answered.to_prompt(), response.text)
+
+
+def _graded_anew(answered: Answered, reward: Reward, correct: str, grades: Grades) -> Answered:
+    parts, right = checked(answered.benchmark, reward, correct, answered.to_prompt(), grades)
+    responses = [replace(response, parts=parts[i], correct=right[i]) for i, response in enumerate(_all_of(answered))]
+    n = len(answered.responses)
+    return replace(answered, responses=tuple(responses[:n]), greedy=responses[n] if responses[n:] else None)
