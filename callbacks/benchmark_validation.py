@@ -12,18 +12,18 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import WandbLogger
 from rich.progress import MofNCompleteColumn, Progress
 
-from mentor_pl.benchmark_table import Kept, save_summary, summarise, to_markdown
 from mentor_pl.benchmarks import Benchmark
 from mentor_pl.decoding.base import Sampler, decoding
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.errors import UsageError
-from mentor_pl.evaluation import Evaluation, evaluate, open_samples
-from mentor_pl.fingerprint import fingerprint
+from mentor_pl.evaluation.evaluate import Evaluation, evaluate, open_samples
+from mentor_pl.evaluation.fingerprint import fingerprint
+from mentor_pl.evaluation.samples_file import read_samples
+from mentor_pl.evaluation.table import Kept, save_summary, summarise, to_markdown
 from mentor_pl.log_once import log_once
 from mentor_pl.metrics import REASONING_WORDS, WordOccurrence
 from mentor_pl.module import MentorModule
 from mentor_pl.progress import progress_bar
-from mentor_pl.samples_file import read_samples
 from mentor_pl.types import Prompt, Rollouts
 
 COLUMNS = ["step", "problem", "answer", "response", "correct"]

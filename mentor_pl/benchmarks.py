@@ -17,10 +17,10 @@ from transformers import PreTrainedTokenizerBase
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
 from mentor_pl.parallel import world_size
+from mentor_pl.problems.sources import Row, read_rows
 from mentor_pl.prompts import render
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.math import MathReward
-from mentor_pl.sources import Row, read_rows
 from mentor_pl.types import Prompt
 
 

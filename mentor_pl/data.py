@@ -18,7 +18,7 @@ from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
 from mentor_pl.parallel import rank
-from mentor_pl.problems import Selection
+from mentor_pl.problems.selection import Selection
 from mentor_pl.progress import progress_bar
 from mentor_pl.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts
 from mentor_pl.rewards.base import Reward

@@ -91,8 +91,8 @@ def _write(json: Path | None, report: Mapping[str, Any]) -> None:
 
 def _grade_samples(samples: Path, reward: Reward | None) -> Mapping[str, Any]:
     """Grade a folder of samples and print its table."""
-    from mentor_pl.benchmark_table import to_markdown  # they bring in much that pairs do not need
-    from mentor_pl.regrade import regrade
+    from mentor_pl.evaluation.regrade import regrade
+    from mentor_pl.evaluation.table import to_markdown  # they bring in much that pairs do not need
 
     try:
         summary, changes = regrade(samples, reward)

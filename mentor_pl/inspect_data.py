@@ -17,8 +17,8 @@ from transformers import PreTrainedTokenizerBase
 from mentor_pl.data import RolloutDataModule
 from mentor_pl.errors import UsageError
 from mentor_pl.module import MentorModule
+from mentor_pl.problems.tally import Tally
 from mentor_pl.prompts import LoadedPrompts
-from mentor_pl.tally import Tally
 from mentor_pl.types import Prompt
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)

@@ -10,9 +10,9 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.errors import UsageError
-from mentor_pl.problems import Selection, select_problems
+from mentor_pl.problems.selection import Selection, select_problems
+from mentor_pl.problems.tally import Tally
 from mentor_pl.progress import Progress, silent
-from mentor_pl.tally import Tally
 from mentor_pl.types import Prompt
 
 # verbatim from the paper's Appendix B

@@ -10,7 +10,7 @@ from mentor_pl.benchmarks import Benchmark
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
-from mentor_pl.evaluation import evaluate
+from mentor_pl.evaluation.evaluate import evaluate
 
 
 @pytest.fixture

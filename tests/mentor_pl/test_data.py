@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from mentor_pl.columns import Columns
 from mentor_pl.data import RolloutDataModule, RolloutLoader, prompts_of_step
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
-from mentor_pl.problems import Selection
+from mentor_pl.problems.columns import Columns
+from mentor_pl.problems.selection import Selection
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.rollout import Group
 

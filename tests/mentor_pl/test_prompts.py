@@ -4,7 +4,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from mentor_pl.errors import UsageError
-from mentor_pl.problems import Selection
+from mentor_pl.problems.selection import Selection
 from mentor_pl.prompts import PAPER_SYSTEM_PROMPT, load_prompts, render
 
 GOOD = {"problem": "find x", "answer": "7"}

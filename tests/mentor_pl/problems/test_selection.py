@@ -2,11 +2,11 @@
 
 import pytest
 
-from mentor_pl.columns import Columns
 from mentor_pl.errors import UsageError
-from mentor_pl.overlap import hashed
-from mentor_pl.problems import Selection, select_problems
-from mentor_pl.tally import Tally
+from mentor_pl.problems.columns import Columns
+from mentor_pl.problems.overlap import hashed
+from mentor_pl.problems.selection import Selection, select_problems
+from mentor_pl.problems.tally import Tally
 
 
 def row(problem, answer="7", **others):

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mentor_pl.columns import Problem
-from mentor_pl.overlap import Overlap
-from mentor_pl.sources import BadRow
+from mentor_pl.problems.columns import Problem
+from mentor_pl.problems.overlap import Overlap
+from mentor_pl.problems.sources import BadRow
 
 
 @dataclass

@@ -17,10 +17,11 @@ from mentor_pl.decoding.base import Sampler, Samples
 from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
+from mentor_pl.evaluation.samples_file import Answered, Response
 from mentor_pl.models import Models
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.rewards.streaming import gather, submit
-from mentor_pl.samples_file import Answered, Response
+from mentor_pl.rollout import checked
 from mentor_pl.types import Prompt
 
 
@@ -105,7 +106,8 @@ class Responses:
         rows = self._rows(place)
         futures = [self.ended[row][2] for row in rows]
         asked = self.benchmark
-        parts, right = checked(asked.name, asked.grader, asked.correct, self.owners[rows[0]], gather(futures))
+        grades, prompt = gather(futures), self.owners[rows[0]]
+        right, parts = right_and_parts(asked.name, asked.grader, asked.correct, prompt, grades)
         return tuple(
             Response(text, len(ids), ids[-1] not in self.models.vocabulary.stop_ids, right[i], parts[i])
             for i, (ids, text, _) in enumerate(self.ended[row] for row in rows)
@@ -115,26 +117,20 @@ class Responses:
         return range(place * self.count, (place + 1) * self.count)
 
 
-def checked(
+def right_and_parts(
     benchmark: str, reward: Reward, correct: str, prompt: Prompt, grades: Grades
-) -> tuple[list[dict[str, float]], list[bool]]:
-    """Of each response to a problem, the parts of its grade and whether it is right.
+) -> tuple[list[bool], list[dict[str, float]]]:
+    """Of each response to a problem, whether it is right, and the other parts of its grade.
 
     Raises:
         UsageError: for a total outside the reward's range, or a reward without the part `correct`.
     """
-    low, high = reward.range
-    for total in grades.total:
-        if not low <= total <= high:
-            raise UsageError(
-                f"reward {type(reward).__name__} gave {total} to problem {prompt.index}, outside its declared range "
-                f"({low}, {high}): mend the reward or declare the range it has"
-            )
+    rows = range(len(grades.total))
+    checked(reward, [prompt] * len(rows), grades)
     if correct not in grades.parts:
         raise UsageError(
             f"benchmark {benchmark}: reward has no part '{correct}', only {sorted(grades.parts)}: name one of them as "
             "`correct`"
         )
-    rows = range(len(grades.total))
     parts = [{name: float(part[i]) for name, part in grades.parts.items() if name != correct} for i in rows]
-    return parts, [float(grades.parts[correct][i]) == 1 for i in rows]
+    return [float(grades.parts[correct][i]) == 1 for i in rows], parts

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from mentor_pl.errors import UsageError
-from mentor_pl.overlap import BenchmarkTexts, hashed, normalised, read_benchmarks
-from mentor_pl.problems import Selection, select_problems
-from mentor_pl.tally import Tally
+from mentor_pl.problems.overlap import BenchmarkTexts, hashed, normalised, read_benchmarks
+from mentor_pl.problems.selection import Selection, select_problems
+from mentor_pl.problems.tally import Tally
 
-DATA = Path(__file__).parents[3] / "shared/data"
+DATA = Path(__file__).parents[4] / "shared/data"
 ALPHABET = [f"{letter}word" for letter in "abcdefghijklmnopqrstuvwxyz"]
 
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from mentor_pl import benchmarks, evaluation
+from mentor_pl import benchmarks
 from mentor_pl.benchmarks import Benchmark
 from mentor_pl.decoding.base import Samples
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
-from mentor_pl.evaluation import block_size, evaluate, open_samples
+from mentor_pl.evaluation import evaluate as evaluate_file
+from mentor_pl.evaluation.evaluate import block_size, evaluate, open_samples
+from mentor_pl.evaluation.samples_file import read_samples
 from mentor_pl.rewards.base import Grades
-from mentor_pl.samples_file import read_samples
 
 EOS = 5
 
@@ -149,7 +150,7 @@ def test_blocks_change_neither_noise_nor_results(models, path, monkeypatch):
     benchmark = toy(path, samples=4, sampling=Sampling(max_new_tokens=2), greedy=True)
     seen = []
     whole = measured(models, benchmark, Naive()), keys_of(models, path)
-    monkeypatch.setattr(evaluation, "block_size", lambda samples: 2)
+    monkeypatch.setattr(evaluate_file, "block_size", lambda samples: 2)
     got = measured(models, benchmark, Naive(rows=3), progress=lambda *at: seen.append(at)), keys_of(models, path)
     assert got[0].metrics == pytest.approx(whole[0].metrics)
     assert got[0].answered == whole[0].answered
@@ -183,9 +184,9 @@ def test_a_response_is_handed_to_the_reward_as_soon_as_it_ends_and_grades_may_co
 
 @pytest.mark.parametrize(("rank", "problems"), [(0, [1, 3]), (1, [2])])
 def test_each_process_takes_its_share_of_the_problems(rank, problems, models, path, monkeypatch):
-    monkeypatch.setattr(evaluation, "world_size", lambda: 2)
-    monkeypatch.setattr(evaluation, "rank", lambda: rank)
-    monkeypatch.setattr(evaluation, "_over_ranks", sorted)
+    monkeypatch.setattr(evaluate_file, "world_size", lambda: 2)
+    monkeypatch.setattr(evaluate_file, "rank", lambda: rank)
+    monkeypatch.setattr(evaluate_file, "_over_ranks", sorted)
     sampler = ScriptedSampler(ANSWERS)
     measured(models, toy(path), sampler)
     assert sampler.calls[0][0] == [(problem,) for problem in problems for _ in range(2)]
@@ -282,10 +283,10 @@ def test_another_number_of_processes_goes_on_where_the_others_stopped(models, pa
     """Two processes answer their share each; then one process alone finds all three problems answered."""
     benchmark = toy(path)
     keep = opened(tmp_path / "toy", models, benchmark)
-    monkeypatch.setattr(evaluation, "world_size", lambda: 2)
-    monkeypatch.setattr(evaluation, "_over_ranks", sorted)
+    monkeypatch.setattr(evaluate_file, "world_size", lambda: 2)
+    monkeypatch.setattr(evaluate_file, "_over_ranks", sorted)
     for rank in (0, 1):
-        monkeypatch.setattr(evaluation, "rank", lambda rank=rank: rank)
+        monkeypatch.setattr(evaluate_file, "rank", lambda rank=rank: rank)
         measured(models, benchmark, ScriptedSampler(ANSWERS), keep=keep)
     assert len(list(keep.glob("samples.*.jsonl"))) == 2
     monkeypatch.undo()

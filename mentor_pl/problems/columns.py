@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeGuard
 
-from mentor_pl.sources import Row
+from mentor_pl.problems.sources import Row
 
 _ABSENT = object()
 

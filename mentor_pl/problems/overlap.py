@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from mentor_pl.errors import UsageError
-from mentor_pl.sources import Row, read_rows, source_of
+from mentor_pl.problems.sources import Row, read_rows, source_of
 
 WORDS = 13
 NEAR = 0.6

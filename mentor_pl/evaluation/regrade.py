@@ -8,14 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mentor_pl.answering import checked
-from mentor_pl.benchmark_table import Kept, Summary, save_summary, summarise
-from mentor_pl.class_spec import build, spec_of
 from mentor_pl.errors import UsageError
-from mentor_pl.progress import progress_bar
-from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.streaming import gather, submit
-from mentor_pl.samples_file import (
+from mentor_pl.evaluation.answering import right_and_parts
+from mentor_pl.evaluation.class_spec import build, spec_of
+from mentor_pl.evaluation.samples_file import (
     HEADER,
     Answered,
     Response,
@@ -25,6 +21,10 @@ from mentor_pl.samples_file import (
     write_header,
     write_samples,
 )
+from mentor_pl.evaluation.table import Kept, Summary, save_summary, summarise
+from mentor_pl.progress import progress_bar
+from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.streaming import gather, submit
 
 
 def regrade(samples: str | Path, reward: Reward | None = None) -> tuple[Summary, int]:
@@ -97,7 +97,7 @@ def _submit(reward: Reward, answered: Answered, response: Response) -> Future[Gr
 
 
 def _graded_anew(answered: Answered, reward: Reward, correct: str, grades: Grades) -> Answered:
-    parts, right = checked(answered.benchmark, reward, correct, answered.to_prompt(), grades)
+    right, parts = right_and_parts(answered.benchmark, reward, correct, answered.to_prompt(), grades)
     responses = [replace(response, parts=parts[i], correct=right[i]) for i, response in enumerate(_all_of(answered))]
     n = len(answered.responses)
     return replace(answered, responses=tuple(responses[:n]), greedy=responses[n] if responses[n:] else None)

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mentor_pl.intervals import interval, resampled_means
+from mentor_pl.evaluation.intervals import interval, resampled_means
 
 
 def test_means_come_up_as_often_as_among_all_resamples_there_are():

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from mentor_pl.columns import Columns, Unusable, problem_of, traces_of
-from mentor_pl.sources import Row
+from mentor_pl.problems.columns import Columns, Unusable, problem_of, traces_of
+from mentor_pl.problems.sources import Row
 
 GOOD = {"problem": "find x", "answer": "7"}
 CHAT = [{"role": "system", "content": "think"}, {"role": "user", "content": "find x"}]

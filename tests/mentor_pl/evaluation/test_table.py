@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from mentor_pl.benchmark_table import Kept, save_summary, summarise, to_markdown
-from mentor_pl.samples_file import Answered, Response
+from mentor_pl.evaluation.samples_file import Answered, Response
+from mentor_pl.evaluation.table import Kept, save_summary, summarise, to_markdown
 
 
 def answered(index, *right, greedy=None, text="so wait"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mentor_pl.errors import UsageError
-from mentor_pl.samples_file import (
+from mentor_pl.evaluation.samples_file import (
     Answered,
     Response,
     SamplesWriter,

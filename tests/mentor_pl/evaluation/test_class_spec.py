@@ -2,8 +2,8 @@
 
 import pytest
 
-from mentor_pl.class_spec import build, spec_of
 from mentor_pl.errors import UsageError
+from mentor_pl.evaluation.class_spec import build, spec_of
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.choice import ChoiceReward
 from mentor_pl.rewards.math import MathReward

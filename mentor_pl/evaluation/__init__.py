@@ -1,0 +1,1 @@
+"""Measuring a policy on benchmarks: answer, keep, grade, tabulate."""
