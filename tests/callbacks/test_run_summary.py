@@ -17,6 +17,7 @@ def test_the_picture_is_drawn_and_everything_is_named(run, word_problems, count_
     printed = capsys.readouterr().out
     for expected in ("val/words/avg@2", str(folder / "curves.png"), str(folder / "metrics.csv")):
         assert expected in printed
+    assert "val/words/words/" not in printed  # the share of responses with a word: for figures
 
 
 def test_a_resumed_run_is_drawn_with_those_it_continues(run, tmp_path):
