@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 
 TAIL = 4000  # characters of a response that are scored; answers stand at its end
+LONGEST = 250_000  # characters at a text's end that are searched for any box at all: some 30 ms where all are braces
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
+_BARE = re.compile(r"[^\s${}\\]+")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # an escaped character is passed over
+_CALCULATION = re.compile(r"<<[^<>\n]{0,200}>>")  # GSM8K's calculator annotations
 _JOINT = re.compile(r"[\s,;.$&]|\\\\|\\[()\[\],;:!]|\\q?quad|\\text\{[^{}]{0,40}\band\s*\}|and\b")
 _MARKERS = (
     re.compile(r"<answer>", re.IGNORECASE),
     re.compile(r"####"),
-    re.compile(r"^\s*a\s*:", re.IGNORECASE | re.MULTILINE),
+    re.compile(r"^[^\S\n]*+a[^\S\n]*+:", re.IGNORECASE | re.MULTILINE),
     re.compile(
         r"\b(?:final\s+answer|answer|solution|result)\b(?:\s*\*\*)?(?:\s+(?:to|for|of)\s[^.\n:]{0,60})?\s*"
         r"(?::|\bis\b|\bare\b)(?:\s*\*\*)?(?:\s*:)?",
@@ -24,7 +28,7 @@ _MARKERS = (
 _STATED = re.compile(r"\bfinal\s+answer\s*(?::|is\b)", re.IGNORECASE)
 _FORMULA = re.compile(
     r"\$\$((?:[^$]|\\\$)+?)(?<!\\)\$\$|(?<![\\\d])\$((?:\\\$|[^$\n])+?)(?<!\\)\$(?!\d)"
-    r"|\\\[(.+?)\\\]|\\\((.+?)\\\)",
+    r"|\\\[((?:(?!\\\[).)+?)\\\]|\\\(((?:(?!\\\().)+?)\\\)",
     re.DOTALL,
 )
 _EMPHASIS = " \t\r\n*_`"
@@ -33,7 +37,12 @@ _JOINTS = re.compile("(?:" + _JOINT.pattern.replace("$", "", 1) + ")+")  # a dol
 _GOES_ON = re.compile(r"\s*(?:=|\\approx|≈|:|(?:is|are|equals|gives)\b)")
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _FUNCTIONS = {"sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "arcsin", "arccos", "arctan"}
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\$?(?:\d[\d,]*\d|\d)?\.?\d+(?:/\d+)?(?:\s*\\?%)?")
+_NUMBER = re.compile(
+    r"(?<![\w.])[-+]?\$?(?:\d[\d,]{0,30}\d|\d)?\.?\d+(?:[/:]\d+)?(?:\s*\\?%|\s(?:hundred|thousand|million|billion)\b)?"
+)
+_REASON = re.compile(r"(?<=\d),?\s+(?:because|since|not|rather)\b.*")
+_BOLD = re.compile(r"(?<=[\w=] )\*\*([^*\n]{1,80})\*\*(?!\s*:)")
+_WRAPPED = re.compile(r"\\text(?:bf|it)?\{([^{}]*)\}")
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
@@ -54,7 +63,7 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
                 found.append((start, end + 1, text[inner + 1 : end]))
         else:
             position = inner
-            bare = re.compile(r"[^\s${}\\]+").match(text, inner)
+            bare = _BARE.match(text, inner)
             if bare and inner > match.start() + len(match.group().rstrip()):
                 position = bare.end()
                 found.append((start, bare.end(), bare.group().rstrip(".,;")))
@@ -91,9 +100,9 @@ def final_answer(text: str) -> str | None:
     has one.
     """
     answer = last_boxed(text)
-    if answer is None and (found := boxes(text)):
+    if answer is None and (found := boxes(text[-LONGEST:])):
         answer = found[-1][2].strip()[-TAIL:]
-    text = text[-TAIL:]
+    text = _CALCULATION.sub("", text[-TAIL:])
     if answer is not None:
         stated = list(_STATED.finditer(text))
         after = text[stated[-1].end() :] if stated and stated[-1].start() > max(text.rfind(r"\boxed"), 0) else ""
@@ -103,7 +112,7 @@ def final_answer(text: str) -> str | None:
         places = list(marker.finditer(text))
         if places:
             rest = text[places[-1].end() :].strip(_EMPHASIS)
-            line = rest.split("\n", 1)[0].strip(_EMPHASIS)
+            line = _REASON.sub("", rest.split("\n", 1)[0]).strip(_EMPHASIS)
             answer = _leading(rest) or _last_formula(rest.split("\n\n", 1)[0]) or _whole(line) or _last_number(line)
             if answer:
                 return answer
@@ -122,7 +131,7 @@ def _leading(text: str) -> str | None:
 
 def _whole(line: str) -> str | None:
     """The line, where it is an answer as a whole: mathematics without prose, or one or two words."""
-    line = re.sub(r"</[a-z]+>.*", "", line).strip(_EMPHASIS).rstrip(".")
+    line = _WRAPPED.sub(r"\1", re.sub(r"</[a-z]+>.*", "", line)).strip(_EMPHASIS).rstrip(".")
     words = [word for word in _PROSE.findall(line) if word not in _FUNCTIONS]
     if not line or len(line) > _SHORT or (words and re.search(r"[\d\\=]", line)) or len(words) > 2:
         return None
@@ -146,23 +155,22 @@ def _last_formula(text: str) -> str | None:
 
 
 def _last_number(text: str) -> str | None:
-    """The last number of the last line that has one."""
+    """The last number of the last line that has one; a bold one of that line goes before it."""
     numbers = list(_NUMBER.finditer(text))
-    return numbers[-1].group().replace("$", "") if numbers else None
+    if not numbers:
+        return None
+    line = text[text.rfind("\n", 0, numbers[-1].start()) + 1 :].split("\n", 1)[0]
+    bold = [number for span in _BOLD.findall(line) for number in _NUMBER.findall(span)]
+    return (bold[-1] if bold else numbers[-1].group()).replace("$", "")
 
 
 def _closing_braces(text: str) -> dict[int, int]:
     """Each opening brace's closing one, in one pass."""
     closing: dict[int, int] = {}
     open_braces: list[int] = []
-    escaped = False
-    for position, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character == "{":
-            open_braces.append(position)
-        elif character == "}" and open_braces:
-            closing[open_braces.pop()] = position
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            open_braces.append(brace.start())
+        elif brace[0] == "}" and open_braces:
+            closing[open_braces.pop()] = brace.start()
     return closing

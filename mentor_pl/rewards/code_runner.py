@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 
 _CHILD = Path(__file__).with_name("code_child.py")
 _PROBE_SECONDS = 30.0
+_REMOVAL_SECONDS = 30.0  # what is left of a folder after them stays
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def run(code: str, tests: Sequence[str], stdin: str, seconds: float, limits: Lim
     finished = verdict.startswith(nonce)
     passed: Any = []
     if finished:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             passed = json.loads(verdict[len(nonce) :])
     right = isinstance(passed, list) and len(passed) == len(tests)
     return Run(finished and right, [one is True for one in passed] if right else [], output, timeout)
@@ -77,13 +78,31 @@ def isolated() -> bool:
     return _child({"probe": True}, b"", _PROBE_SECONDS)[0] == b"isolated"
 
 
+@contextlib.contextmanager
+def _folder() -> Iterator[str]:
+    """A temporary folder. What may be in it, a thousand folders in one another too, is left to `rm` to remove."""
+    path = tempfile.mkdtemp(prefix="mentor-code-")
+    try:
+        yield path
+    finally:
+        try:
+            os.rmdir(path)
+        except OSError:
+            remove = ["rm", "-rf", "--", path]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                for command in (remove, ["chmod", "-R", "u+rwx", "--", path], remove):
+                    subprocess.run(command, stderr=subprocess.DEVNULL, check=False, timeout=_REMOVAL_SECONDS)
+                    if not os.path.lexists(path):
+                        break
+
+
 def _child(request: dict[str, Any], nonce: bytes, seconds: float) -> tuple[bytes, str, bool]:
     """(verdict, standard output, whether its time was up) of one run."""
     body = json.dumps(request | {"parent": os.getpid()}).encode()
     timeout = False
     # Plain files, not pipes: their size is limited, and nobody has to read while the code runs.
     with (
-        tempfile.TemporaryDirectory(prefix="mentor-code-", ignore_cleanup_errors=True) as folder,
+        _folder() as folder,
         tempfile.TemporaryFile() as verdict,
         tempfile.TemporaryFile() as output,
     ):

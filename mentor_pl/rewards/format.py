@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.boxed import boxes
+from mentor_pl.rewards.boxed import LONGEST, boxes
 from mentor_pl.types import Prompt
 
 OPEN, CLOSE = "<think>", "</think>"
 
 
 def matches(text: str) -> bool:
-    """Whether a whole response has the pattern. Linear in the text."""
+    """Whether a whole response has the pattern, its box among the last `LONGEST` characters. Linear in the text."""
     text = text.lstrip()
-    return text.startswith(OPEN) and bool(boxes(text.partition(CLOSE)[2]))
+    return text.startswith(OPEN) and bool(boxes(text.partition(CLOSE)[2][-LONGEST:]))
 
 
 class FormatReward(Reward):

@@ -29,7 +29,7 @@ from mentor_pl.rewards.math_text import NESTING, nesting
 logging.getLogger("math_verify").setLevel(logging.ERROR)  # its notes on absent timeouts: the pool keeps the deadline
 logging.getLogger("latex2sympy2_extended").setLevel(logging.ERROR)
 
-# Units are `math_conventions`' business: math-verify would drop the s of 2s and the t of t/m.
+# Units are `math_units`' business: math-verify would drop the s of 2s and the t of t/m.
 _LATEX = (
     LatexExtractionConfig(normalization_config=NormalizationConfig(malformed_operators=True, nits=True, boxed="none")),
 )
@@ -43,6 +43,7 @@ _NAMES = re.compile(
 )
 _COMMAND = re.compile(r"\\(?:begin|end)\{[a-zA-Z]+\}|\\[a-zA-Z]+")
 _WORD = re.compile(r"[a-zA-Z]{5,}")
+_LETTERS = re.compile(r"\s*(?:\\(?:angle|triangle)\s*)?(?:[A-Z]{3,}|[a-z]{4,})\s*")  # ABC is not ACB
 _OPERATORS = re.compile(r"\\[a-zA-Z]+|[-+*/^=<>!]")
 _PRIMES = re.compile(r"(?<=[a-zA-Z)}'])\s*(?:'|\^\{?\\prime)")  # latex2sympy drops them
 _PLAIN_ROOT = re.compile(r"\\sqrt\s*\(([^()]*)\)")
@@ -83,6 +84,8 @@ def _readable(text: str) -> bool:
     ):  # 2 3, which latex2sympy adds up; the base of 37_8
         return False
     if _WORD.search(_COMMAND.sub(" ", _NAMES.sub(" ", text))):  # words, which have been compared as such
+        return False
+    if _LETTERS.fullmatch(text):
         return False
     return nesting(text) <= NESTING and len(_OPERATORS.findall(text)) <= _STEPS
 

@@ -1,4 +1,4 @@
-r"""Conventions of writing: left sides, units, base suffixes, degrees, ±, letters, matrices.
+r"""Conventions of writing: left sides, base suffixes, ±, letters, matrices.
 
 Each function takes tidied text (`math_text.tidy`) and either strips one convention or says that it is not there.
 """
@@ -9,67 +9,22 @@ import re
 
 from mentor_pl.rewards.math_text import split_list
 
-# Symbols that name a known measure, by what they measure in; two different ones never agree.
-_MEASURES = {
-    spelling: name
-    for name, spellings in {
-        "mm": "mm millimeter millimeters millimetre millimetres",
-        "cm": "cm centimeter centimeters centimetre centimetres",
-        "m": "m meter meters metre metres",
-        "km": "km kilometer kilometers kilometre kilometres",
-        "in": "in inch inches",
-        "ft": "ft foot feet",
-        "yd": "yd yard yards",
-        "mi": "mi mile miles",
-        "mg": "mg milligram milligrams",
-        "g": "g gram grams",
-        "kg": "kg kilogram kilograms",
-        "lb": "lb lbs pound pounds",
-        "s": "s sec second seconds",
-        "min": "min mins minute minutes",
-        "h": "h hr hrs hour hours",
-        "day": "day days",
-        "week": "week weeks",
-        "year": "year years",
-        "ml": "ml milliliter milliliters",
-        "l": "l liter liters litre litres",
-        "cent": "cent cents",
-        "dollar": "dollar dollars",
-        "degree": "degree degrees",
-        "mph": "mph",
-    }.items()
-    for spelling in spellings.split()
-}
-_POWER = r"(?:\^\s*\{?\s*[-+]?\d\s*\}?)?"
-# A word of two or three letters behind a number is a unit only if it is known: 12xy is no 12 of anything.
-_UNIT_WORD = (
-    r"(?:(?:mm|cm|dm|km|in|ft|yd|mi|mg|kg|lbs?|oz|sec|mins?|hrs?|day|ml|mL|mph|kph|cu|sq|rad|deg|pts?|men|sq|Hz|kJ|"
-    r"cts?|per)(?![a-zA-Z])|m(?=\s*(?:/|\^|$))|[a-zA-Z]{4,})\.?"
-)
-_NOT_UNITS = {"and", "or", "if", "for", "where", "when", "with", "to", "no", "not", "none", "than", "mod", "pi", "sqrt"}
-_TEXT_UNIT = re.compile(
-    rf"(?P<value>.*\S)\s*(?:\\text\s*|(?<=\d)|(?<=\d\s))"
-    rf"\{{(?P<unit>[\s.a-zA-Z/-]+(?:\^\{{?\d\}}?)?)\}}\s*{_POWER}",
-    re.DOTALL,
-)
-_WORD_UNIT = re.compile(
-    rf"(?P<value>[-+]?[\d.,/ ]*\d|.*(?:[}})]|\\pi))\s*"
-    rf"(?P<unit>{_UNIT_WORD}{_POWER}(?:(?:\s*/\s*|\s+)[a-zA-Z]+\.?{_POWER}){{0,5}})"
-)
-_ORDINAL = re.compile(
-    r"(?P<value>\d+)\s*\^?\s*\{?\s*(?:\\text\{)?\s*(?:st|nd|rd|th)\b\s*\}?\}?\s*(?:\\text\{)?[a-zA-Z ]*\}?"
-)
-DEGREE = r"^{\circ}"
-_DEGREE = re.compile(r"\^\{\\circ\}(?:\s*(?:\\text\{)?\s*[CF]\s*\}?)?$")
-
 _NAME = r"[a-zA-Z|\\][a-zA-Z0-9_{}()|\\',: /]*"
 _LABEL = re.compile(r"[a-zA-Z][a-zA-Z ]+:\s*(?=\S)")
 _EQUALS = re.compile(r"(?<![<>!\\=])=(?!=)")
 _MEMBER = re.compile(rf"{_NAME}?\\in(?![a-zA-Z])\s*(?=\S)")
 
-_BASE = re.compile(r"(?P<digits>-?[0-9A-Za-z,. ]+?)\s*_\s*\{?\s*(?:\\text\{)?\s*(?P<base>\d+|two|three|ten)\s*\}*")
+_BASES = {
+    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "ten": "10",
+}  # fmt: skip
+_BASE = re.compile(
+    rf"(?P<digits>-?[0-9A-Za-z,. ]+?)\s*_\s*\{{?\s*(?:\\text\{{)?\s*(?P<base>\d+|{'|'.join(_BASES)})\s*\}}*"
+)
 _LETTER = re.compile(r"\(?\s*(?:\\text\{)?\s*\(?\s*([A-J])\s*\)?\s*\}?\s*\)?(?P<rest>[\s.:)].*)?", re.DOTALL)
 
+_LABELLED = re.compile(r"(?:\\text\{\s*)?\(\s*[A-J]\s*\)\s*\}?\s*(?=[\w$\\-])([^=]+)")
+_RESIDUE = re.compile(r"(-?\d+)\s*\\pmod\{\d+\}")
 _DOMAIN = re.compile(
     r"\s*,?\s*(?:\\text\{\s*,?\s*|(?<![a-zA-Z]))for\s+(?:all|any|every|each|some)\b[^,;]*"
     r"|\s*[,(]\s*(?:\\text\{\s*where\s*\}\s*)?[a-z]\s*\\in\s*\\mathbb\s*\{?[ZNRQ]\}?(?:[\^_]\{?[+*\d]\}?)?\s*\)?$"
@@ -85,7 +40,7 @@ def right_side(ours: str, theirs: str) -> tuple[str, str]:
         a, b = _plain(our_name), _plain(their_name)
         if a == b or "\\in" in (our_name[-3:], their_name[-3:]) or ":" in (our_name[-1], their_name[-1]):
             return our_value, their_value
-        function = re.compile(r"([a-zA-Z])\(([a-zA-Z])\)=")
+        function = re.compile(r"([a-zA-Z])\(([a-z])\)=")
         x, y = function.fullmatch(a), function.fullmatch(b)
         if "y=" in (a, b) and (x or y):  # y = 2m is a way to write f(m) = 2m
             return our_value, their_value
@@ -98,6 +53,16 @@ def right_side(ours: str, theirs: str) -> tuple[str, str]:
     if not our_name and _chain(ours) and (not their_name or not _equation(ours)):
         our_value = _EQUALS.split(ours)[-1].strip()
     return our_value, their_value
+
+
+def other_quantity(ours: str, theirs: str) -> bool:
+    """Whether both are one equation that gives a function's value, and of different ones: P(A) = 1 is not P(B) = 1."""
+    a, b = (re.match(r"\s*([a-zA-Z]\w*\([^()=]*\))\s*=", text) if _chain(text) else None for text in (ours, theirs))
+    return bool(a and b) and _quantity(a) != _quantity(b)
+
+
+def _quantity(match: re.Match[str] | None) -> str:
+    return _plain((match[1] if match else "").replace(r"\text", "")).casefold()
 
 
 def named(text: str) -> bool:
@@ -142,27 +107,6 @@ def _plain(text: str) -> str:
     return re.sub(r"[\s{}]", "", text)
 
 
-def split_unit(text: str) -> tuple[str, str]:
-    """(value, unit); the unit is empty where there is none. Single letters after a number stay: they are variables."""
-    text = _DEGREE.sub(r"^{\\circ}", text)
-    if match := _ORDINAL.fullmatch(text):
-        return match["value"], ""
-    for pattern in (_TEXT_UNIT, _WORD_UNIT):
-        match = pattern.fullmatch(text)
-        if match is None or not re.search(r"\d|\\pi", match["value"]):
-            continue
-        if not _NOT_UNITS & set(re.findall("[a-z]+", match["unit"])):
-            return match["value"].strip(), match["unit"] + text[match.end("unit") :]
-    return text, ""
-
-
-def units_clash(ours: str, theirs: str) -> bool:
-    """Whether both units are known measures and different ones, or have different powers."""
-    a, b = ([_MEASURES.get(word) for word in re.findall("[a-z]+", unit.lower())] for unit in (ours, theirs))
-    powers = [re.findall(r"\^\s*\{?\s*(\d)", unit) for unit in (ours, theirs)]
-    return (bool(a and b) and None not in a + b and a != b) or (all(powers) and powers[0] != powers[1])
-
-
 def base_suffix(ours: str, theirs: str) -> str:
     """For numbers with a base as subscript: `equal`, `different`, or `dropped` where one side lacks it; else empty."""
     a, b = _BASE.fullmatch(ours), _BASE.fullmatch(theirs)
@@ -172,7 +116,8 @@ def base_suffix(ours: str, theirs: str) -> str:
     if digits[0] != digits[1]:
         return "different"
     if a and b:
-        return "equal" if a["base"] == b["base"] else "different"
+        bases = (_BASES.get(match["base"], match["base"]) for match in (a, b))
+        return "equal" if len(set(bases)) == 1 else "different"
     return "dropped"
 
 
@@ -186,17 +131,20 @@ def choice_letter(text: str, alone: bool = False) -> str:
     return "" if rest and not alone and not bracketed and rest[0] not in ".:)" else match[1]
 
 
-def degrees_to_radians(ours: str, theirs: str) -> tuple[str, str]:
-    """Both in radians where one is in degrees and the other in multiples of π, and under a trigonometric function;
-    else without the degree sign."""
-    one_sided = (DEGREE in ours) != (DEGREE in theirs) and r"\pi" in ours + theirs
-    ours, theirs = (
-        re.sub(r"(-?[\d.]+)\s*\^\{\\circ\}", r"(\\frac{\1 \\pi}{180})", text)
-        if one_sided or re.search(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])", text)
-        else text
-        for text in (ours, theirs)
-    )
-    return ours.replace(DEGREE, ""), theirs.replace(DEGREE, "")
+def without_label(ours: str, theirs: str) -> tuple[str, str]:
+    """Both without the choice's letter where the other has none: `(C) 42` and 42."""
+    a, b = _LABELLED.fullmatch(ours), _LABELLED.fullmatch(theirs)
+    if bool(a) == bool(b):
+        return ours, theirs
+    return (a[1], theirs) if a else (ours, b[1]) if b else (ours, theirs)
+
+
+def residue(ours: str, theirs: str) -> tuple[str, str]:
+    """Both without the modulus of a whole number where the other has none: 3 (mod 5) and 3."""
+    a, b = _RESIDUE.fullmatch(ours), _RESIDUE.fullmatch(theirs)
+    if bool(a) == bool(b):
+        return ours, theirs
+    return (a[1], theirs) if a else (ours, b[1]) if b else (ours, theirs)
 
 
 def plus_minus(text: str) -> list[str]:

@@ -17,21 +17,22 @@ from typing import Any
 from mentor_pl.rewards import math_number
 from mentor_pl.rewards.math_algebra import algebra_equal
 from mentor_pl.rewards.math_conventions import (
-    DEGREE,
     base_suffix,
     choice_letter,
-    degrees_to_radians,
     matrix_rows,
     named,
+    other_quantity,
     plus_minus,
+    residue,
     right_side,
-    split_unit,
-    units_clash,
     without_domain,
+    without_label,
 )
 from mentor_pl.rewards.math_intervals import interval_of, other_variable
 from mentor_pl.rewards.math_rules import Conventions
 from mentor_pl.rewards.math_text import LONGEST, NESTING, enclosed, key, nesting, same_text, split_list, tidy, unwrap
+from mentor_pl.rewards.math_units import DEGREE, currency_clash, degrees_to_radians, split_unit, units_clash
+from mentor_pl.rewards.math_words import in_digits, same_time
 
 _DEPTH = 6  # lists in lists; deeper ones are compared as a whole
 _MEMBERS = 64  # elements of a list that are matched pair by pair
@@ -51,6 +52,8 @@ def equal(answer: str, reference: str, conventions: Conventions) -> bool:
         return True
     if max(nesting(answer), nesting(reference)) > NESTING or max(len(answer), len(reference)) > LONGEST:
         return False
+    if currency_clash(answer, reference) or currency_clash(reference, answer):
+        return False
     ours, theirs = tidy(answer), tidy(reference)
     if not ours or not theirs:
         return False
@@ -64,12 +67,19 @@ def _same(ours: str, theirs: str, rules: Conventions, depth: int) -> bool:
         chosen = choice_letter(ours)
         if chosen:
             return chosen == letter
+    ours, theirs = in_digits(ours), in_digits(theirs)
+    if (same := same_time(ours, theirs, rules.units == "require")) is not None:
+        return same
+    if rules.letters == "optional":
+        ours, theirs = without_label(ours, theirs)
     # An exact value with its approximation counts as the exact one.
     ours, theirs = (without_domain(unwrap(text.partition(r"\approx")[0]) or text) for text in (ours, theirs))
     if rules.left_side == "require" and named(ours) != named(theirs):
         return False
     ours, theirs = right_side(ours, theirs)
-    ours, theirs = unwrap(ours), unwrap(theirs)
+    if other_quantity(ours, theirs):
+        return False
+    ours, theirs = residue(unwrap(ours), unwrap(theirs))
     (ours, our_unit), (theirs, their_unit) = split_unit(ours), split_unit(theirs)
     if units_clash(our_unit, their_unit) or (rules.units == "require" and bool(our_unit) != bool(their_unit)):
         return False
@@ -177,7 +187,8 @@ def _split_union(text: str) -> list[str]:
 
 
 def _decimal_comma(ours: str, theirs: str) -> bool:
-    """1000,99 for 1000.99: a comma for the point. A reference of 8,12 is two numbers, though one of 0,125 is not."""
+    """1000,99 for 1000.99: a comma for the point. A reference of 8,12 is two numbers, though one of 0,125 is not; 8, 12
+    with a space is two in either place."""
     if re.fullmatch(r"0,\d{3,}", theirs):
         ours, theirs = theirs, ours
-    return ours.count(",") == 1 and "." in theirs and ours.replace(",", ".").replace(" ", "") == theirs.strip()
+    return ours.count(",") == 1 and "." in theirs and ours.replace(",", ".").strip() == theirs.strip()

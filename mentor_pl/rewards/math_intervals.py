@@ -10,10 +10,20 @@ _VARIABLE = r"\s*(?:\|[a-zA-Z]\||[a-zA-Z](?:_\{?\w+\}?)?(?:\([a-zA-Z]\))?)\s*"
 _DOUBLE = re.compile(rf"({_SIDE}){_RELATION}({_VARIABLE}){_RELATION}({_SIDE})")
 _RIGHT = re.compile(rf"({_VARIABLE}){_RELATION}({_SIDE})")
 _LEFT = re.compile(rf"({_SIDE}){_RELATION}({_VARIABLE})")
+_UNEQUAL = re.compile(rf"({_VARIABLE})\\neq(?![a-zA-Z])\s*([^,;<>=\\|]+)")
+_WITHOUT = re.compile(
+    r"(?:\\mathbb\s*\{?R\}?|\(-\\infty\s*,\s*\+?\\infty\))\s*(?:\\setminus|\\backslash|-)\s*\\\{([^,;{}]+)\\\}"
+)
+_REALS = re.compile(r"\\mathbb\s*\{?R\}?|(?:\\text\{\s*)?all\s+real(?:s|\s+numbers?)\s*\}?", re.IGNORECASE)
 
 
 def interval_of(text: str) -> str:
     r"""Inequalities in one variable as intervals, alternatives as unions; other text as it is."""
+    if _REALS.fullmatch(text):
+        return r"(-\infty, \infty)"
+    if match := _UNEQUAL.fullmatch(text) or _WITHOUT.fullmatch(text):
+        hole = match[match.lastindex or 1].strip()
+        return rf"(-\infty, {hole}) \cup ({hole}, \infty)"
     if not re.search(r"[<>]|\\[lg]eq(?![a-zA-Z])", text):
         return text
     if inside := re.fullmatch(rf"\\\{{{_VARIABLE}[|:](.*)\\\}}", text, re.DOTALL):
@@ -56,7 +66,7 @@ def other_variable(ours: str, theirs: str) -> bool:
     """Whether both are inequalities, and in different variables: x > 3 is not y > 3."""
     found = []
     for text in (ours, theirs):
-        match = _RIGHT.fullmatch(text) or _LEFT.fullmatch(text) or _DOUBLE.fullmatch(text)
-        variable = match and match[{_RIGHT: 1, _LEFT: 3, _DOUBLE: 3}[match.re]]
+        match = _RIGHT.fullmatch(text) or _LEFT.fullmatch(text) or _DOUBLE.fullmatch(text) or _UNEQUAL.fullmatch(text)
+        variable = match and match[{_RIGHT: 1, _LEFT: 3, _DOUBLE: 3, _UNEQUAL: 1}[match.re]]
         found.append(re.sub(r"[\s{}]", "", variable) if variable else "")
     return bool(found[0] and found[1]) and found[0] != found[1]

@@ -53,6 +53,9 @@ _REWRITES = tuple(
         (r"\\(?:leqslant|leqq|le)(?![a-zA-Z])", r"\\leq"),
         (r"\\(?:geqslant|geqq|ge)(?![a-zA-Z])", r"\\geq"),
         (r"\\ne(?![a-zA-Z])", r"\\neq"),
+        (r"\\pmod\s*(?:\{\s*(\w+)\s*\}|(\w))", r"\\pmod{\1\2}"),
+        (r"\(\s*(?:\\b?mod(?![a-zA-Z])|\\text\{\s*mod\s*\}|mod\b)\s*\{?(\w+)\}?\s*\)", r"\\pmod{\1}"),
+        (r"(?<=\d)(?:\s+[xX]\s+(?=\d)|\s*[xX]\s*(?=10\s*(?:\^|\*\*)))", r" \\times "),
         (r"\\lt(?![a-zA-Z])", "<"),
         (r"\\gt(?![a-zA-Z])", ">"),
         (r"\\lbrace(?![a-zA-Z])", r"\\{"),
@@ -77,6 +80,7 @@ _REWRITES = tuple(
 _SHORT_ROOT = re.compile(r"\\sqrt\s*([a-zA-Z0-9])")
 _ARGUMENT = r"\{(?:[^{}]|\{[^{}]*\})*\}|[a-zA-Z0-9]"
 _SHORT_FRACTION = re.compile(rf"\\frac\s*({_ARGUMENT})\s*({_ARGUMENT})")
+_ARTICLE = re.compile(r"^(?:the|an?) (?=[a-z]{4,}(?: [a-z]{4,})*$)", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]+)*")
 
 
@@ -136,6 +140,7 @@ def unwrap(text: str) -> str:
 def key(text: str) -> str:
     """What two answers share if they are equal as strings: tidied, without spaces, words in one case."""
     text = re.sub(r"\\text\{([^{}]*)\}", r"\1", tidy(text))
+    text = _ARTICLE.sub("", text.strip())
     if _WORD.fullmatch(text.strip()):
         text = text.casefold()
     text = re.sub(r"_\{(\w)\}", r"_\1", text)

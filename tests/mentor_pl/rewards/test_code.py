@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,30 @@ def test_the_last_python_block_counts() -> None:
     assert last_block("```" * 50_000) is None
 
 
+def test_a_line_without_end_is_searched_in_linear_time() -> None:
+    begin = time.process_time()
+    assert last_block("```" + "a" * 100_000) is None  # seconds where each end of the language's name is tried
+    assert last_block("```" + " " * 100_000) is None
+    assert time.process_time() - begin < 0.5
+
+
+def test_a_folder_too_deep_for_recursion_is_removed_and_harms_no_one(
+    reward: CodeReward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    deep = "import os\nfor _ in range(1200):\n    os.mkdir('a')\n    os.chdir('a')\n"
+    assert outcomes(reward, TESTS, deep + ADD) == [1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_verdict_nested_too_deep_to_read_earns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def child(request: dict[str, Any], nonce: bytes, seconds: float) -> tuple[bytes, str, bool]:
+        return nonce + b"[" * 1_000_000, "", False
+
+    monkeypatch.setattr("mentor_pl.rewards.code_runner._child", child)
+    assert not run("", ["pass"], "", 1.0, Limits()).finished
+
+
 def test_grades_keep_their_order_and_do_not_depend_on_the_number_of_workers() -> None:
     codes = [f"def add(a, b):\n    return {'a + b' if n % 3 else '0'}" for n in range(6)]
     many, one = (CodeReward(allow_execution=True, workers=n, timeout=20.0) for n in (3, 1))
@@ -205,7 +230,9 @@ def test_grades_keep_their_order_and_do_not_depend_on_the_number_of_workers() ->
         reward.close()
 
 
-@pytest.mark.parametrize("metadata", [{}, {"tests": []}, {"inputs": ["1"], "outputs": []}, {"tests": [1]}])
+@pytest.mark.parametrize(
+    "metadata", [{}, {"tests": []}, {"inputs": ["1"], "outputs": []}, {"tests": [1]}, {"tests": "# none\n "}]
+)
 def test_a_prompt_without_tests_is_the_users_mistake(metadata: dict[str, Any], reward: CodeReward) -> None:
     with pytest.raises(UsageError, match="prompt 0 has no tests: its metadata must hold tests"):
         reward([prompt(metadata)], [fenced(ADD)])
