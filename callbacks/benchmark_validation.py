@@ -10,6 +10,7 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import WandbLogger
+from rich import get_console
 from rich.progress import MofNCompleteColumn, Progress
 
 from mentor_pl.benchmarks import Benchmark
@@ -154,7 +155,9 @@ class BenchmarkValidation(Callback):
             kept.append(Kept(benchmark.name, asked, benchmark.ks, benchmark.ids_without()))
         summary = notes | {"seed": self.seed} | summarise(kept, self.words)
         save_summary(summary, folder)
-        print(f"\n{to_markdown(summary)}\nsamples and results: {folder}")
+        text = f"\n{to_markdown(summary)}\nsamples and results: {folder}"
+        # by the console of the Trainer's bar, which would else break lines at the terminal's width
+        get_console().print(text, soft_wrap=True, markup=False, highlight=False, emoji=False)
 
     def _evaluate(
         self, trainer: Trainer, pl_module: LightningModule, benchmark: Benchmark, keep: Path | None = None
@@ -198,14 +201,17 @@ def _progress(trainer: Trainer, name: str) -> Iterator[Callable[[int, int], None
     if not isinstance(bar, RichProgressBar) or bar.progress is None:
         own = Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True)
     progress: Any = own or bar.progress  # type: ignore[attr-defined]
+    refresh = own.refresh if own else bar.refresh  # type: ignore[attr-defined]  # Lightning's moves when told to alone
     tasks: list[Any] = []
 
     def show(done: int, total: int) -> None:
         if not tasks:
             tasks.append(progress.add_task(f"val {name}", total=total))
         progress.update(tasks[0], completed=done)
+        refresh()
 
     with own or nullcontext():
         yield show
         for task in tasks:
             progress.remove_task(task)
+        refresh()

@@ -5,6 +5,7 @@ Those of the paper are in `benchmark_sets.py`; one of your own is settings in YA
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -60,7 +61,7 @@ class Benchmark:
         template: as `data.template`: a plain text in place of the policy's chat template.
 
     Raises:
-        UsageError: for counts out of range.
+        UsageError: for counts out of range, a name that cannot be a folder's, or a template without a problem.
     """
 
     name: str
@@ -82,6 +83,15 @@ class Benchmark:
     licence: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.+ -]*", self.name):
+            raise UsageError(
+                f"benchmark name is {self.name!r}, but a folder and metrics are named for it: give letters and digits"
+            )
+        if self.template is not None and "{problem}" not in self.template:
+            raise UsageError(
+                f"benchmark {self.name}: template {self.template!r:.60} has no {{problem}}: write {{problem}} where "
+                "the problem goes"
+            )
         if self.samples < 1:
             raise UsageError(f"benchmark {self.name}: samples is {self.samples}: give at least 1")
         if self.limit is not None and self.limit < 1:
@@ -149,6 +159,11 @@ class Benchmark:
         source = self.source(folder)
         if self.hub is not None and source == self.hub.name:
             return list(read_rows(source, split=self.hub.split, subset=self.hub.subset))
+        if self.path is None and self.hub is not None and not Path(source).exists():
+            raise UsageError(
+                f"{source}: no such file or folder for benchmark {self.name}: put it there, name it as `path`, or set "
+                f"`folder: null` to read {self.hub.name} from the Hub"
+            )
         return list(read_rows(source, split="test"))
 
     def _question(self, row: Row) -> dict[str, Any] | None:
@@ -183,6 +198,12 @@ class Benchmark:
             rank_zero_info(
                 f"benchmark {self.name}: {len(prompts) - len(kept)} of {len(prompts)} problems left out, their prompts "
                 f"exceed {longest} tokens"
+            )
+        if not kept:
+            least = min(len(prompt.token_ids) for prompt in prompts)
+            raise UsageError(
+                f"benchmark {self.name}: all {len(prompts)} prompts exceed {longest} tokens, the shortest has {least}: "
+                "raise max_prompt_tokens, or take a model with a longer window"
             )
         if len(kept) < world_size():
             raise UsageError(f"benchmark {self.name}: {len(kept)} problems for {world_size()} processes: use fewer")

@@ -85,6 +85,12 @@ class MentorCLI(LightningCLI):
             parser.error(str(error), error)
 
     def before_instantiate_classes(self) -> None:
+        trainer = self.config[self.config["subcommand"]].get("trainer")
+        if self.command != "fit" and not (trainer and trainer.get("callbacks")):
+            raise UsageError(
+                f"mentor {self.command}: trainer.callbacks is empty, so nothing is measured: give a configuration "
+                "with callbacks.BenchmarkValidation, such as --config configs/benchmarks.yaml"
+            )
         path = self.config[self.config["subcommand"]].get("ckpt_path")
         if path and path not in ("best", "last", "hpc") and "://" not in path and not Path(path).exists():
             raise UsageError(f"--ckpt_path: no checkpoint '{path}'; give a file or folder, or one of best, last, hpc")

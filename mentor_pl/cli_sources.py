@@ -150,6 +150,8 @@ def _merge(old: Any, new: Any, *, typed: bool) -> Any:
     """`typed` on the command line, `--model.gate.p` means `--model.gate.init_args.p`."""
     if not isinstance(new, dict):
         return new
+    if typed and isinstance(old, list) and old:  # an option reaches into the last item of a list
+        return [*old[:-1], _merge(old[-1], new, typed=typed)]
     if isinstance(old, str):
         old = {"class_path": old}
     merged = dict(old) if isinstance(old, dict) else {}

@@ -39,7 +39,7 @@ def grade(
     alone) and `choices` (the texts of A, B, …).
 
     Args:
-        pairs: the file of JSON lines.
+        pairs: a file of JSON lines with `prediction`, `gold` and, where known, `correct`, `kind` and `choices`.
         samples: instead of pairs, a folder of samples such as runs/benchmarks/Qwen2.5-3B-1a2b3c4d, a model's, or one of
             its benchmarks'. They are graded in place, and the table with its intervals is printed and written anew.
         reward: grader of the samples; by default the one that graded them before, with the same settings.
@@ -62,6 +62,8 @@ def grade(
         return
     assert pairs is not None
     rows = read_pairs(pairs)
+    if not rows:
+        raise UsageError(f"{pairs} has no pairs: give at least one line with prediction and gold")
     reward, done = MathReward(workers=workers, timeout=timeout), 0
 
     with progress_bar(pairs.name) as progress:

@@ -51,7 +51,7 @@ def inspect(
         json: also write everything to this file, with every row listed.
 
     Raises:
-        UsageError: for data that cannot be read, or a row that is left out.
+        UsageError: for data that cannot be read, a row that is left out, or a file that cannot be written.
     """
     problems = data.load(model.tokenizer)
     prompt = _chosen(problems, row)
@@ -62,9 +62,12 @@ def inspect(
     _print_listed(console, problems.tally)
     _print_prompt(console, prompt, model.tokenizer)
     if json is not None:
-        Path(json).parent.mkdir(parents=True, exist_ok=True)
         report = _report(data.train, problems, prompt, model.tokenizer)
-        Path(json).write_text(json_format.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        try:
+            Path(json).parent.mkdir(parents=True, exist_ok=True)
+            Path(json).write_text(json_format.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as problem:
+            raise UsageError(f"--json {json}: cannot be written ({problem}): name another file") from problem
         console.print(f"\nwrote {json}")
 
 

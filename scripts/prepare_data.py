@@ -95,7 +95,7 @@ def prepare(options: argparse.Namespace) -> None:
     """Write the problems and the report.
 
     Raises:
-        UsageError: for sources that cannot be read, and where no problem is left.
+        UsageError: for sources that cannot be read, where no problem is left, and for a folder that cannot be written.
     """
     if not 0 <= options.held_out < 1:
         raise UsageError(f"--held_out {options.held_out}: give a share of problems in [0, 1)")
@@ -126,6 +126,14 @@ def prepare(options: argparse.Namespace) -> None:
     parts = {"train.jsonl": [p for p in problems if hashed(p.problem) >= options.held_out]}
     if options.held_out:
         parts["heldout.jsonl"] = [p for p in problems if hashed(p.problem) < options.held_out]
+    try:
+        write(options, tally, parts)
+    except OSError as problem:
+        raise UsageError(f"--out {options.out}: cannot be written ({problem}): name another folder") from problem
+
+
+def write(options: argparse.Namespace, tally: Tally, parts: Mapping[str, Sequence[Problem]]) -> None:
+    """Write the files of the output folder, and print the counts."""
     options.out.mkdir(parents=True, exist_ok=True)
     for name, part in parts.items():
         lines = [json.dumps(row_of(problem, options.keep), ensure_ascii=False) + "\n" for problem in part]

@@ -14,11 +14,14 @@ _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 def fingerprint(model: nn.Module) -> str:
     """Sixteen hexadecimal digits of all weights, bit for bit.
 
-    Each tensor's bits are summed as integers, which is exact in any order and on any device. Call it inside
-    `decoding(model)`, where sharded parameters are whole.
+    Each tensor's bits are summed as integers by row and by column, which is exact in any order and on any device, and
+    tells weights that have changed places. Call it inside `decoding(model)`, where sharded parameters are whole.
     """
     digest = hashlib.sha256()
     for name, value in model.named_parameters():
         bits = value.detach().contiguous().view(_BITS[value.element_size()])
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype} {int(bits.sum(dtype=torch.int64))}\n".encode())
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
+        rows = bits.reshape(bits.shape[0] if bits.dim() else 1, -1)
+        for across in (0, 1):
+            digest.update(rows.sum(across, dtype=torch.int64).cpu().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -139,9 +139,16 @@ def read_header(folder: Path) -> dict[str, Any]:
 
 
 def write_header(folder: Path, header: Mapping[str, Any]) -> None:
-    """Write what the samples depend on (`settings`), and what is good to know."""
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / HEADER, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
+    """Write what the samples depend on (`settings`), and what is good to know.
+
+    Raises:
+        UsageError: for a folder that cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / HEADER, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
+    except OSError as problem:
+        raise UsageError(f"{folder}: samples cannot be kept here ({problem}): name another folder") from problem
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:

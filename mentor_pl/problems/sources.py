@@ -80,6 +80,8 @@ def read_rows(
 
 
 def _rows(source: str | Path, split: str, subset: str | None, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
+    if not str(source).strip():  # which as a path would be this folder
+        raise UsageError("a source of problems is an empty text: give a file, a folder or a Hub name, owner/name")
     path = Path(source).expanduser()
     if path.is_dir():
         return _folder(path / subset if subset else path, split, on_bad)

@@ -1,16 +1,27 @@
 import csv
+import io
 import json
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import WandbLogger
+from rich.progress import Progress
 
 from callbacks import BenchmarkValidation
+from callbacks.benchmark_validation import _progress
 from mentor_pl.benchmarks import Benchmark
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
 from mentor_pl.evaluation.evaluate import evaluate
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
 @pytest.fixture
@@ -98,6 +109,23 @@ def test_benchmarks_are_checked_before_weights_are_loaded(run, words, tmp_path):
         assert job.module.policy is None
 
 
+def test_rewards_are_closed_after_each_benchmark_and_at_the_end(run, words, count_word, tmp_path):
+    told = []
+
+    def sampler(*given, **named):
+        told.append("decoded")
+        return Naive()(*given, **named)
+
+    count_word.close = lambda: told.append("closed")
+    run(steps=1, callbacks=[BenchmarkValidation([words], at_start=False, sampler=sampler)]).fit()
+    assert told == ["decoded", "closed"]
+    told.clear()
+    both = [words, replace(words, name="other")]
+    job = run(callbacks=[BenchmarkValidation(both, sampler=sampler, out=str(tmp_path / "out"))])
+    job.trainer.validate(job.module, job.data, verbose=False)
+    assert told == ["decoded", "closed"] * 2 + ["closed"] * 2
+
+
 def test_samples_of_other_settings_are_refused_before_any_benchmark_is_decoded(run, words, tmp_path):
     other = replace(words, name="other")
 
@@ -120,3 +148,28 @@ def test_settings_that_cannot_work_are_refused(words):
         BenchmarkValidation([])
     with pytest.raises(UsageError, match="give each once"):
         BenchmarkValidation([words], words=["a", "a"])
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own bar", "the Trainer's"])
+def test_the_bar_moves_with_every_problem(own, monkeypatch):
+    """Lightning's bar draws itself when it is told to alone."""
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    bar, drawn = RichProgressBar(), []
+    bar.progress = None if own else Progress(auto_refresh=False)
+    target = Progress if own else RichProgressBar
+    monkeypatch.setattr(target, "refresh", lambda bar, *given, **named: drawn.append(bar))
+    with _progress(SimpleNamespace(progress_bar_callback=bar, is_global_zero=True), "words") as show:
+        before = len(drawn)
+        show(1, 3)
+        show(2, 3)
+        assert len(drawn) >= before + 2
+        before = len(drawn)
+    assert len(drawn) > before  # and goes when all is done
+
+
+def test_the_table_is_not_broken_at_the_width_of_the_terminal(run, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    job = run(callbacks=[BenchmarkValidation([words], out=str(tmp_path / "out"))])
+    job.trainer.validate(job.module, job.data, verbose=False)
+    (folder,) = (tmp_path / "out").iterdir()
+    assert (folder / "results.md").read_text() in capsys.readouterr().out

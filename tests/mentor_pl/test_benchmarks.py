@@ -119,3 +119,27 @@ def test_ids_to_leave_out_are_read_from_a_file_one_a_line(tmp_path):
     assert toy("x", without=str(tmp_path / "ids.txt")).ids_without() == {"a/1", "b/2"}
     with pytest.raises(UsageError, match=r"benchmark toy: without nowhere\.txt: cannot be read"):
         toy("x", without="nowhere.txt").ids_without()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../there", "a/b", "/tmp"])
+def test_a_name_that_cannot_be_a_folder_is_refused(name):
+    with pytest.raises(UsageError, match="benchmark name is"):
+        Benchmark(name)
+
+
+def test_a_template_without_a_problem_is_refused():
+    with pytest.raises(UsageError, match=r"template 'Answer:' has no \{problem\}"):
+        toy(template="Answer:")
+
+
+def test_prompts_that_are_all_too_long_are_said_to_be(path, tokenizer):
+    with pytest.raises(UsageError, match="all 3 prompts exceed 0 tokens, the shortest has 1: raise max_prompt_tokens"):
+        toy(path, max_prompt_tokens=None).load(tokenizer, 0)
+
+
+def test_a_set_that_is_not_in_the_folder_says_where_else_it_comes_from(tmp_path):
+    class Somewhere(Benchmark):
+        hub = Hub("owner/name", "test")
+
+    with pytest.raises(UsageError, match=r"toy\.jsonl: no such file .* `folder: null` to read owner/name"):
+        Somewhere("toy").read(str(tmp_path))

@@ -101,6 +101,7 @@ def test_a_bad_row_is_one_line_with_file_line_field_and_reason(
         ([], "give --pairs FILE.jsonl"),
         (["--pairs", "none.jsonl"], "none.jsonl cannot be read"),
         (["--pairs", "pairs.jsonl", "--json", "none/o.json"], "there is no folder none"),
+        (["--pairs", "empty.jsonl"], "empty.jsonl has no pairs"),
         (["--pairs", "pairs.jsonl", "--workers", "0"], "workers=0 must be at least 1"),
     ],
 )
@@ -113,6 +114,7 @@ def test_what_is_missing_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(Path("pairs.jsonl"), ROWS[:1])
+    write(Path("empty.jsonl"), [])
     assert main(["grade", *options]) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert message in error

@@ -121,3 +121,9 @@ def test_the_examples_of_the_data_page_work_on_rows_of_their_kind(example, inspe
     assert status == 0
     assert "1 of 2 rows are trained on" in out
     assert "<s> find x" in out
+
+
+def test_a_report_that_cannot_be_written_is_one_line(inspect, tmp_path):
+    status, _, err, _ = inspect(ROWS, *OPTIONS, "--json", str(tmp_path))
+    assert status == 2
+    assert err.splitlines()[-1].startswith(f"mentor: error: --json {tmp_path}: cannot be written")

@@ -150,6 +150,11 @@ MISTAKES = {
         "benchmark math500: math.jsonl has 2 problems, but the set has 500",
         "",
     ),
+    "a misspelt setting beside another option": (
+        ["--trainer.callbacks.out", "other", "--trainer.callbacks.benchmarks", "[{name: maze, sample: 4}]"],
+        "no setting 'sample'; did you mean 'samples'?",
+        "",
+    ),
     "no room": (
         ["--trainer.callbacks.benchmarks", "[{name: maze, path: math.jsonl, sampling: {max_new_tokens: 9999999}}]"],
         "benchmark maze: the longest prompt and sampling.max_new_tokens = 9999999 make",
@@ -189,3 +194,8 @@ def test_two_processes_find_the_same(whole, project):
     assert len(list(folder.glob("maze/samples.*.jsonl"))) == 2
     assert (folder / "results.json").read_text() == (whole / "results.json").read_text()
     assert done.stdout.count("| maze") == 1
+
+
+def test_without_callbacks_nothing_would_be_measured_and_that_is_said(validate, project, capfd):
+    assert main(["validate", "--model.policy", "problems/policy"]) == 2
+    assert "trainer.callbacks is empty, so nothing is measured" in capfd.readouterr().err

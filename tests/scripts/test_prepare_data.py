@@ -121,3 +121,11 @@ def test_what_it_writes_is_trained_on_without_further_settings(prepare, write_js
     prepare(path, "--problem", "q", "--answer", "a.b", "--traces", "t")
     loaded = load_prompts(tmp_path / "out/train.jsonl", AutoTokenizer.from_pretrained(llama_folder), None, 9)
     assert [(p.problem, p.answer, p.traces) for p in loaded.prompts] == [("find x", "7", ("we try",))]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(prepare, write_jsonl, tmp_path):
+    (tmp_path / "out").write_text("")
+    status, _, err, _, _ = prepare(write_jsonl([row("a")]))
+    assert status == 2
+    (line,) = err.splitlines()
+    assert line.startswith(f"prepare_data: error: --out {tmp_path / 'out'}: cannot be written")

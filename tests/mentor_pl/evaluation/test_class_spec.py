@@ -41,6 +41,13 @@ def test_an_object_made_again_has_the_same_spec(reward):
             "'os.system' cannot be made again: it is no Re",
         ),
         ({"class_path": "pathlib.Path", "init_args": {}}, "it is no Reward"),
+        (
+            {
+                "class_path": "mentor_pl.rewards.weighted.WeightedReward",
+                "init_args": {"rewards": [{"class_path": "pathlib.Path", "init_args": {}}], "weights": [1.0]},
+            },
+            "'pathlib.Path' cannot be made again: it is no Reward",
+        ),
         ({"class_path": "no_such_module.Reward", "init_args": {}}, "No module named 'no_such_module'"),
         ({"class_path": "mentor_pl.rewards.choice.ChoiceReward", "init_args": {"units": 1}}, "unexpected keyword"),
         (

@@ -21,8 +21,14 @@ def change_one(weights):
 
 @pytest.mark.parametrize(
     "change",
-    [change_one, lambda weights: weights.neg_(), lambda weights: weights[0].zero_()],
-    ids=["bit", "sign", "row"],
+    [
+        change_one,
+        lambda weights: weights.neg_(),
+        lambda weights: weights[0].zero_(),
+        lambda weights: weights.copy_(weights.flip(0)),
+        lambda weights: weights.copy_(weights.flip(1)),
+    ],
+    ids=["bit", "sign", "row", "order of rows", "order of columns"],
 )
 def test_any_other_weight_has_another_fingerprint(change):
     other = model()
@@ -33,3 +39,22 @@ def test_any_other_weight_has_another_fingerprint(change):
 
 def test_another_dtype_has_another_fingerprint():
     assert len({fingerprint(model().to(dtype)) for dtype in (torch.float32, torch.bfloat16, torch.float64)}) == 3
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"other": torch.zeros(2, 3)},
+        {"weight": torch.zeros(3, 2)},
+        {"weight": torch.zeros(2, 3, dtype=torch.bfloat16)},
+    ],
+    ids=["name", "shape", "dtype"],
+)
+def test_zeros_of_another_name_shape_or_dtype_have_another_fingerprint(other):
+    models = [nn.ParameterDict({"weight": torch.zeros(2, 3)}), nn.ParameterDict(other)]
+    assert len({fingerprint(one) for one in models}) == 2
+
+
+def test_a_scalar_is_a_weight_too():
+    ones, twos = nn.ParameterDict({"w": torch.tensor(1.0)}), nn.ParameterDict({"w": torch.tensor(2.0)})
+    assert fingerprint(ones) != fingerprint(twos)

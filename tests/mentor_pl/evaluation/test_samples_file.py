@@ -106,3 +106,9 @@ def test_a_header_that_is_none_is_a_usage_error(text, tmp_path):
     (tmp_path / "header.json").write_text(text)
     with pytest.raises(UsageError, match=r"header\.json"):
         check_settings(tmp_path, {})
+
+
+def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"samples cannot be kept here .*: name another folder"):
+        write_header(tmp_path / "file/words", {"settings": {}})

@@ -201,3 +201,9 @@ def test_the_source_of_a_place_is_its_file(write_jsonl):
         "b.parquet",
         "o/n[test]",
     ]
+
+
+def test_an_empty_name_is_no_folder(tmp_path, monkeypatch, write_jsonl):
+    write_jsonl([GOOD])
+    monkeypatch.chdir(tmp_path)
+    assert "an empty text" in error_of("")
