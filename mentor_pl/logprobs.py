@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.chunked_head import head_logprobs
-from mentor_pl.shared_prompts import SharedPrompts, shared_prompts
+from mentor_pl.shared_prompts import SharedPrompts, check_attended, shared_prompts
 
 
 def token_logprobs(
@@ -51,6 +51,7 @@ def token_logprobs(
         hidden = model.base_model(
             input_ids=rows.ids, position_ids=rows.positions, use_cache=False, rows=rows
         ).last_hidden_state[0]  # [U, H]
+    check_attended(model, rows.layers)
     mask = torch.arange(response_ids.shape[1], device=response_ids.device) < response_lengths[:, None]  # [B, T]
     # token t of the response is predicted by the state one place before it
     states, targets = hidden[rows.before[mask]], response_ids[mask]  # [M, H], [M]

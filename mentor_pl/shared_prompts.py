@@ -60,6 +60,7 @@ class SharedPrompts:
         before: [B, T] int64, the place in the row of the token before each response token; 0 on padding.
         blocks: the rollouts that attend together.
         answers: [U] int64, each token's place among the blocks' outputs, these one behind the other.
+        layers: how many have attended so far.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class SharedPrompts:
             self.blocks.append(Block(to_device(source), to_device(tokens), to_device(spots), copies))
             behind += source.numel()
         self.answers = to_device(answers)
+        self.layers = 0
 
 
 def _differs_from_the_one_before(ids: Tensor, lengths: Tensor) -> Tensor:
@@ -178,6 +180,7 @@ def attend(
             f"{type(module).__name__} caps its attention scores, adds sinks or hides its arguments, which training "
             "with shared prompts does not reproduce: take a model such as Qwen2, Qwen3 or Llama"
         )
+    rows.layers += 1
     window, outputs = options.get("sliding_window"), []
     for block in rows.blocks:
         q, k, v = (_by_rollout(states, block) for states in (query, key, value))
@@ -215,6 +218,20 @@ def _near(length: int, window: int | None, device: torch.device) -> Tensor | Non
 
 # No mask function is registered beside it: transformers then makes no mask, and none is needed.
 AttentionInterface.register(ATTENTION, attend)
+
+
+def check_attended(model: Any, layers: int) -> None:
+    """See that every layer of `model` attended by the function it was given; else rollouts would read one another.
+
+    Raises:
+        UsageError: for attention of a model's own, and for layers that do something else, such as recurrent ones.
+    """
+    wanted = getattr(getattr(model, "config", None), "num_hidden_layers", layers)
+    if layers != wanted:
+        raise UsageError(
+            f"{type(model).__name__}: {layers} of {wanted} layers attend by way of transformers' attention interface, "
+            "which is how rollouts are kept apart: take a model such as Qwen2, Qwen3 or Llama"
+        )
 
 
 @contextmanager

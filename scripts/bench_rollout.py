@@ -376,10 +376,14 @@ def main() -> int:
     parser.add_argument("--skip-memory", action="store_true", help="leave out peak memory: a process per sampler")
     add_report_options(parser)
     options = parser.parse_args()
+    if options.rows < GROUP or options.rounds < 1:
+        parser.error(f"--rows {options.rows} --rounds {options.rounds}: give {GROUP} rows and 1 round at least")
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error(f"--device is {options.device}, but torch sees no GPU here: give cpu")
     if options.threads:
         torch.set_num_threads(options.threads)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    facts = machine(options.device) | {"rounds": options.rounds}
+    facts = machine(options.device) | {"rounds": options.rounds, "rows": options.rows}
     with Progress(console=console, transient=True) as progress:
         if options.device.startswith("cuda"):
             figures, notes = on_gpu(options, progress, console)

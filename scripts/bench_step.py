@@ -38,6 +38,7 @@ from bench_step_sides import Measured, Work, ours, trls
 from rich.progress import Progress
 
 SPEED_BAR, MEMORY_BAR = 2.0, 0.25
+TRL_ROWS = [16, 32, 64]
 MIB = 2**20
 
 
@@ -98,7 +99,7 @@ def parse() -> argparse.Namespace:
         sizes.add_argument(f"--{name}", type=int, default=value, metavar="N", help=f"{text} (default {value})")
     for name, values, text in (
         ("tokens", [1280, 5120, 16384], "ours: model.micro_batch_tokens to try"),
-        ("trl-rows", [16, 32, 64], "TRL: per_device_train_batch_size to try, divisors of half the rollouts"),
+        ("trl-rows", TRL_ROWS, "TRL: per_device_train_batch_size to try, divisors of half the rollouts"),
     ):
         shown = f"{text} (default {' '.join(map(str, values))})"
         sizes.add_argument(f"--{name}", type=int, nargs="+", default=values, metavar="N", help=shown)
@@ -112,6 +113,8 @@ def parse() -> argparse.Namespace:
     )
     options = parser.parse_args()
     half = options.prompts * options.group // 2
+    if options.trl_rows is TRL_ROWS:  # not given, so a run of other sizes makes do with those that divide
+        options.trl_rows = [rows for rows in TRL_ROWS if half % rows == 0] or [half]
     if wrong := [rows for rows in options.trl_rows if half % rows]:
         parser.error(f"--trl-rows {wrong[0]} does not divide the {half} rollouts of an update: give divisors of {half}")
     if options.device == "cuda" and not torch.cuda.is_available():

@@ -31,9 +31,10 @@ ATTENTION = "mentor_ragged"
 
 
 class Placement(ABC):
-    """Where the tokens of one forward stand, shared by all layers."""
+    """Where the tokens of one forward stand, shared by all layers; `layers` counts those that have attended."""
 
     def __init__(self) -> None:
+        self.layers = 0
         self._masks: dict[tuple[int | None, torch.dtype], Tensor] = {}
 
     @abstractmethod
@@ -203,6 +204,7 @@ def attend(
             f"{type(module).__name__} caps its attention scores, adds sinks or hides its arguments, which the decoding "
             "engine does not reproduce: take a model such as Qwen2, Qwen3 or Llama"
         )
+    placement.layers += 1
     heads, key_heads = query.shape[1], key.shape[1]
     output = scaled_dot_product_attention(
         placement.fold(query, key_heads),

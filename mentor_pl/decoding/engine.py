@@ -10,6 +10,7 @@ Shapes: N rollouts of the call, R slots, A rows in use, T response tokens.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import torch
@@ -101,6 +102,7 @@ class Engine:
         self.prefixes = [-1] * slots  # number of the prompt that a slot's first places hold
         self.experience = Experience()
         self.age = self.drafts_since_call = 0
+        self.awake = False  # whether the expert reads prompts: from its first call on, and there may be none
 
     def _check(self, longest: int, cache_tokens: int) -> None:
         if longest > cache_tokens:
@@ -127,6 +129,9 @@ class Engine:
                 with self.statistics.timed("drafting"):
                     self._draft()
                 if self._due():
+                    if not self.awake:
+                        with self.statistics.timed("prefill"):
+                            self._wake()
                     with self.statistics.timed("verifying"):
                         self._verify()
                 ended = self.seats.ended()
@@ -244,11 +249,23 @@ class Engine:
             else:
                 copies.setdefault(source, []).append(slot)
             self.prefixes[slot] = number
-        for reader in self.readers:
+        for reader in self.readers if self.awake else self.readers[:1]:
             reader.prefill(list(unread.values()), list(unread))
             for source, targets in copies.items():
                 reader.cache.copy(source, targets, len(self.prompts[seating[targets[0]]]) - 1)
             self.statistics.prefill_tokens += sum(map(len, unread.values()))
+
+    def _wake(self) -> None:
+        """Have the expert read the prompts of the rows in use."""
+        reader, slots = self.readers[1], defaultdict[int, list[int]](list)
+        for slot, rollout in enumerate(self.seats.rollout[: self.seats.used].tolist()):
+            slots[self.numbers[rollout]].append(slot)
+        unread = {same[0]: self.prompts[int(self.seats.rollout[same[0]])][:-1] for same in slots.values()}
+        reader.prefill(list(unread.values()), list(unread))
+        for source, *targets in slots.values():
+            reader.cache.copy(source, targets, len(unread[source]))
+        self.statistics.prefill_tokens += sum(map(len, unread.values()))
+        self.awake = True
 
     def _close(self, gap: int) -> None:
         """Let the last row move into a gap, so that the rows in use are the first ones."""

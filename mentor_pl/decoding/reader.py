@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.decoding.cache import OneEach, Packed, Placement, RaggedCache
+from mentor_pl.shared_prompts import check_attended
 
 CHUNK_TOKENS = 4096  # rows × longest span of a packed forward: bounds the memory of its activations and masks
 SPAN_TOKENS = 1024  # tokens of one row in it
@@ -40,6 +41,7 @@ class Reader:
             logits_to_keep=keep,
             placement=placement,
         )
+        check_attended(self.model, placement.layers)
         logits: Tensor = output.logits
         return logits
 

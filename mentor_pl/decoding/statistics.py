@@ -18,7 +18,8 @@ class Statistics:
         policy_tokens: rows of those forwards, added up.
         idle: those of them that were fed for a row that had ended or waited for the expert.
         dropped: drafted tokens that were dropped behind a replaced one.
-        prefill_tokens: prompt tokens read by policy and expert, once per prompt where its rollouts share it.
+        prefill_tokens: prompt tokens read by policy and expert, once per prompt where its rollouts share it; the expert
+            begins with the prompts of its first call.
         expert_calls: packed forwards of the expert.
         expert_tokens: tokens read in them.
         expert_heads: places at which its distribution was evaluated.

@@ -45,6 +45,8 @@ def test_a_prompt_counts_again_in_the_next_micro_batch():
 def test_groups_with_the_longest_rollouts_come_first_and_equals_keep_their_order():
     assert shares([1] * 6, [2, 2, 3, 9, 3, 2], 2, 1000) == [[2, 3, 4, 5, 0, 1]]
     assert shares([1] * 6, [3] * 6, 2, 1000) == [[0, 1, 2, 3, 4, 5]]
+    assert shares([1] * 4, [4, 4, 1, 5], 2, 1000) == [[2, 3, 0, 1]]  # the longest one, not all together
+    assert shares([1, 1, 9, 9], [5, 5, 2, 2], 2, 1000) == [[2, 3, 0, 1]]  # 11 with the prompt, against 6
 
 
 def test_a_rollout_over_the_budget_goes_alone():

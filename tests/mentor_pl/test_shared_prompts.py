@@ -1,9 +1,11 @@
 """Prompts that rollouts share: the layout by hand; values and gradients against plain forwards of every rollout."""
 
+import math
+
 import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import Lfm2Config, Lfm2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from mentor_pl.errors import UsageError
 from mentor_pl.logprobs import token_logprobs
@@ -37,6 +39,12 @@ def test_what_lies_behind_a_prompt_does_not_tell_it_from_another():
     assert rows.ids.tolist() == [[7, 8, 4, 5, 7, 8, 2, 6]]
 
 
+def test_a_prompt_that_goes_on_with_the_padding_id_is_another():
+    prompts = torch.tensor([[7, 8, 0], [7, 8, 0]])
+    rows = SharedPrompts(prompts, torch.tensor([2, 3]), torch.tensor([[4], [5]]), torch.tensor([1, 1]))
+    assert rows.ids.tolist() == [[7, 8, 4, 7, 8, 0, 5]]
+
+
 def test_blocks_hold_whole_rollouts_and_every_token_has_one_answer(rows):
     (block,) = rows.blocks
     ids = rows.ids[0]
@@ -48,11 +56,11 @@ def test_blocks_hold_whole_rollouts_and_every_token_has_one_answer(rows):
 
 
 def test_rollouts_of_unlike_lengths_attend_apart():
-    lengths = torch.tensor([60, 200, 61, 126, 127])  # with a prompt of 3: 63, 203, 64, 129, 130
+    lengths = torch.tensor([60, 200, 61, 125, 126])  # with a prompt of 3: 63, 203, 64, 128, 129
     rows = SharedPrompts(
         torch.ones(5, 3, dtype=torch.int64), torch.full((5,), 3), torch.ones(5, 200, dtype=torch.int64), lengths
     )
-    assert [tuple(block.source.shape) for block in rows.blocks] == [(2, 64), (3, 203)]
+    assert [tuple(block.source.shape) for block in rows.blocks] == [(2, 64), (1, 128), (2, 203)]
     joined = torch.cat([block.source.flatten() for block in rows.blocks])
     assert joined[rows.answers].tolist() == list(range(3 + int(lengths.sum())))
 
@@ -121,7 +129,7 @@ def test_a_sliding_window_ends_where_it_does_in_a_plain_forward():
         num_attention_heads=4,
         num_key_value_heads=2,
         use_sliding_window=True,
-        sliding_window=20,
+        sliding_window=7,  # one block of rollouts ends just behind it
         max_window_layers=1,
     )
     torch.manual_seed(0)
@@ -154,3 +162,35 @@ def test_the_model_attends_as_before_afterwards(models):
 def test_an_attention_that_does_more_is_refused(options):
     with pytest.raises(UsageError, match="Linear caps its attention scores"):
         attend(torch.nn.Linear(1, 1), *torch.zeros(3, 1, 1, 1, 1), None, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"scaling": 0.0}, 1.5),  # halves
+        ({"scaling": math.log(3)}, 1.75),  # ¼ and ¾
+        ({"dropout": 1.0}, 0.0),
+    ],
+)
+def test_scores_are_scaled_and_dropped_as_the_layer_says(options, expected):
+    one = torch.tensor([1])
+    rows = SharedPrompts(one[None], one, one[None], one)
+    # the second of two tokens scores 0 on the first key and 1 on the second, whose values are 1 and 2
+    query, key, value = torch.ones(2), torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0])
+    states = [column.view(1, 1, 2, 1) for column in (query, key, value)]
+    output, _ = attend(None, *states, None, rows=rows, **options)
+    assert output[0, 1].item() == pytest.approx(expected)
+
+
+def test_a_model_with_layers_that_do_not_attend_is_refused():
+    config = Lfm2Config(
+        vocab_size=50,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        layer_types=["conv", "full_attention"],
+    )
+    with pytest.raises(UsageError, match="Lfm2ForCausalLM: 1 of 2 layers attend by way of"):
+        token_logprobs(Lfm2ForCausalLM(config), *inputs(50), vocab_size=50)

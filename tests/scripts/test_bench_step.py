@@ -111,3 +111,9 @@ def test_sizes_that_cannot_be_measured_are_refused(arguments, message, monkeypat
     with pytest.raises(SystemExit):
         bench_step.parse()
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("prompts", "rows"), [("16", [16, 32, 64]), ("4", [16]), ("2", [8]), ("3", [12])])
+def test_micro_batches_that_were_not_asked_for_are_those_that_divide(prompts, rows, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["bench_step.py", "--prompts", prompts])
+    assert bench_step.parse().trl_rows == rows

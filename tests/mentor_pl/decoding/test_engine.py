@@ -1,6 +1,7 @@
 """Continuous batching: which rows share a forward changes no rollout, prompts are read once, responses end where they
 must, and what does not fit is refused."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
 from mentor_pl.gates import ConstantGate, Gate
+from mentor_pl.logprobs import token_logprobs
 
 LOOSE = 13.0  # γ_p under which a third of the tokens is guided and a fifth replaced
 SAMPLING = Sampling(max_new_tokens=16)
@@ -420,6 +422,62 @@ def test_a_prompt_is_copied_from_a_row_that_is_still_being_decoded(pair, keys, s
     assert samples.statistics.prefill_tokens == len(prompt) + len(other) - 2
     alone = sample(Coin(), endless, prompts[2:], key[2:], SAMPLING, limits=limits[2:])
     assert torch.equal(samples.ids[2], alone.ids[0])
+
+
+def test_an_expert_that_is_never_asked_reads_no_prompt(counting, keys, sample):
+    models = counting([4])
+    models.expert.forward = None
+    unguided = Coin(FixedK(3), rows=2), models, [A, A, B], keys(3), Sampling(max_new_tokens=4), ConstantGate(0.0)
+    assert sample(*unguided).statistics.prefill_tokens == 2 + 1
+
+
+def test_an_expert_reads_the_prompts_of_the_rows_it_is_asked_about_and_of_those_that_follow(scripted, keys, sample):
+    # a prompt of two tokens is answered END; one of three 2 or 3, which is guided, and then END
+    models = scripted([0, END, (2, 3), END], [0, END, (2, 3), END])
+    prompts = [[5, 0], [6, 5, 0], [5, 0]]
+    samples = sample(Coin(FixedK(2), rows=1), models, prompts, keys(3), SAMPLING, Uncertain())
+    assert samples.guided.any(1).tolist() == [False, True, False]
+    assert samples.statistics.prefill_tokens == 1 + 2 * 2 + 2 * 1
+
+
+def test_an_expert_that_is_first_asked_after_rows_have_been_refilled_changes_no_rollout(
+    pair, prompts, keys, gate_of, sample, equal_samples
+):
+    options = pair, prompts, keys(len(prompts)), SAMPLING, gate_of(4 * LOOSE)
+    early, late = sample(Naive(), *options), sample(Coin(FixedK(16), rows=3), *options)
+    equal_samples(early, late)
+    assert early.replaced.any()
+
+
+# ---------------------------------------------------------------- numbers of half the length
+
+
+@pytest.mark.parametrize("sampler", [Coin(FixedK(3), rows=5), Algorithm1(4, rows=5)], ids=["coin", "algorithm1"])
+@pytest.mark.parametrize("mixed", [False, True], ids=["on-policy", "mixed"])
+@pytest.mark.parametrize("halved", ["autocast", "weights"])
+def test_in_bfloat16_training_reproduces_what_was_sampled_within_rounding(
+    halved, mixed, sampler, pair, prompts, keys, gate_of, sample
+):
+    models = pair
+    if halved == "weights":
+        models = replace(pair, policy=deepcopy(pair.policy).bfloat16(), expert=deepcopy(pair.expert).bfloat16())
+    with torch.autocast("cpu", torch.bfloat16, enabled=halved == "autocast"), torch.no_grad():
+        samples = sample(sampler, models, prompts, keys(len(prompts)), SAMPLING, gate_of(LOOSE) if mixed else None)
+        longest = max(map(len, prompts))
+        logprobs, entropies = token_logprobs(
+            models.policy,
+            torch.tensor([prompt + [0] * (longest - len(prompt)) for prompt in prompts]),
+            torch.tensor([len(prompt) for prompt in prompts]),
+            samples.ids,
+            samples.lengths,
+            vocab_size=models.vocabulary.size,
+        )
+    assert samples.guided.any() == mixed
+    for ours, theirs in ((samples.logprobs, logprobs), (samples.entropies, entropies)):
+        assert ours.dtype == theirs.dtype == torch.float32
+        assert torch.isfinite(ours).all()
+        gap = float((ours - theirs).abs().max())
+        assert gap < 0.1, f"a gap of {gap}"  # logits of up to 10 are 0.03 apart
 
 
 # ---------------------------------------------------------------- what does not fit

@@ -187,3 +187,13 @@ def test_k_is_worked_out_once_per_cycle():
 
     assert [look(1, seldom), look(4, often), look(8, often)] == [False, False, True]  # 8 steps, as told at the start
     assert [look(2, often), look(4, seldom)] == [False, True]  # 4 steps
+
+
+def test_a_new_call_starts_from_what_is_assumed_and_not_from_where_the_last_one_stopped():
+    schedule = begun(FixedK(), 0.25)  # K* = √(.5 / r)
+    assert schedule.due(ahead(1, drafts=150, replaced=99))  # the last look of the call, at r = ½
+    assert schedule.stride == 1
+    schedule.begin(8, costing(0.25))
+    assert schedule.stride == 5  # r = 1/50; on a GPU the first look comes after so many steps
+    assert not schedule.due(ahead(5, drafts=750, replaced=1))  # 14 for r = 1/500, so `most`
+    assert schedule.stride == 8

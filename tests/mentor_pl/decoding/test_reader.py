@@ -2,11 +2,20 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    GPTJConfig,
+    GraniteConfig,
+    LlamaConfig,
+    MistralConfig,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from mentor_pl.decoding import reader as reader_file
 from mentor_pl.decoding.cache import Packed, ragged_attention
 from mentor_pl.decoding.reader import Reader
+from mentor_pl.errors import UsageError
 
 IDS, LENGTH = 40, 24
 SIZES = {
@@ -22,6 +31,7 @@ MODELS = {
     "llama, a key head per query head": LlamaConfig(num_key_value_heads=4, **SIZES),
     "qwen2, two query heads per key head": Qwen2Config(num_key_value_heads=2, **SIZES),
     "qwen3, four query heads per key head": Qwen3Config(num_key_value_heads=1, head_dim=16, **SIZES),
+    "granite, scores have a scale of its own": GraniteConfig(num_key_value_heads=2, attention_multiplier=1.0, **SIZES),
     "mistral, all layers see 5 tokens": MistralConfig(num_key_value_heads=2, sliding_window=5, **SIZES),
     "qwen2, the last two layers see 5 tokens": Qwen2Config(
         num_key_value_heads=2, use_sliding_window=True, sliding_window=5, max_window_layers=1, **SIZES
@@ -148,6 +158,7 @@ def test_a_chunk_goes_on_in_the_middle_of_rows(model):
     [
         # prompts of 11, 4 and 2 tokens
         (100, 100, 1),
+        (100, 20, 2),  # 2 4, then 11: no span is too long, but padded to the longest they are
         (4, 100, 3),  # 2 4 4 together, then 4, then 3
         (4, 8, 4),  # 2 4, then 4, then 4, then 3
         (4, 7, 5),  # 2, then 4, then 4, then 4, then 3
@@ -167,6 +178,14 @@ def test_long_prompts_are_read_in_bounded_chunks(span, chunk, forwards, model, m
     assert max(len(placement.slots) * placement.longest for placement in packed) <= chunk
     got = ragged.step([sequence[-1] for sequence in sequences], [4, 11, 2])
     close(got, torch.stack([plain(model, sequence)[-1] for sequence in sequences]))
+
+
+def test_a_chunk_in_several_forwards_speaks_where_it_is_asked_to(model, monkeypatch):
+    monkeypatch.setattr(reader_file, "SPAN_TOKENS", 4)
+    one, two = text(14), text(3)
+    # forwards of 4, 4, 4 and 2 + 3 tokens; nothing is asked of the second
+    got = Ragged(model, 2).read([(0, 0, one), (1, 0, two)], heads=[1, 3, 8, 13, 16])
+    close(got, torch.cat([plain(model, one)[[1, 3, 8, 13]], plain(model, two)[[2]]]))
 
 
 def test_a_dropped_draft_leaves_no_trace(model):
@@ -195,3 +214,9 @@ def test_a_copied_prompt_is_a_read_prompt(model):
     ragged.reader.cache.copy(1, [0, 2], len(prompt))
     got = ragged.step([3, 4, 5], [9, 9, 9])
     close(got, torch.stack([plain(model, [*prompt, token])[-1] for token in (3, 4, 5)]))
+
+
+def test_a_model_with_an_attention_of_its_own_is_a_usage_error():
+    config = GPTJConfig(vocab_size=IDS, n_embd=16, n_layer=2, n_head=2, rotary_dim=4)
+    with pytest.raises(UsageError, match="GPTJForCausalLM: 0 of 2 layers attend by way of"):
+        Ragged(AutoModelForCausalLM.from_config(config).eval(), 1).step([3], [0])
