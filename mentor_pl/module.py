@@ -56,7 +56,7 @@ class MentorModule(L.LightningModule):
         alpha: weight of mixed-policy advantages at the start; `callbacks.AlphaDecay` moves it.
         warmup_steps: optimizer steps over which the learning rate rises from 0.
         mini_batches: optimizer steps per batch of rollouts.
-        micro_batch_tokens: tokens in one forward and backward pass, a prompt counted once for the rollouts that share it.
+        micro_batch_tokens: tokens in one forward and backward pass, a prompt counted once for those that share it.
             Attention alone works on whole rollouts, so with long prompts and short responses it needs more memory.
         recompute_logprobs: take log π_old from a forward pass of training, before the first update, instead of from
             sampling. It costs one more forward; `train/logprob_gap` shows whether it is needed.

@@ -98,7 +98,7 @@ def parse() -> argparse.Namespace:
     ):
         sizes.add_argument(f"--{name}", type=int, default=value, metavar="N", help=f"{text} (default {value})")
     for name, values, text in (
-        ("tokens", [1280, 5120, 16384], "ours: model.micro_batch_tokens to try"),
+        ("tokens", [2560, 5120, 16384], "ours: model.micro_batch_tokens to try"),
         ("trl-rows", TRL_ROWS, "TRL: per_device_train_batch_size to try, divisors of half the rollouts"),
     ):
         shown = f"{text} (default {' '.join(map(str, values))})"

@@ -119,6 +119,11 @@ def prepare(options: argparse.Namespace) -> None:
         problems = select_problems(options.sources, selection, tally, progress)
     with progress_bar("reading traces") as progress:
         traces = read_traces(options.trace_sources, selection, progress)
+    if options.trace_sources and not any(normalised(problem.problem) in traces for problem in problems):
+        raise UsageError(
+            f"--trace_sources {' '.join(options.trace_sources)}: none of their {len(traces)} problems is among the "
+            f"{len(problems)} that are kept: name the right column as --problem, or leave them out"
+        )
     problems = [replace(p, traces=(*p.traces, *traces.get(normalised(p.problem), ()))) for p in problems]
     if options.model is not None:
         with progress_bar("measuring prompts") as progress:

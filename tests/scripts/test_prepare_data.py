@@ -83,6 +83,13 @@ def test_traces_from_elsewhere_are_joined_by_the_problems_text(prepare, write_js
     assert report["with_traces"] == 1
 
 
+def test_traces_that_belong_to_none_of_the_problems_are_refused(prepare, write_jsonl):
+    path, traces = write_jsonl([row("a")]), write_jsonl([{"problem": "b", "trace": "one"}], "traces.jsonl")
+    status, _, err, _, _ = prepare(path, "--trace_sources", traces, "--traces", "trace")
+    assert status == 2
+    assert f"{traces}: none of their 1 problems is among the 1 that are kept" in err
+
+
 def test_bad_rows_stop_in_one_line_or_are_skipped_and_all_listed(prepare, write_jsonl, tmp_path):
     path = write_jsonl([row("a"), *["{"] * 5])
     status, _, err, _, _ = prepare(path)
