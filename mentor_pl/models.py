@@ -183,14 +183,25 @@ def load_policy(source: ModelSource, gradient_checkpointing: bool = False) -> An
     """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it).
 
     Raises:
-        UsageError: where weights are missing, or the model does more to its logits than its output embedding does.
+        UsageError: where weights are missing, or where training would not reproduce what was sampled: the model drops
+            activations out, or does more to its logits than its output embedding does.
     """
     model = source.weights(torch.float32)
+    _check_dropout(source, model)
     _check_head(source, model)
     model.token_logprobs = MethodType(token_logprobs, model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model.train()
+
+
+def _check_dropout(source: ModelSource, model: Any) -> None:
+    rates = {k: v for k, v in model.config.to_dict().items() if "drop" in k and isinstance(v, float | int) and v > 0}
+    for name, rate in rates.items():
+        raise UsageError(
+            f"{source.role} '{source.path}' sets {name} to {rate}, but rollouts are sampled without dropout and "
+            "training must reproduce their log-probabilities: set it to 0 in config.json"
+        )
 
 
 @torch.no_grad()

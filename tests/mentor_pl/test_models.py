@@ -117,6 +117,13 @@ def test_weights_that_do_not_fit_the_configuration_are_one_line(qwen2_folder, tm
     assert "\n" not in str(caught.value)
 
 
+def test_dropout_is_refused_in_a_policy_and_does_no_harm_in_an_expert(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model", {"attention_dropout": 0.1})
+    with pytest.raises(UsageError, match=r"sets attention_dropout to 0\.1, .* set it to 0 in config\.json"):
+        load_policy(source(folder))
+    assert not load_expert(source(folder, "expert"), torch.float32).training
+
+
 def test_weights_that_are_cut_off_are_one_line(qwen2_folder, tmp_path):
     folder = copied(qwen2_folder, tmp_path / "model")
     weights = folder / "model.safetensors"
