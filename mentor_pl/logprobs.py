@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mentor_pl.attention import check_attended
 from mentor_pl.chunked_head import head_logprobs
-from mentor_pl.shared_prompts import SharedPrompts, check_attended, shared_prompts
+from mentor_pl.shared_prompts import SharedPrompts, shared_prompts
 
 
 def token_logprobs(

@@ -18,7 +18,6 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_
@@ -33,7 +32,7 @@ from mentor_pl.log_once import log_once
 from mentor_pl.losses.base import Loss, LossInputs
 from mentor_pl.losses.clipped import ClippedSurrogate
 from mentor_pl.models import Models, ModelSource, load_expert, load_policy, shared_vocabulary
-from mentor_pl.parallel import all_max, all_sum, shard, world_size
+from mentor_pl.parallel import all_max, all_sum, check_trainer, shard, world_size
 from mentor_pl.shared_prompts import shared_prompts
 from mentor_pl.types import Rollouts
 
@@ -127,7 +126,7 @@ class MentorModule(L.LightningModule):
     def configure_model(self) -> None:
         if self.policy is not None:
             return
-        self._check_trainer()
+        check_trainer(self.trainer, self.device_mesh)
         device = self.trainer.strategy.root_device
         half = str(self.trainer.precision).startswith("bf16")
         self.policy = load_policy(self.policy_source, self.gradient_checkpointing)
@@ -135,24 +134,6 @@ class MentorModule(L.LightningModule):
             shard(self.policy, self.device_mesh["data_parallel"], torch.bfloat16 if half else None)
         if self.expert_source is not None:
             self._expert = (load_expert(self.expert_source, torch.bfloat16 if half else torch.float32).to(device),)
-
-    def _check_trainer(self) -> None:
-        if isinstance(self.trainer.strategy, DDPStrategy | FSDPStrategy):
-            raise UsageError(
-                f"strategy {type(self.trainer.strategy).__name__} cannot run several forwards per step on sharded or "
-                "replicated weights: use mentor_pl.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
-            )
-        if self.device_mesh is not None and self.device_mesh["data_parallel"].size() != world_size():
-            raise UsageError(
-                f"strategy {type(self.trainer.strategy).__name__} has {self.device_mesh['data_parallel'].size()} "
-                f"data-parallel ranks for {world_size()} processes, so gradients would not be summed over all of them: "
-                "use mentor_pl.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
-            )
-        if str(self.trainer.precision) in ("bf16-true", "16-true", "16-mixed"):
-            raise UsageError(
-                f"precision {self.trainer.precision} loses the small updates or the rotary angles of the policy: use "
-                "bf16-mixed or 32-true"
-            )
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
         optimizer = self.optimizer(self.policy.parameters())

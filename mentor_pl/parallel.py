@@ -9,10 +9,13 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+
+from mentor_pl.errors import UsageError
 
 
 class FSDP2Strategy(ModelParallelStrategy):
@@ -36,6 +39,34 @@ class FSDP2Strategy(ModelParallelStrategy):
     def setup_environment(self) -> None:
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
+
+
+def check_trainer(trainer: Trainer, mesh: DeviceMesh | None) -> None:
+    """See that a Trainer's strategy and precision are ones that this training works under.
+
+    Args:
+        trainer: the Trainer.
+        mesh: the strategy's device mesh, where it has one.
+
+    Raises:
+        UsageError: where they are not.
+    """
+    if isinstance(trainer.strategy, DDPStrategy | FSDPStrategy):
+        raise UsageError(
+            f"strategy {type(trainer.strategy).__name__} cannot run several forwards per step on sharded or "
+            "replicated weights: use mentor_pl.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
+        )
+    if mesh is not None and mesh["data_parallel"].size() != world_size():
+        raise UsageError(
+            f"strategy {type(trainer.strategy).__name__} has {mesh['data_parallel'].size()} "
+            f"data-parallel ranks for {world_size()} processes, so gradients would not be summed over all of them: "
+            "use mentor_pl.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
+        )
+    if str(trainer.precision) in ("bf16-true", "16-true", "16-mixed"):
+        raise UsageError(
+            f"precision {trainer.precision} loses the small updates or the rotary angles of the policy: use "
+            "bf16-mixed or 32-true"
+        )
 
 
 def shard(policy: Any, mesh: DeviceMesh, param_dtype: torch.dtype | None = None) -> None:

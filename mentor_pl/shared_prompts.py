@@ -12,8 +12,7 @@ Shapes: B rollouts, S prompt tokens, T response tokens, U tokens of the row, n r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from mentor_pl.errors import UsageError
+from mentor_pl.attention import attending_by, check_plain
 
 ATTENTION = "mentor_shared_prompts"
 
@@ -175,11 +174,8 @@ def attend(
         UsageError: for models whose attention does more than a softmax of scaled products.
     """
     rows: SharedPrompts | None = options.get("rows")
-    if rows is None or options.get("softcap") is not None or options.get("s_aux") is not None:
-        raise UsageError(
-            f"{type(module).__name__} caps its attention scores, adds sinks or hides its arguments, which training "
-            "with shared prompts does not reproduce: take a model such as Qwen2, Qwen3 or Llama"
-        )
+    check_plain(module, rows, options, "training")
+    assert rows is not None
     rows.layers += 1
     window, outputs = options.get("sliding_window"), []
     for block in rows.blocks:
@@ -220,30 +216,6 @@ def _near(length: int, window: int | None, device: torch.device) -> Tensor | Non
 AttentionInterface.register(ATTENTION, attend)
 
 
-def check_attended(model: Any, layers: int) -> None:
-    """See that every layer of `model` attended by the function it was given; else rollouts would read one another.
-
-    Raises:
-        UsageError: for attention of a model's own, and for layers that do something else, such as recurrent ones.
-    """
-    wanted = getattr(getattr(model, "config", None), "num_hidden_layers", layers)
-    if layers != wanted:
-        raise UsageError(
-            f"{type(model).__name__}: {layers} of {wanted} layers attend by way of transformers' attention interface, "
-            "which is how rollouts are kept apart: take a model such as Qwen2, Qwen3 or Llama"
-        )
-
-
-@contextmanager
-def shared_prompts(model: Any) -> Iterator[None]:
+def shared_prompts(model: Any) -> AbstractContextManager[None]:
     """Let `model` attend over `SharedPrompts`, in forward and backward; its own attention comes back afterwards."""
-    config = getattr(model, "config", None)
-    if config is None:
-        yield
-        return
-    before = config._attn_implementation
-    try:
-        config._attn_implementation = ATTENTION
-        yield
-    finally:
-        config._attn_implementation = before
+    return attending_by(ATTENTION, model)

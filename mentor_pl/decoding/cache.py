@@ -14,8 +14,7 @@ K keys read, H query heads, J key heads, G = H / J, D head size.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.cache_utils import Cache
 
-from mentor_pl.errors import UsageError
+from mentor_pl.attention import attending_by, check_plain
 from mentor_pl.shared_prompts import spans
 
 ATTENTION = "mentor_ragged"
@@ -199,11 +198,8 @@ def attend(
         UsageError: for models whose attention does more than a softmax of scaled products.
     """
     placement: Placement | None = options.get("placement")
-    if placement is None or options.get("softcap") is not None or options.get("s_aux") is not None:
-        raise UsageError(
-            f"{type(module).__name__} caps its attention scores, adds sinks or hides its arguments, which the decoding "
-            "engine does not reproduce: take a model such as Qwen2, Qwen3 or Llama"
-        )
+    check_plain(module, placement, options, "the decoding engine")
+    assert placement is not None
     placement.layers += 1
     heads, key_heads = query.shape[1], key.shape[1]
     output = scaled_dot_product_attention(
@@ -220,15 +216,6 @@ def attend(
 AttentionInterface.register(ATTENTION, attend)
 
 
-@contextmanager
-def ragged_attention(*models: Any) -> Iterator[None]:
+def ragged_attention(*models: Any) -> AbstractContextManager[None]:
     """Let `models` attend through their ragged caches; their own attention comes back afterwards."""
-    configs = [model.config for model in models if hasattr(model, "config")]
-    before = [config._attn_implementation for config in configs]
-    try:
-        for config in configs:
-            config._attn_implementation = ATTENTION
-        yield
-    finally:
-        for config, implementation in zip(configs, before, strict=True):
-            config._attn_implementation = implementation
+    return attending_by(ATTENTION, *models)

@@ -10,7 +10,6 @@ Shapes: N rollouts of the call, R slots, A rows in use, T response tokens.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import torch
@@ -23,6 +22,7 @@ from mentor_pl.decoding.drafting import Drafts
 from mentor_pl.decoding.graphs import Replayed
 from mentor_pl.decoding.guidance import Guidance
 from mentor_pl.decoding.lookahead import PRIOR_DRAFTS, PRIOR_REPLACED, Ahead, Experience
+from mentor_pl.decoding.prefixes import Prefixes
 from mentor_pl.decoding.reader import Reader
 from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.decoding.seats import Seats
@@ -97,9 +97,7 @@ class Engine:
         self.lengths = torch.zeros(len(prompts), dtype=torch.int64)
         self.seats = Seats(slots)
         self.seated = 0  # rollouts that have been given a slot; the others wait
-        numbers: dict[tuple[int, ...], int] = {}  # equal prompts have equal numbers
-        self.numbers = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in self.prompts]
-        self.prefixes = [-1] * slots  # number of the prompt that a slot's first places hold
+        self.prefixes = Prefixes(self.prompts, slots)
         self.experience = Experience()
         self.age = self.drafts_since_call = 0
         self.awake = False  # whether the expert reads prompts: from its first call on, and there may be none
@@ -124,14 +122,13 @@ class Engine:
         with ragged_attention(*(reader.model for reader in self.readers)):
             if self.guidance is not None:
                 self.guidance.schedule.begin(self.readers[0].cache.slots, self._costs)
-            self._admit(list(range(len(self.prefixes))))
+            self._admit(list(range(self.readers[0].cache.slots)))
             while self.seats.used:
                 with self.statistics.timed("drafting"):
                     self._draft()
                 if self._due():
                     if not self.awake:
-                        with self.statistics.timed("prefill"):
-                            self._wake()
+                        self._wake()
                     with self.statistics.timed("verifying"):
                         self._verify()
                 ended = self.seats.ended()
@@ -175,6 +172,13 @@ class Engine:
         waiting = self.seated < len(self.prompts)
         return 0.0 if waiting else self.seats.most_cuts(PRIOR_REPLACED, PRIOR_DRAFTS)
 
+    def _wake(self) -> None:
+        """Have the expert read the prompts of the rows in use."""
+        rollouts = self.seats.rollout[: self.seats.used].tolist()
+        with self.statistics.timed("prefill"):
+            self.statistics.prefill_tokens += self.prefixes.catch_up(self.readers[1], rollouts)
+        self.awake = True
+
     def _verify(self) -> None:
         assert self.verifier is not None
         verdict = self.verifier(self.seats)
@@ -200,10 +204,11 @@ class Engine:
         """Seat waiting rollouts in the slots `free`; where none waits, close the gaps."""
         newcomers = list(range(self.seated, min(self.seated + len(free), len(self.prompts))))
         self.seated += len(newcomers)
-        seating = self._seating(free, newcomers)
+        seating = self.prefixes.seating(free, newcomers)
         if seating:
             with self.statistics.timed("prefill"):
-                self._prefill(seating)
+                readers = self.readers if self.awake else self.readers[:1]
+                self.statistics.prefill_tokens += self.prefixes.fill(seating, readers)
             prompts = [self.prompts[rollout] for rollout in seating.values()]
             limits = [self.limits[rollout] for rollout in seating.values()]
             # slots, rollouts, lengths of their prompts, limits
@@ -213,59 +218,6 @@ class Engine:
         if len(seating) < len(free):
             for slot in sorted(set(free) - set(seating), reverse=True):  # from behind, so that what moves is in use
                 self._close(slot)
-
-    def _seating(self, free: list[int], newcomers: list[int]) -> dict[int, int]:
-        """Slot -> rollout, so that a rollout whose prompt lies in a free slot already gets that slot."""
-        holding: dict[int, list[int]] = {}
-        for slot in reversed(free):
-            holding.setdefault(self.prefixes[slot], []).append(slot)
-        seating: dict[int, int] = {}
-        strangers = []
-        for rollout in newcomers:
-            held = holding.get(self.numbers[rollout])
-            if held:
-                seating[held.pop()] = rollout
-            else:
-                strangers.append(rollout)
-        return seating | dict(zip((slot for slot in free if slot not in seating), strangers, strict=False))
-
-    def _prefill(self, seating: dict[int, int]) -> None:
-        """Have every prompt but its last token in its slot: it lies there, or is copied, or is read."""
-        kept = {slot for slot, rollout in seating.items() if self.prefixes[slot] == self.numbers[rollout]}
-        sources = {
-            number: slot
-            for slot, number in enumerate(self.prefixes)
-            if number >= 0 and (slot in kept or slot not in seating)
-        }
-        copies: dict[int, list[int]] = {}  # slot that holds a prompt -> slots that want a copy
-        unread: dict[int, list[int]] = {}  # slot -> prompt
-        for slot, rollout in seating.items():
-            if slot in kept:
-                continue
-            number = self.numbers[rollout]
-            source = sources.setdefault(number, slot)
-            if source == slot:
-                unread[slot] = self.prompts[rollout][:-1]
-            else:
-                copies.setdefault(source, []).append(slot)
-            self.prefixes[slot] = number
-        for reader in self.readers if self.awake else self.readers[:1]:
-            reader.prefill(list(unread.values()), list(unread))
-            for source, targets in copies.items():
-                reader.cache.copy(source, targets, len(self.prompts[seating[targets[0]]]) - 1)
-            self.statistics.prefill_tokens += sum(map(len, unread.values()))
-
-    def _wake(self) -> None:
-        """Have the expert read the prompts of the rows in use."""
-        reader, slots = self.readers[1], defaultdict[int, list[int]](list)
-        for slot, rollout in enumerate(self.seats.rollout[: self.seats.used].tolist()):
-            slots[self.numbers[rollout]].append(slot)
-        unread = {same[0]: self.prompts[int(self.seats.rollout[same[0]])][:-1] for same in slots.values()}
-        reader.prefill(list(unread.values()), list(unread))
-        for source, *targets in slots.values():
-            reader.cache.copy(source, targets, len(unread[source]))
-        self.statistics.prefill_tokens += sum(map(len, unread.values()))
-        self.awake = True
 
     def _close(self, gap: int) -> None:
         """Let the last row move into a gap, so that the rows in use are the first ones."""

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mentor_pl.attention import check_attended
 from mentor_pl.decoding.cache import OneEach, Packed, Placement, RaggedCache
-from mentor_pl.shared_prompts import check_attended
 
 CHUNK_TOKENS = 4096  # rows × longest span of a packed forward: bounds the memory of its activations and masks
 SPAN_TOKENS = 1024  # tokens of one row in it

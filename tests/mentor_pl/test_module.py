@@ -295,7 +295,7 @@ def test_a_mesh_that_leaves_ranks_out_of_data_parallelism_is_refused(run, monkey
     job = run()
     job.module._trainer = job.trainer
     job.module._device_mesh = {"data_parallel": SimpleNamespace(size=lambda: 1)}
-    monkeypatch.setattr("mentor_pl.module.world_size", lambda: 2)
+    monkeypatch.setattr("mentor_pl.parallel.world_size", lambda: 2)
     with pytest.raises(UsageError, match=r"has 1 data-parallel ranks for 2 processes.*FSDP2Strategy"):
         job.module.configure_model()
 
