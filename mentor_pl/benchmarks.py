@@ -19,7 +19,7 @@ from mentor_pl.decoding.sampling import Sampling
 from mentor_pl.errors import UsageError
 from mentor_pl.parallel import world_size
 from mentor_pl.problems.sources import Row, read_rows
-from mentor_pl.prompts import render
+from mentor_pl.prompts import check_template, render
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.types import Prompt
@@ -87,11 +87,7 @@ class Benchmark:
             raise UsageError(
                 f"benchmark name is {self.name!r}, but a folder and metrics are named for it: give letters and digits"
             )
-        if self.template is not None and "{problem}" not in self.template:
-            raise UsageError(
-                f"benchmark {self.name}: template {self.template!r:.60} has no {{problem}}: write {{problem}} where "
-                "the problem goes"
-            )
+        check_template(self.template)
         if self.samples < 1:
             raise UsageError(f"benchmark {self.name}: samples is {self.samples}: give at least 1")
         if self.limit is not None and self.limit < 1:

@@ -26,6 +26,16 @@ PLAIN_TEMPLATE = "{system}\n\nUser: {problem}\n\nAssistant:\n"
 THINK = "<think>"
 
 
+def check_template(template: str | None) -> None:
+    """See that a plain template has a place for the problem.
+
+    Raises:
+        UsageError: where it has none.
+    """
+    if template is not None and "{problem}" not in template:
+        raise UsageError(f"template {template!r:.60} has no {{problem}}: write {{problem}} where the problem goes")
+
+
 def render(
     tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None, template: str | None = None
 ) -> tuple[list[int], str]:
@@ -107,8 +117,7 @@ def load_prompts(
     Raises:
         UsageError: for a source that cannot be read, a template without a problem, or where no prompt is left.
     """
-    if template is not None and "{problem}" not in template:
-        raise UsageError(f"template {template!r:.60} has no {{problem}}: write {{problem}} where the problem goes")
+    check_template(template)
     tally = Tally()
     problems = select_problems([path], select, tally, progress)
     prompts: list[Prompt] = []
