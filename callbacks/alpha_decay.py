@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from mentor_pl.rollout import Learner
-from mentor_pl.schedules import Cosine, Schedule
+from mentor_pl.algorithms.parts.schedules import Cosine, Schedule
+from mentor_pl.training.collect import Learner
 from mentor_pl.types import Rollouts
 
 

@@ -13,18 +13,18 @@ from lightning.pytorch.loggers import WandbLogger
 from rich import get_console
 from rich.progress import MofNCompleteColumn, Progress
 
-from mentor_pl.benchmarks import Benchmark
-from mentor_pl.decoding.base import Sampler, decoding
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.errors import UsageError
+from mentor_pl.decoding.sampler import Sampler, decoding
+from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.evaluate import Evaluation, evaluate, open_samples
 from mentor_pl.evaluation.fingerprint import fingerprint
+from mentor_pl.evaluation.metrics import REASONING_WORDS, WordOccurrence
 from mentor_pl.evaluation.samples_file import read_samples
 from mentor_pl.evaluation.table import Kept, save_summary, summarise, to_markdown
-from mentor_pl.log_once import log_once
-from mentor_pl.metrics import REASONING_WORDS, WordOccurrence
-from mentor_pl.module import MentorModule
-from mentor_pl.progress import progress_bar
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.logging import log_once
+from mentor_pl.runtime.progress import progress_bar
+from mentor_pl.training.module import MentorModule
 from mentor_pl.types import Prompt, Rollouts
 
 COLUMNS = ["step", "problem", "answer", "response", "correct"]
@@ -39,7 +39,8 @@ class BenchmarkValidation(Callback):
     `results.md` hold the table that is printed, with confidence intervals over problems.
 
     Args:
-        benchmarks: class_paths (the paper's nine are in `mentor_pl.benchmark_sets`), or settings of one's own.
+        benchmarks: class_paths (the paper's nine are in `mentor_pl.evaluation.paper_benchmarks`), or settings of one's
+            own.
         every_n_steps: batches of rollouts between two measurements; the last step is measured too.
         at_start: measure before the first step as well.
         sampler: decoder; by default `Coin` with 512 rows, which without a gate is plain continuous batching.

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from mentor_pl.parallel import rank, world_size
+from mentor_pl.runtime.parallel import rank, world_size
 
 
 def _states() -> dict[str, Tensor]:

@@ -8,8 +8,8 @@ from typing import cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-from mentor_pl.models import save_folder
-from mentor_pl.rollout import Learner
+from mentor_pl.models.loading import save_folder
+from mentor_pl.training.collect import Learner
 
 
 class ExportPolicy(Callback):

@@ -11,9 +11,9 @@ from lightning.pytorch.loggers import CSVLogger
 from rich import get_console
 from rich.table import Table
 
-from mentor_pl.errors import UsageError
-from mentor_pl.report.curves import draw_curves, save_figure
-from mentor_pl.report.metrics_file import Series, read_metrics
+from mentor_pl.experiments.curves import draw_curves, save_figure
+from mentor_pl.experiments.metrics_file import Series, read_metrics
+from mentor_pl.runtime.errors import UsageError
 
 ARTEFACTS = {
     "curves.png": "picture",

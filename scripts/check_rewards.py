@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from mentor_pl.evaluation.labelled_pairs import grade_pairs, read_pairs, taken_answer
 from mentor_pl.rewards.math import MathReward
-from mentor_pl.rewards.pairs import grade_pairs, read_pairs, taken_answer
 from mentor_pl.types import Prompt
 
 BARS = {
@@ -252,7 +252,7 @@ def throughput(reward: MathReward, what: str, items: list[tuple[str, str, bool]]
 
 def nine_benchmarks(folder: Path) -> Row:
     """Problems of each benchmark, flawed rows left out, against the number there must be."""
-    from mentor_pl.benchmark_sets import row_counts  # brings torch along, which nothing else here needs
+    from mentor_pl.evaluation.paper_benchmarks import row_counts  # brings torch along, which nothing else here needs
 
     counts = row_counts(str(folder))
     wrong = [f"{name}: {found} problems, not {wanted}" for name, (found, wanted) in counts.items() if found != wanted]

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from mentor_pl.report.comparison import Run, comparison_table, draw_comparison, progress_table, read_run
-from mentor_pl.report.curves import save_figure
+from mentor_pl.experiments.comparison import Run, comparison_table, draw_comparison, progress_table, read_run
+from mentor_pl.experiments.curves import save_figure
 
 PANELS = {
     "val/maze/avg@8": "Held-out accuracy, avg@8",
@@ -39,8 +39,8 @@ def train(method: str, seed: int, base: str, out: Path, threads: int, extra: Seq
     if not done.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "metrics.csv").unlink(missing_ok=True)
-        overlay = Path("configs/methods") / f"{method}.yaml"
-        command = [sys.executable, "-m", "mentor_pl", "fit", "--config", base, "--config", str(overlay)]
+        overlay = Path("configs/algorithms") / f"{method}.yaml"
+        command = [sys.executable, "-m", "mentor_pl.cli", "fit", "--config", base, "--config", str(overlay)]
         command += ["--seed_everything", str(seed), "--trainer.enable_progress_bar", "false"]
         logger = {"save_dir": out, "name": method, "version": f"seed{seed}"}
         command += [f"--trainer.logger.init_args.{name}={value}" for name, value in logger.items()]
@@ -55,7 +55,7 @@ def train(method: str, seed: int, base: str, out: Path, threads: int, extra: Seq
 def main() -> None:
     """Run, tabulate, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", default=["mentor", "grpo"], help="names of files in configs/methods")
+    parser.add_argument("--methods", nargs="+", default=["mentor", "grpo"], help="names of files in configs/algorithms")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--base", default="configs/quickstart.yaml", help="configuration under every method's")
     parser.add_argument("--out", type=Path, default=Path("runs/comparison"))

@@ -28,15 +28,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mentor_pl.errors import UsageError
-from mentor_pl.models import ModelSource
+from mentor_pl.models.loading import ModelSource
 from mentor_pl.problems.columns import Columns, Problem, Unusable, traces_of
+from mentor_pl.problems.filter_report import Tally
 from mentor_pl.problems.overlap import NEAR, hashed, normalised
+from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, render
 from mentor_pl.problems.selection import Selection, select_problems
 from mentor_pl.problems.sources import BadRow, read_rows, refuse, source_of
-from mentor_pl.problems.tally import Tally
-from mentor_pl.progress import Progress, progress_bar
-from mentor_pl.prompts import PAPER_SYSTEM_PROMPT, render
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.progress import Progress, progress_bar
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -33,12 +33,12 @@ from transformers import (
     Qwen3Config,
 )
 
-from mentor_pl.data import RolloutDataModule
-from mentor_pl.decoding.sampling import Sampling
-from mentor_pl.models import Models, ModelSource, Vocabulary, load_expert, load_policy, shared_vocabulary
-from mentor_pl.module import MentorModule
+from mentor_pl.algorithms.base import Group
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.models.loading import Models, ModelSource, Vocabulary, load_expert, load_policy, shared_vocabulary
 from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rollout import Group
+from mentor_pl.training.data import RolloutDataModule
+from mentor_pl.training.module import MentorModule
 from mentor_pl.types import Prompt
 
 

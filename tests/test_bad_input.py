@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mentor_pl.cli import main
+from mentor_pl.cli.main import main
 from mentor_pl.testbed.build import build
 
 ROOT = Path(__file__).parents[1]
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 COMPONENTS = '''
 import math
 
-from mentor_pl.losses.base import Loss, LossOutputs
+from mentor_pl.algorithms.parts.losses.base import Loss, LossOutputs
 from mentor_pl.rewards.base import Grades, Reward
 
 
@@ -120,7 +120,7 @@ MISTAKES = {
     "one on-policy rollout": (["--data.group.on_policy", "1"], "group on_policy is 1"),
     "quantile out of range": (["--model.gate.p", "1.0"], "gate p is 1.0"),
     "negative α": (["--model.alpha=-0.5"], "model.alpha is -0.5"),
-    "unknown class": (["--model.gate", "mentor_pl.gates.EntropyGat"], "EntropyGate"),
+    "unknown class": (["--model.gate", "mentor_pl.algorithms.parts.gates.EntropyGat"], "EntropyGate"),
     "unknown module": (["--data.reward", "no_such_module.Reward"], "no_such_module"),
     "unknown setting": (["--data.prompt_per_step", "2"], "prompts_per_step"),
     "reward out of range": (["--data.reward", "components.Generous"], "reward Generous gave 2.0 to problem"),

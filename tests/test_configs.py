@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mentor_pl.benchmark_sets import NINE
-from mentor_pl.cli import main
+from mentor_pl.cli.main import main
+from mentor_pl.evaluation.paper_benchmarks import NINE
 
 ROOT = Path(__file__).parents[1]
 BASES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
@@ -48,7 +48,7 @@ def test_the_benchmarks_configuration_parses_with_a_policy_alone_and_has_all_nin
     (callback,) = yaml.safe_load(capsys.readouterr().out)["trainer"]["callbacks"]
     benchmarks = callback["init_args"]["benchmarks"]
     assert [benchmark["class_path"] for benchmark in benchmarks] == [
-        f"mentor_pl.benchmark_sets.{kind.__name__}" for kind in NINE
+        f"mentor_pl.evaluation.paper_benchmarks.{kind.__name__}" for kind in NINE
     ]
     assert benchmarks[1]["init_args"]["sampling"]["temperature"] == 0.6
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mentor_pl.cli import main
+from mentor_pl.cli.main import main
 from mentor_pl.testbed.build import build
 
 ROOT = Path(__file__).parents[1]

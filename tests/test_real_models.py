@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mentor_pl.decoding.sampling import Sampling
+from mentor_pl.decoding.params import Sampling
 from mentor_pl.rewards.math import MathReward
 
 PROBLEMS = Path(__file__).parents[2] / "shared/data/train/math12k_level3to5.jsonl"

@@ -7,11 +7,10 @@ no bonus token when all K are accepted.
 
 from __future__ import annotations
 
-from mentor_pl.decoding.batched import BatchedSampler
-from mentor_pl.decoding.guidance import Guidance
-from mentor_pl.decoding.lookahead import FixedK
-from mentor_pl.decoding.sampling import accept_or_redraw
-from mentor_pl.gates import Gate
+from mentor_pl.algorithms.parts.gates import Gate
+from mentor_pl.decoding.engine.guidance import Guidance, accept_or_redraw
+from mentor_pl.decoding.engine.lookahead import FixedK
+from mentor_pl.decoding.engine.sampler import BatchedSampler
 
 
 class Algorithm1(BatchedSampler):

@@ -9,11 +9,10 @@ need the expert is known beforehand. Rows draft on past guided tokens, and the e
 
 from __future__ import annotations
 
-from mentor_pl.decoding.batched import BatchedSampler
-from mentor_pl.decoding.guidance import Guidance
-from mentor_pl.decoding.lookahead import FixedK, Schedule
-from mentor_pl.decoding.sampling import settle_guided
-from mentor_pl.gates import Gate
+from mentor_pl.algorithms.parts.gates import Gate
+from mentor_pl.decoding.engine.guidance import Guidance, settle_guided
+from mentor_pl.decoding.engine.lookahead import FixedK, Schedule
+from mentor_pl.decoding.engine.sampler import BatchedSampler
 
 
 class Coin(BatchedSampler):

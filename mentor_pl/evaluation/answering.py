@@ -12,16 +12,15 @@ from dataclasses import replace
 
 import torch
 
-from mentor_pl.benchmarks import Benchmark
-from mentor_pl.decoding.base import Sampler, Samples
 from mentor_pl.decoding.noise import rollout_keys
-from mentor_pl.decoding.sampling import Sampling
-from mentor_pl.errors import UsageError
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.sampler import Sampler, Samples
+from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.samples_file import Answered, Response
-from mentor_pl.models import Models
-from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.models.loading import Models
+from mentor_pl.rewards.base import Grades, Reward, checked
 from mentor_pl.rewards.streaming import gather, submit
-from mentor_pl.rollout import checked
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 

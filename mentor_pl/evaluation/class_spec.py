@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
-from mentor_pl.errors import UsageError
+from mentor_pl.runtime.errors import UsageError
 
 
 def spec_of(thing: object) -> dict[str, Any]:

@@ -14,16 +14,15 @@ import torch
 import torch.distributed as dist
 from torchmetrics import MeanMetric, Metric
 
-from mentor_pl.benchmarks import Benchmark
-from mentor_pl.decoding.base import Sampler, decoding
-from mentor_pl.errors import UsageError
+from mentor_pl.decoding.sampler import Sampler, decoding, response_values
 from mentor_pl.evaluation.answering import answer
+from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.class_spec import spec_of
+from mentor_pl.evaluation.metrics import REASONING_WORDS, AvgAtK, PassAtK, WordOccurrence
 from mentor_pl.evaluation.samples_file import Answered, SamplesWriter, check_settings, read_samples, write_header
-from mentor_pl.metrics import REASONING_WORDS, AvgAtK, PassAtK, WordOccurrence
-from mentor_pl.models import Models
-from mentor_pl.parallel import all_sum, rank, world_size
-from mentor_pl.rollout import response_values
+from mentor_pl.models.loading import Models
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.parallel import all_sum, rank, world_size
 from mentor_pl.types import Prompt
 
 BLOCK = 4096  # responses that one call of the sampler decodes: what it returns is held in memory

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mentor_pl.errors import UsageError
 from mentor_pl.evaluation.answering import right_and_parts
 from mentor_pl.evaluation.class_spec import build, spec_of
 from mentor_pl.evaluation.samples_file import (
@@ -22,9 +21,10 @@ from mentor_pl.evaluation.samples_file import (
     write_samples,
 )
 from mentor_pl.evaluation.table import Kept, Summary, save_summary, summarise
-from mentor_pl.progress import progress_bar
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.rewards.streaming import gather, submit
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.progress import progress_bar
 
 
 def regrade(samples: str | Path, reward: Reward | None = None) -> tuple[Summary, int]:

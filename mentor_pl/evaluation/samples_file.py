@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mentor_pl.errors import UsageError
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 HEADER = "header.json"

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from mentor_pl.evaluation.evaluate import measure, part_names, values
 from mentor_pl.evaluation.intervals import LEVEL, RESAMPLES, interval, resampled_means
+from mentor_pl.evaluation.metrics import REASONING_WORDS, avg_at_k, pass_at_k
 from mentor_pl.evaluation.samples_file import Answered, replace_file
-from mentor_pl.metrics import REASONING_WORDS, avg_at_k, pass_at_k
 
 Summary = dict[str, Any]
 

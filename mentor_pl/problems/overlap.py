@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from mentor_pl.errors import UsageError
 from mentor_pl.problems.sources import Row, read_rows, source_of
+from mentor_pl.runtime.errors import UsageError
 
 WORDS = 13
 NEAR = 0.6

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from mentor_pl.errors import UsageError
 from mentor_pl.problems.columns import Columns, Problem, Unusable, is_unanswered, problem_of
+from mentor_pl.problems.filter_report import Tally
 from mentor_pl.problems.overlap import NEAR, hashed, normalised, read_benchmarks
 from mentor_pl.problems.sources import BadRow, read_rows, refuse
-from mentor_pl.problems.tally import Tally
-from mentor_pl.progress import Progress, silent
-from mentor_pl.rewards.math_text import same_text
+from mentor_pl.rewards.answers.text import same_text
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.progress import Progress, silent
 
 
 @dataclass(frozen=True)

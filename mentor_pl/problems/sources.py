@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mentor_pl.errors import UsageError
+from mentor_pl.runtime.errors import UsageError
 
 FILES = (".jsonl", ".json", ".parquet")
 # What the names of files and folders call the parts of a data set.

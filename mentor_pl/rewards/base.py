@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 
@@ -29,3 +30,25 @@ class Reward(ABC):
     @abstractmethod
     def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
         """Grade `responses[i]` as an answer to `prompts[i]`."""
+
+
+def checked(reward: Reward, prompts: Sequence[Prompt], grades: Grades) -> Grades:
+    """The grades, if they are what the reward itself declares.
+
+    Raises:
+        UsageError: for too few grades, or a total outside the reward's range.
+    """
+    for name, part in {"total": grades.total, **grades.parts}.items():
+        if len(part) != len(prompts):
+            raise UsageError(
+                f"reward {type(reward).__name__} gave {len(part)} grades '{name}' for {len(prompts)} responses: give "
+                "one for each"
+            )
+    low, high = reward.range
+    for prompt, total in zip(prompts, grades.total, strict=True):
+        if not low <= total <= high:
+            raise UsageError(
+                f"reward {type(reward).__name__} gave {total} to problem {prompt.index}, outside its declared range "
+                f"({low}, {high}): mend the reward or declare the range it has"
+            )
+    return grades

@@ -20,10 +20,10 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from mentor_pl.errors import UsageError
+from mentor_pl.rewards.answers.extract import TAIL, last_boxed
+from mentor_pl.rewards.answers.text import same_text
 from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.boxed import TAIL, last_boxed
-from mentor_pl.rewards.math_text import same_text
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 Settled = Literal["first", "last"]

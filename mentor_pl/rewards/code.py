@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.code_runner import Limits, isolated, run
+from mentor_pl.rewards.sandbox.runner import Limits, isolated, run
 from mentor_pl.rewards.streaming import gather
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 # Possessive (`*+`): a line that never ends would otherwise take quadratic time.

@@ -20,10 +20,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from mentor_pl.errors import UsageError
+from mentor_pl.rewards.answers.extract import last_boxed
 from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.boxed import last_boxed
 from mentor_pl.rewards.format import matches
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 LONGEST = 300  # characters of an expression

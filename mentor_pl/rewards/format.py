@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mentor_pl.rewards.answers.extract import LONGEST, boxes
 from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.boxed import LONGEST, boxes
 from mentor_pl.types import Prompt
 
 OPEN, CLOSE = "<think>", "</think>"

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Literal
 
-from mentor_pl.errors import UsageError
+from mentor_pl.rewards.answers.extract import final_answer, last_boxed
+from mentor_pl.rewards.answers.rules import Conventions
+from mentor_pl.rewards.answers.text import same_text
 from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.boxed import final_answer, last_boxed
 from mentor_pl.rewards.format import matches
-from mentor_pl.rewards.math_rules import Conventions
-from mentor_pl.rewards.math_text import same_text
+from mentor_pl.rewards.pool.pool import CRASH, TIMEOUT, WorkerPool
 from mentor_pl.rewards.streaming import gather
-from mentor_pl.rewards.workers import CRASH, TIMEOUT, WorkerPool
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 # Run once before the first worker starts: they fill the parser's caches, which every worker then shares.
@@ -46,7 +46,7 @@ class MathReward(Reward):
         memory_mb: address space of one grading process, in MiB.
         answer_in: `boxed`: only a box holds an answer; `anywhere`: without one, what follows `answer is`, `A:` or
             `####` does, or else the last line.
-        units: see `mentor_pl.rewards.math_rules.Conventions`, as for all that follow.
+        units: see `mentor_pl.rewards.answers.rules.Conventions`, as for all that follow.
         base_suffix: as above.
         percent: as above.
         left_side: as above.
@@ -91,7 +91,7 @@ class MathReward(Reward):
             units, base_suffix, percent, left_side, list_order, tuple_order, letters, decimals, tolerance
         )
         self.pool = WorkerPool(
-            "mentor_pl.rewards.math_equality:grade",
+            "mentor_pl.rewards.answers.equality:grade",
             workers,
             timeout,
             memory_mb,

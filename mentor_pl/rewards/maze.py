@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 SIZE: Final = 4  # rows and columns

@@ -18,9 +18,9 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards import streaming
 from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 

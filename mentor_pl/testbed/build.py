@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mentor_pl.errors import UsageError
-from mentor_pl.models import save_folder
+from mentor_pl.models.loading import save_folder
 from mentor_pl.rewards.maze import Maze, cell_name
-from mentor_pl.testbed.maze import Ways, split
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.testbed.pretrain import pretrain, stage_steps
+from mentor_pl.testbed.problems import Ways, split
 from mentor_pl.testbed.tokenizer import build_tokenizer
 
 FINISHED: Final = Path(__file__).parent / "models"  # the finished weights, shipped with the package

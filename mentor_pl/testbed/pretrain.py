@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mentor_pl.rewards.maze import Maze
-from mentor_pl.testbed.maze import BASE, DRILL, DRILLS, EXPERT, Style, Ways, trace
+from mentor_pl.testbed.problems import BASE, DRILL, DRILLS, EXPERT, Style, Ways, trace
 from mentor_pl.testbed.tokenizer import EOS, MAX_LENGTH, PAD, VOCABULARY
 
 BATCH = 64

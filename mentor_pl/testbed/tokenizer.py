@@ -14,7 +14,7 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
 from mentor_pl.rewards.maze import CELLS, MOVES, OFF
-from mentor_pl.testbed.maze import DRILL
+from mentor_pl.testbed.problems import DRILL
 
 PAD: Final = "<pad>"
 EOS: Final = "<eos>"

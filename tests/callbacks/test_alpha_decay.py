@@ -1,7 +1,7 @@
 import pytest
 
 from callbacks import AlphaDecay
-from mentor_pl.schedules import Linear
+from mentor_pl.algorithms.parts.schedules import Linear
 
 
 @pytest.mark.parametrize("steps", [1, 4])

@@ -12,11 +12,11 @@ from rich.progress import Progress
 
 from callbacks import BenchmarkValidation
 from callbacks.benchmark_validation import _progress
-from mentor_pl.benchmarks import Benchmark
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.sampling import Sampling
-from mentor_pl.errors import UsageError
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.evaluate import evaluate
+from mentor_pl.runtime.errors import UsageError
 
 
 class Terminal(io.StringIO):

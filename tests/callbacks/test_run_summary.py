@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from callbacks import BenchmarkValidation, RunSummary
-from mentor_pl.benchmarks import Benchmark
-from mentor_pl.decoding.sampling import Sampling
-from mentor_pl.errors import UsageError
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.evaluation.benchmark import Benchmark
+from mentor_pl.runtime.errors import UsageError
 
 
 def test_the_picture_is_drawn_and_everything_is_named(run, word_problems, count_word, capsys):

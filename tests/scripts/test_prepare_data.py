@@ -122,7 +122,7 @@ def test_sources_are_never_overwritten(prepare, write_jsonl, tmp_path):
 def test_what_it_writes_is_trained_on_without_further_settings(prepare, write_jsonl, llama_folder, tmp_path):
     from transformers import AutoTokenizer
 
-    from mentor_pl.prompts import load_prompts
+    from mentor_pl.problems.prompts import load_prompts
 
     path = write_jsonl([{"q": "find x", "a": {"b": 7}, "t": ["we try"]}])
     prepare(path, "--problem", "q", "--answer", "a.b", "--traces", "t")

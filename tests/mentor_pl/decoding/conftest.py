@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from mentor_pl.decoding.base import Sampler, Samples, decoding
+from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.decoding.noise import rollout_keys
-from mentor_pl.decoding.sampling import Sampling
-from mentor_pl.gates import EntropyGate, Gate
-from mentor_pl.models import Models
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.sampler import Sampler, Samples, decoding
+from mentor_pl.models.loading import Models
 
 
 @pytest.fixture(scope="session")

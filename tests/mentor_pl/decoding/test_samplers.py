@@ -10,18 +10,19 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
-from mentor_pl.decoding import drafting, verifying
+from mentor_pl.algorithms.parts.gates import ConstantGate, EntropyGate
 from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.decoding.lookahead import AnyFlag, FixedK, MarginalValue
+from mentor_pl.decoding.distribution import draw, entropy
+from mentor_pl.decoding.engine import draft, verify
+from mentor_pl.decoding.engine.lookahead import AnyFlag, FixedK, MarginalValue
+from mentor_pl.decoding.engine.verify import Verdict, Verifier
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, exponential, uniform
-from mentor_pl.decoding.sampling import Sampling, draw, entropy
-from mentor_pl.decoding.verifying import Verdict, Verifier
-from mentor_pl.errors import UsageError
-from mentor_pl.gates import ConstantGate, EntropyGate
-from mentor_pl.logprobs import token_logprobs
-from mentor_pl.models import Models, Vocabulary
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.models.loading import Models, Vocabulary
+from mentor_pl.models.logprobs import token_logprobs
+from mentor_pl.runtime.errors import UsageError
 
 # ---------------------------------------------------------------- exactness on lookup tables
 
@@ -188,7 +189,7 @@ def test_the_joint_test_catches_a_wrong_rule(sampler, wrong, counts_of, mixture,
 def test_the_joint_test_catches_the_drafts_noise_drawn_again_for_the_residual(
     sampler, counts_of, mixture, gate_of, chi_square, monkeypatch
 ):
-    monkeypatch.setattr(verifying, "RESIDUAL", DRAFT)
+    monkeypatch.setattr(verify, "RESIDUAL", DRAFT)
     assert chi_square(counts_of(sampler(), FEWER, gate_of(GAMMA)), mixture) < 1e-9
 
 
@@ -197,14 +198,14 @@ def test_the_joint_test_catches_the_drafts_noise_drawn_again_for_the_residual(
 def test_the_joint_test_catches_noise_that_is_the_same_at_every_position(
     sampler, decision, counts_of, mixture, gate_of, chi_square, monkeypatch
 ):
-    both, one = drafting.draft_and_coin, getattr(verifying, decision)
+    both, one = draft.draft_and_coin, getattr(verify, decision)
 
     def of_drafts(k, at, size):
         places = [torch.zeros_like(at) if decision == broken else at for broken in ("exponential", "uniform")]
         return both(k, places[0], size)[0], both(k, places[1], size)[1]
 
-    monkeypatch.setattr(drafting, "draft_and_coin", of_drafts)
-    monkeypatch.setattr(verifying, decision, lambda k, at, *rest: one(k, torch.zeros_like(at), *rest))
+    monkeypatch.setattr(draft, "draft_and_coin", of_drafts)
+    monkeypatch.setattr(verify, decision, lambda k, at, *rest: one(k, torch.zeros_like(at), *rest))
     assert chi_square(counts_of(sampler(), BROKEN, gate_of(GAMMA)), mixture) < 1e-9
 
 

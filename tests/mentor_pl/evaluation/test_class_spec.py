@@ -2,13 +2,13 @@
 
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.evaluation.class_spec import build, spec_of
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.choice import ChoiceReward
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.maze import MazeReward
 from mentor_pl.rewards.weighted import WeightedReward
+from mentor_pl.runtime.errors import UsageError
 
 
 def test_arguments_are_found_on_the_object_and_in_the_dataclass_it_holds():

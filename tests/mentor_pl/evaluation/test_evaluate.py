@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from mentor_pl import benchmarks
-from mentor_pl.benchmarks import Benchmark
-from mentor_pl.decoding.base import Samples
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.sampling import Sampling
-from mentor_pl.errors import UsageError
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.sampler import Samples
+from mentor_pl.evaluation import benchmark
 from mentor_pl.evaluation import evaluate as evaluate_file
+from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.evaluate import block_size, evaluate, open_samples
 from mentor_pl.evaluation.samples_file import read_samples
 from mentor_pl.rewards.base import Grades
+from mentor_pl.runtime.errors import UsageError
 
 EOS = 5
 
@@ -193,7 +193,7 @@ def test_each_process_takes_its_share_of_the_problems(rank, problems, models, pa
 
 
 def test_fewer_problems_than_processes_is_a_usage_error(models, path, monkeypatch):
-    monkeypatch.setattr(benchmarks, "world_size", lambda: 4)  # a process without problems has no metrics to sum
+    monkeypatch.setattr(benchmark, "world_size", lambda: 4)  # a process without problems has no metrics to sum
     with pytest.raises(UsageError, match="3 problems for 4 processes"):
         toy(path).load(models.tokenizer, 2**20)
 

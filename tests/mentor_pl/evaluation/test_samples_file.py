@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.evaluation.samples_file import (
     Answered,
     Response,
@@ -15,6 +14,7 @@ from mentor_pl.evaluation.samples_file import (
     write_header,
     write_samples,
 )
+from mentor_pl.runtime.errors import UsageError
 
 ONE = Answered(
     benchmark="toy",

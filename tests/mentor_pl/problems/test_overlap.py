@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mentor_pl.errors import UsageError
+from mentor_pl.problems.filter_report import Tally
 from mentor_pl.problems.overlap import BenchmarkTexts, hashed, normalised, read_benchmarks
 from mentor_pl.problems.selection import Selection, select_problems
-from mentor_pl.problems.tally import Tally
+from mentor_pl.runtime.errors import UsageError
 
 DATA = Path(__file__).parents[4] / "shared/data"
 ALPHABET = [f"{letter}word" for letter in "abcdefghijklmnopqrstuvwxyz"]

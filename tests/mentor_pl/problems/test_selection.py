@@ -2,11 +2,11 @@
 
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.problems.columns import Columns
+from mentor_pl.problems.filter_report import Tally
 from mentor_pl.problems.overlap import hashed
 from mentor_pl.problems.selection import Selection, select_problems
-from mentor_pl.problems.tally import Tally
+from mentor_pl.runtime.errors import UsageError
 
 
 def row(problem, answer="7", **others):

@@ -5,9 +5,9 @@ import json
 import datasets
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.problems import sources
 from mentor_pl.problems.sources import BadRow, read_rows, source_of
+from mentor_pl.runtime.errors import UsageError
 
 GOOD = {"problem": "find x", "answer": "7"}
 ROWS = [{"problem": f"find {i}", "answer": str(i)} for i in range(3)]

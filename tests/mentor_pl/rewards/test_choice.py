@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards.choice import ChoiceReward, chosen_letter
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 

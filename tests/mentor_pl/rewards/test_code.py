@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards.code import CodeReward, last_block
-from mentor_pl.rewards.code_runner import Limits, isolated, run
+from mentor_pl.rewards.sandbox.runner import Limits, isolated, run
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 TESTS = {"tests": ["assert add(1, 2) == 3", "assert add(-1, 1) == 0"]}
@@ -159,7 +159,7 @@ def test_what_the_code_leaves_running_ends_with_it() -> None:
 
 PARENT = """
 import subprocess
-from mentor_pl.rewards.code_runner import Limits, run
+from mentor_pl.rewards.sandbox.runner import Limits, run
 
 class Told(subprocess.Popen):
     def __init__(self, *args, **settings):
@@ -216,7 +216,7 @@ def test_a_verdict_nested_too_deep_to_read_earns_nothing(monkeypatch: pytest.Mon
     def child(request: dict[str, Any], nonce: bytes, seconds: float) -> tuple[bytes, str, bool]:
         return nonce + b"[" * 1_000_000, "", False
 
-    monkeypatch.setattr("mentor_pl.rewards.code_runner._child", child)
+    monkeypatch.setattr("mentor_pl.rewards.sandbox.runner._child", child)
     assert not run("", ["pass"], "", 1.0, Limits()).finished
 
 

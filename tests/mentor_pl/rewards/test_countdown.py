@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards.countdown import CountdownReward, evaluate
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards.math import MathReward
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"

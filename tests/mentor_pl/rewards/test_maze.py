@@ -13,8 +13,8 @@ import random
 
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards.maze import CELLS, MOVES, Maze, MazeReward, boxed_moves, faithful, parse_problem, well_formed
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 PROBLEM = "blocked c01 c12 c33 goal c20 start c00"

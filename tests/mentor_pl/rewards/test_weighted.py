@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.rewards.choice import ChoiceReward
 from mentor_pl.rewards.format import FormatReward
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.weighted import WeightedReward
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
 

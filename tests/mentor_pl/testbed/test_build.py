@@ -10,12 +10,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mentor_pl.errors import UsageError
 from mentor_pl.rewards.base import Grades
 from mentor_pl.rewards.maze import MazeReward, parse_problem
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.testbed.build import build
-from mentor_pl.testbed.maze import DRILLS, split
 from mentor_pl.testbed.pretrain import IGNORED, build_model, collate, sequences, train
+from mentor_pl.testbed.problems import DRILLS, split
 from mentor_pl.testbed.tokenizer import VOCABULARY, build_tokenizer
 from mentor_pl.types import Prompt
 

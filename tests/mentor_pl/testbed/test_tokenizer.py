@@ -9,8 +9,8 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from mentor_pl.testbed.build import save_model
-from mentor_pl.testbed.maze import DRILLS, Ways, split, trace
 from mentor_pl.testbed.pretrain import build_model
+from mentor_pl.testbed.problems import DRILLS, Ways, split, trace
 from mentor_pl.testbed.tokenizer import MAX_LENGTH, VOCABULARY, build_tokenizer
 
 PROBLEM = "blocked c01 c12 c33 goal c20 start c00"

@@ -1,0 +1,117 @@
+"""When the expert is asked: w_t = min(1, H_t / γ_p), γ_p the p-quantile of the on-policy entropies. Equation [6].
+
+Departures from the paper, all off by default: `source: previous` takes γ_p from the rollouts of the step before and
+`floor` bounds it from below, as the authors' released code does (there: previous, 1.5).
+
+Shapes: tensors of entropies are of any shape; a gate returns weights of the same shape.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from mentor_pl.runtime.errors import UsageError
+
+NO_GUIDANCE = math.inf
+
+
+class Gate(ABC):
+    """Maps the policy's token entropies to weights of the expert in π_mix = (1 − w)π_θ + wπ*."""
+
+    @property
+    def gamma(self) -> float:
+        """The entropy at and above which a token is the expert's alone; infinite for a gate without such a bound."""
+        return NO_GUIDANCE
+
+    def observe(self, entropies: Tensor) -> None:  # noqa: B027 (a gate need not learn)
+        """Take in the entropies (nats) of all ranks' on-policy response tokens of this step."""
+
+    @abstractmethod
+    def __call__(self, entropies: Tensor) -> Tensor:
+        """Weights w in [0, 1] for entropies H in nats, shape kept."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must survive in a checkpoint."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 (likewise)
+        """Restore what `state_dict` returned."""
+
+
+def quantile(values: Tensor, p: float) -> float:
+    """The p-quantile with linear interpolation, for any number of values (`torch.quantile` stops at 16 million).
+
+    Raises:
+        ValueError: for no values at all.
+    """
+    if values.numel() == 0:
+        raise ValueError("the quantile of no values is undefined")
+    ordered = values.detach().flatten().double().sort().values
+    place = p * (ordered.numel() - 1)
+    low = math.floor(place)
+    high = min(low + 1, ordered.numel() - 1)
+    return float(torch.lerp(ordered[low], ordered[high], place - low))
+
+
+class EntropyGate(Gate):
+    """w_t = min(1, H_t / γ_p), γ_p the p-quantile of the batch's on-policy token entropies. Equation [6].
+
+    Args:
+        p: which quantile γ_p is, strictly between 0 and 1. Higher asks the expert less.
+        source: `current` takes γ_p from this step's on-policy rollouts, `previous` from those of the step before
+            (and 999, that is no guidance, at the first step).
+        floor: γ_p is never below this, in nats.
+
+    Raises:
+        UsageError: for p outside (0, 1) or a negative floor.
+    """
+
+    def __init__(self, p: float = 0.95, source: Literal["current", "previous"] = "current", floor: float = 0.0) -> None:
+        if not 0 < p < 1:
+            raise UsageError(f"gate p is {p}, but a quantile lies strictly between 0 and 1: try 0.95")
+        if floor < 0:
+            raise UsageError(f"gate floor is {floor}, but entropies are never negative: give 0 or more nats")
+        self.p, self.source, self.floor = p, source, floor
+        self._gamma = NO_GUIDANCE
+        self._upcoming = 999.0  # the authors' code: the first step of `previous` is unguided
+
+    @property
+    def gamma(self) -> float:
+        return self._gamma
+
+    def observe(self, entropies: Tensor) -> None:
+        observed = max(quantile(entropies, self.p), self.floor)
+        self._gamma = observed if self.source == "current" else self._upcoming
+        self._upcoming = observed
+
+    def __call__(self, entropies: Tensor) -> Tensor:
+        if self._gamma == 0:  # most of the batch is certain: whatever is not, is above the quantile
+            return (entropies > 0).to(entropies.dtype)
+        return (entropies / self._gamma).clamp(0, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"gamma": self._gamma, "upcoming": self._upcoming}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._gamma, self._upcoming = float(state["gamma"]), float(state["upcoming"])
+
+
+class ConstantGate(Gate):
+    """The same weight for every token: 0 is the policy alone, 1 the expert alone.
+
+    Raises:
+        UsageError: for a weight outside [0, 1].
+    """
+
+    def __init__(self, weight: float = 0.1) -> None:
+        if not 0 <= weight <= 1:
+            raise UsageError(f"gate weight is {weight}, but a share lies between 0 and 1")
+        self.weight = weight
+
+    def __call__(self, entropies: Tensor) -> Tensor:
+        return torch.full_like(entropies, self.weight)

@@ -1,0 +1,73 @@
+"""The clipped surrogate [9]: −min(r·Â, clip(r, 1 − ε_low, 1 + ε_high)·Â), r = π_θ(y_t) / π_old(y_t).
+
+r is taken against the policy that drafted, for mixed-policy rollouts too, not against π_mix. ε is asymmetric by default
+(clip-higher, the paper's Appendix B). `dual_clip: 3.0` also bounds the loss of negative advantages, as the authors'
+code does. The mean runs over all response tokens of the mini-batch; `aggregation: sequence` first takes the mean of
+each rollout.
+
+Shapes: B rollouts, T response tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mentor_pl.algorithms.parts.losses.base import Loss, LossInputs, LossOutputs
+from mentor_pl.runtime.errors import UsageError
+
+# e^20 is far outside any clip range: the bound only keeps inf · 0 = NaN out of tokens that carry no advantage.
+MAX_LOG_RATIO = 20.0
+
+
+class ClippedSurrogate(Loss):
+    """Equation [9].
+
+    Args:
+        clip_low: ε below 1, in (0, 1).
+        clip_high: ε above 1, positive.
+        dual_clip: bound c > 1 of the loss of a negative advantage, at −c·Â; none by default.
+        aggregation: `token` weighs all tokens of the mini-batch alike, `sequence` all rollouts.
+
+    Raises:
+        UsageError: for a bound outside its range.
+    """
+
+    def __init__(
+        self,
+        clip_low: float = 0.2,
+        clip_high: float = 0.28,
+        dual_clip: float | None = None,
+        aggregation: Literal["token", "sequence"] = "token",
+    ) -> None:
+        if not 0 < clip_low < 1:
+            raise UsageError(f"loss clip_low is {clip_low}, but the ratio's lower bound 1 − clip_low lies in (0, 1)")
+        if clip_high <= 0:
+            raise UsageError(f"loss clip_high is {clip_high}, but the ratio's upper bound 1 + clip_high lies above 1")
+        if dual_clip is not None and dual_clip <= 1:
+            raise UsageError(f"loss dual_clip is {dual_clip}, but it bounds ratios above 1: give more than 1, or null")
+        self.clip_low, self.clip_high, self.dual_clip, self.aggregation = clip_low, clip_high, dual_clip, aggregation
+
+    def weight(self, mask: Tensor) -> Tensor:
+        return mask.sum() if self.aggregation == "token" else mask.any(-1).sum()
+
+    def __call__(self, batch: LossInputs) -> LossOutputs:
+        advantages = batch.advantages[:, None]  # [B, 1]
+        log_ratio = (batch.logprobs - batch.old_logprobs).clamp(max=MAX_LOG_RATIO)
+        ratio = log_ratio.exp()  # [B, T]
+        clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
+        losses = torch.maximum(-ratio * advantages, -clipped * advantages)  # [B, T]
+        if self.dual_clip is not None:
+            losses = torch.where(advantages < 0, torch.minimum(losses, -self.dual_clip * advantages), losses)
+        losses = losses * batch.mask
+        if self.aggregation == "sequence":
+            losses = losses / batch.mask.sum(-1, keepdim=True).clamp(min=1)
+        with torch.no_grad():
+            bound = ((ratio * advantages) > (clipped * advantages)) & batch.mask
+            sums = {
+                "clipped": bound.sum(),
+                "kl": ((ratio - 1 - log_ratio) * batch.mask).sum(),  # Schulman's k3 estimate of KL(π_old ‖ π_θ)
+            }
+        return LossOutputs(losses.sum(), sums)

@@ -1,0 +1,70 @@
+"""How the weight α of mixed-policy advantages falls with the steps: α_t = α_0 · ½(1 + cos(π t / 120)), then 0.
+
+A step is one batch of rollouts, counted from 0.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+from mentor_pl.runtime.errors import UsageError
+
+
+class Schedule(ABC):
+    """Maps a step to α."""
+
+    @abstractmethod
+    def __call__(self, step: int) -> float:
+        """α ≥ 0 for the rollouts of `step`."""
+
+
+def _check(start: float, steps: int = 1) -> None:
+    if not (start >= 0 and math.isfinite(start)):
+        raise UsageError(f"schedule start is {start}, but α weighs advantages: give 0 or a positive number")
+    if steps < 1:
+        raise UsageError(f"schedule steps is {steps}, but guidance lasts at least one step: give 1 or more")
+
+
+class Cosine(Schedule):
+    """start · ½(1 + cos(π t / steps)) for t < steps, then 0: the paper's schedule."""
+
+    def __init__(self, start: float = 1.0, steps: int = 120) -> None:
+        _check(start, steps)
+        self.start, self.steps = start, steps
+
+    def __call__(self, step: int) -> float:
+        return self.start * 0.5 * (1 + math.cos(math.pi * step / self.steps)) if step < self.steps else 0.0
+
+
+class Linear(Schedule):
+    """start · (1 − t / steps) for t < steps, then 0."""
+
+    def __init__(self, start: float = 1.0, steps: int = 120) -> None:
+        _check(start, steps)
+        self.start, self.steps = start, steps
+
+    def __call__(self, step: int) -> float:
+        return self.start * (1 - step / self.steps) if step < self.steps else 0.0
+
+
+class Constant(Schedule):
+    """The same α at every step: the expert never leaves."""
+
+    def __init__(self, value: float = 1.0) -> None:
+        _check(value)
+        self.value = value
+
+    def __call__(self, step: int) -> float:
+        return self.value
+
+
+class CutOff(Schedule):
+    """start for t < steps, then 0 at once."""
+
+    def __init__(self, start: float = 1.0, steps: int = 120) -> None:
+        _check(start, steps)
+        self.start, self.steps = start, steps
+
+    def __call__(self, step: int) -> float:
+        return self.start if step < self.steps else 0.0

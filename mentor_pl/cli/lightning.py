@@ -1,0 +1,174 @@
+"""`mentor fit|validate|test`: LightningCLI over MentorModule and RolloutDataModule.
+
+Several --config files merge, later ones win; `callbacks+:` appends; `${data.seed}` refers to another setting after
+all files have merged. The merged settings are saved as config.yaml in the run folder, and that file runs again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jsonargparse
+import lightning.pytorch as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from omegaconf.errors import OmegaConfBaseException
+from transformers.utils import logging as transformers_logging
+
+from mentor_pl.cli.errors.explain import Refusal, check_given, explain
+from mentor_pl.cli.errors.sources import Source, read_sources
+from mentor_pl.cli.errors.types import Setting, settings
+from mentor_pl.evaluation.benchmark import Benchmark
+from mentor_pl.runtime.errors import UsageError
+
+# What libraries say on every run and no user can act on. Everything else is shown.
+_NOISE = (
+    "does not have many workers",
+    "litlogger",
+    "Tip:",
+    "isinstance(treespec, LeafSpec)",
+    "The number of training batches",
+    "no pre-optimization state was saved",  # the state after the step is the one to resume from
+    "The dirpath has changed",  # a resumed run has a folder of its own
+    "when logging on epoch level in distributed setting",  # benchmarks are summed over ranks before
+)
+
+
+class MentorCLI(LightningCLI):
+    """LightningCLI whose refusals are one line each."""
+
+    def __init__(self, model: type[L.LightningModule], data: type[L.LightningDataModule], args: list[str]) -> None:
+        self.command = args[0]
+        accepted = _accepted(model, data, self.command)
+        sources = read_sources(args[1:])
+        check_given(sources, accepted)
+        jsonargparse.set_parsing_settings(
+            # Interpolation after merging, so that overrides reach what refers to them.
+            omegaconf_absolute_to_relative_paths=True,
+            # A benchmark is settings, or the class_path of one that has its own.
+            subclasses_enabled=[Benchmark],
+        )
+        super().__init__(
+            model,
+            data,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            trainer_defaults={"max_epochs": 1},  # a run is one epoch of `data.steps` batches
+            parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "mentor"},
+            parser_class=_parser_class(sources, accepted),
+            auto_configure_optimizers=False,  # the module takes an optimizer of its own
+            args=args,
+        )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """Only the one that was asked for: making a parser takes its time."""
+        return {self.command: LightningCLI.subcommands()[self.command]}
+
+    def _prepare_subcommand_parser(self, *args: Any, **kwargs: Any) -> LightningArgumentParser:
+        """Measuring needs no problems to train on, and prints a table of its own."""
+        parser = super()._prepare_subcommand_parser(*args, **kwargs)
+        if self.command != "fit":
+            parser.set_defaults({"data.train": "none", "verbose": False})
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Without Lightning's remark on sys.argv, which holds the same arguments."""
+        try:
+            self.config = parser.parse_args(args)
+        except OmegaConfBaseException as error:
+            parser.error(str(error), error)
+
+    def before_instantiate_classes(self) -> None:
+        trainer = self.config[self.config["subcommand"]].get("trainer")
+        if self.command != "fit" and not (trainer and trainer.get("callbacks")):
+            raise UsageError(
+                f"mentor {self.command}: trainer.callbacks is empty, so nothing is measured: give a configuration "
+                "with callbacks.BenchmarkValidation, such as --config configs/benchmarks.yaml"
+            )
+        path = self.config[self.config["subcommand"]].get("ckpt_path")
+        if path and path not in ("best", "last", "hpc") and "://" not in path and not Path(path).exists():
+            raise UsageError(f"--ckpt_path: no checkpoint '{path}'; give a file or folder, or one of best, last, hpc")
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            # Behind an optional type, jsonargparse wraps what a constructor raises into a ValueError about the type.
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, (UsageError, MisconfigurationException)):
+                cause = cause.__cause__
+            if cause is None:
+                raise
+            raise UsageError(str(cause)) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except UsageError:
+            raise
+        except (ValueError, TypeError) as error:  # for an accelerator or strategy that does not exist
+            raise UsageError(f"trainer: {error}") from error
+
+    def _parse_ckpt_path(self) -> None:
+        """A checkpoint gives weights and state. Settings come from the configuration alone, so that they can differ."""
+
+
+def run(args: list[str]) -> None:
+    """Run a Trainer command, `args[0]`."""
+    _silence_noise()
+    from mentor_pl.training.data import RolloutDataModule
+    from mentor_pl.training.module import MentorModule
+
+    start(MentorModule, RolloutDataModule, args)
+
+
+def start(model: type[L.LightningModule], data: type[L.LightningDataModule], args: list[str]) -> None:
+    """Run a Trainer command over these classes."""
+    try:
+        MentorCLI(model, data, args)
+    except (Refusal, MisconfigurationException) as error:  # the latter for settings that do not go together
+        raise UsageError(str(error)) from error
+
+
+def _accepted(model: type, data: type, command: str) -> dict[str, Setting]:
+    """The settings at the top of a configuration."""
+    empty = inspect.Parameter.empty
+    method = settings(getattr(L.Trainer, command))
+    own = {name: s for name, s in method.items() if name not in LightningCLI.subcommands()[command]}
+    groups = {"trainer": L.Trainer, "model": model, "data": data}
+    return {name: Setting(group, empty) for name, group in groups.items()} | {
+        "seed_everything": Setting(bool | int, 0),
+        **own,
+    }
+
+
+def _parser_class(sources: list[Source], accepted: dict[str, Setting]) -> type[LightningArgumentParser]:
+    class Parser(LightningArgumentParser):
+        """Says what is wrong in one line, without the usage and without leaving the process."""
+
+        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+            if not self.exit_on_error:  # one of several types is being tried
+                super().error(message, ex)
+            raise Refusal(explain(message, sources, accepted)) from ex
+
+    return Parser
+
+
+def _silence_noise() -> None:
+    for text in _NOISE:
+        warnings.filterwarnings("ignore", message=f"(?s).*{re.escape(text)}")
+    if not sys.stderr.isatty():  # a bar in a log file is a thousand lines
+        transformers_logging.disable_progress_bar()
+    for library in ("torch", "jsonargparse", "lightning", "transformers"):
+        warnings.filterwarnings("ignore", category=FutureWarning, module=library)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: not any(text in record.getMessage() for text in _NOISE)
+    )
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", category=DeprecationWarning)

@@ -1,0 +1,141 @@
+"""The `mentor` command: finds the sub-command, runs it, and turns a user's mistake into one line and exit status 2.
+
+Light on purpose: nothing heavy is imported before it is known what to run, so `mentor --help` answers at once.
+A sub-command of one's own is one line in `COMMANDS`: its words, and the function whose signature is its interface.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from mentor_pl import __version__
+from mentor_pl.runtime.errors import DivergenceError, UsageError
+
+TRAINER_COMMANDS = {
+    "fit": "train a policy",
+    "validate": "measure a policy on the benchmarks of a configuration; --ckpt_path takes it from a checkpoint",
+    "test": "likewise, as Lightning's test stage",
+}
+
+# words -> (what it does, "module:function"); the function's parameters and docstring become options and help
+COMMANDS = {
+    "testbed build": ("make the embedded testbed: problems, base model and expert", "mentor_pl.testbed.build:build"),
+    "grade": ("grade predictions against golds, or samples of mentor validate anew", "mentor_pl.cli.grade:grade"),
+    "data inspect": (
+        "show one prompt as the model sees it, and what was left out",
+        "mentor_pl.cli.data_inspect:inspect",
+    ),
+}
+
+HELP = """\
+usage: mentor <command> [options]
+
+Reinforcement learning of language models with selective expert guidance.
+
+commands:
+{commands}
+
+options of fit, validate and test:
+  --config FILE        settings in YAML; give several, later ones win
+  --KEY VALUE          one setting by its dotted key, such as --model.gate.p 0.9; later ones win
+  --KEY+ VALUE         appends to a list, as `callbacks+:` does in YAML
+  --print_config       print the merged settings and exit
+  --help               every setting; --model.help CLASS for those of one class
+
+examples:
+  mentor fit --config configs/quickstart.yaml
+  mentor fit --config configs/quickstart.yaml --config configs/methods/grpo.yaml --seed_everything 2
+  mentor validate --config configs/benchmarks.yaml --model.policy MODEL_FOLDER
+  mentor testbed build --out data/testbed
+
+`mentor <command> --help` says more. `mentor --version` prints {version}.
+"""
+
+
+def help_text() -> str:
+    """What `mentor --help` prints."""
+    summaries = TRAINER_COMMANDS | {words: summary for words, (summary, _) in COMMANDS.items()}
+    width = max(map(len, summaries)) + 2
+    commands = "\n".join(f"  {words:<{width}} {summary}" for words, summary in summaries.items())
+    return HELP.format(commands=commands, version=__version__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `mentor` with these arguments (by default the process's) and return the exit status."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    # A console script does not look in the current folder, where a user's own classes lie. Ours come first.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        _dispatch(args)
+    except (UsageError, DivergenceError) as error:
+        if _speaks():
+            print("mentor: error:", " ".join(str(error).split()), file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        return _interrupted()
+    except SystemExit as exit_:
+        # Lightning answers an interrupt by shutting its loops down and leaving with status 1.
+        if isinstance(exit_.__context__, KeyboardInterrupt):
+            return _interrupted()
+        raise
+    return 0
+
+
+def _dispatch(args: list[str]) -> None:
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(help_text(), end="")
+    elif args[0] == "--version":
+        print(f"mentor {__version__}")
+    elif args[0] in TRAINER_COMMANDS:
+        import_module("mentor_pl.cli.lightning").run(args)
+    else:
+        _run_function(args)
+
+
+def _run_function(args: list[str]) -> None:
+    words = next((w for w in COMMANDS if args[: len(w.split())] == w.split()), None)
+    if words is None:
+        _unknown_command(args)
+        return
+    module, function = COMMANDS[words][1].split(":")
+    target = getattr(import_module(module), function)
+    import_module("mentor_pl.cli.functions").run(target, words, args[len(words.split()) :])
+
+
+def _unknown_command(args: list[str]) -> None:
+    """Help for a family of commands (`mentor testbed --help`), the nearest names for anything else."""
+    family = [w for w in COMMANDS if w.split()[0] == args[0]]
+    if family and args[1:2] in (["-h"], ["--help"]):
+        print("\n".join(f"mentor {w}: {COMMANDS[w][0]}" for w in family))
+        return
+    if family:
+        given = " ".join(args[:2])
+        raise UsageError(f"no command 'mentor {given}'; there is " + ", ".join(f"'mentor {w}'" for w in family))
+    known = [*TRAINER_COMMANDS, *COMMANDS]
+    near = difflib.get_close_matches(args[0], [*known, *(w.split()[0] for w in COMMANDS)], n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "see mentor --help."
+    raise UsageError(f"no command '{args[0]}'; {hint} Commands are {', '.join(known)}")
+
+
+def _interrupted() -> int:
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        print("mentor: interrupted", file=sys.stderr)
+    return 130
+
+
+def _speaks() -> bool:
+    """Whether this process prints the error: among several ranks exactly one does, the first that gets here."""
+    torch = sys.modules.get("torch")
+    rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
+    if torch is None or not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return rank == 0
+    try:
+        store = torch.distributed.distributed_c10d._get_default_store()
+        return int(store.add("mentor_usage_error", 1)) == 1
+    except Exception:  # the store lived in a rank that has already left, after it spoke
+        return rank == 0

@@ -1,0 +1,45 @@
+"""One token: from logits to a distribution, a draw from it, and a draw from π_mix = (1 − w)π_θ + wπ* [6]–[8].
+
+The draw from π_mix is Algorithm 1 with its acceptance test split at the coin. With v uniform on (0, 1], a draft y from
+π_θ is guided where v ≤ w, and redrawn from the normalised positive part of (π* − π_θ) where v ≤ w·(1 − m),
+m = min(1, π*(y) / π_θ(y)). Since π_mix − π_θ = w(π* − π_θ), that is Algorithm 1's acceptance and its residual, and
+the marginal is π_mix exactly.
+
+Shapes: N rows, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mentor_pl.decoding.params import Sampling
+
+
+def log_distribution(logits: Tensor, sampling: Sampling, vocab_size: int) -> Tensor:
+    """log p after temperature and filters, over the tokenizer's ids only: [N, ≥ V] -> [N, V] float32."""
+    logits = logits[:, :vocab_size].float()
+    if sampling.temperature > 0:
+        logits = logits / sampling.temperature
+    if 0 < sampling.top_k < vocab_size:
+        least = logits.topk(sampling.top_k, -1).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    if sampling.top_p < 1:
+        ordered, order = logits.softmax(-1).sort(-1, descending=True)
+        outside = ordered.cumsum(-1) - ordered >= sampling.top_p  # the mass before a token already suffices
+        logits = logits.masked_fill(outside.scatter(-1, order, outside), -torch.inf)
+    return logits.log_softmax(-1)
+
+
+def entropy(logp: Tensor, p: Tensor | None = None) -> Tensor:
+    """H in nats: log p [N, V], and p itself where it is at hand -> [N]."""
+    p = logp.exp() if p is None else p
+    return -(p * logp.clamp(min=torch.finfo(logp.dtype).min)).sum(-1)
+
+
+def draw(weights: Tensor, noise: Tensor) -> Tensor:
+    """A draw by the exponential race: weights ∝ p [N, V] and exponential noise [N, V] -> ids [N].
+
+    A race and not an inverse CDF: rounding of the logits then changes few tokens.
+    """
+    return (weights / noise).argmax(-1)

@@ -1,0 +1,1 @@
+"""Decoding on ragged caches: drafts of the policy, calls of the expert."""

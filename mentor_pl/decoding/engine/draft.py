@@ -1,0 +1,182 @@
+"""Drafting: the rows being decoded, and the one-token step of the policy that lengthens all of them.
+
+Everything a step needs and leaves behind is a tensor of fixed size on the device: no step waits for the host, and on a
+GPU a step is recorded once and replayed. Rows live in slots; the first A slots are in use. A row that has ended or
+waits for the expert is fed again without effect until the host takes a look.
+
+Shapes: N rollouts of the call, R slots, A slots in use, T response tokens at most, D positions that drafts may be ahead
+of the expert, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mentor_pl.decoding.distribution import draw, entropy, log_distribution
+from mentor_pl.decoding.engine.guidance import Guidance
+from mentor_pl.decoding.engine.model_runner import Reader
+from mentor_pl.decoding.engine.slots import Seats
+from mentor_pl.decoding.noise import DRAFT, draft_and_coin, exponential
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.models.loading import Vocabulary
+
+
+class Transcript:
+    """What is known of every token of N rollouts; row N takes what idle rows write.
+
+    `context` has one column more in front, the prompt's last token: column t is what is fed to get token t.
+    """
+
+    def __init__(self, rollouts: int, limit: int, device: torch.device) -> None:
+        def table(dtype: torch.dtype, columns: int = limit) -> Tensor:
+            return torch.zeros(rollouts + 1, columns, dtype=dtype, device=device)
+
+        self.context = table(torch.int64, limit + 1)
+        # side by side, so that a step writes them at once
+        self.values = torch.zeros(rollouts + 1, limit, 3, device=device)
+        self.logprobs, self.entropies, self.weights = self.values.unbind(-1)
+        self.guided, self.replaced = table(torch.bool), table(torch.bool)
+
+
+class Drafts:
+    """R slots with a rollout in each.
+
+    Args:
+        reader: the policy.
+        keys: [N] int64, noise keys of the call's rollouts.
+        sampling: temperature, filters, maximum length.
+        vocabulary: V and the stop ids.
+        guidance: gate, which drafts wait for the expert, and D; none for on-policy rollouts.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        keys: Tensor,
+        sampling: Sampling,
+        vocabulary: Vocabulary,
+        guidance: Guidance | None,
+    ) -> None:
+        self.reader, self.sampling, self.guidance = reader, sampling, guidance
+        device, slots = reader.device, reader.cache.slots
+        self.size = vocabulary.size
+        self.stops = torch.tensor(vocabulary.stop_ids)  # on the CPU, for the host
+        self.stop_ids = self.stops.to(device)
+        self.transcript = Transcript(len(keys), sampling.max_new_tokens, device)
+        self.idle_row = len(keys)
+        self.keys = torch.cat([keys, keys.new_zeros(1)])  # [N + 1]
+
+        def column(value: int = 0, dtype: torch.dtype = torch.int64) -> Tensor:
+            return torch.full((slots,), value, dtype=dtype, device=device)
+
+        self.rollout = column(self.idle_row)  # which of the call's rollouts lives in the slot
+        self.prompt = column(1)  # tokens of its prompt
+        self.limit = column(1)  # tokens its response may have
+        self.place = column()  # tokens its response has, drafts included
+        self.token = column()  # the last of them, or of the prompt
+        self.open = column()  # drafts that wait for the expert
+        self.drafting = column(dtype=torch.bool)  # neither ended nor waiting behind a stop token or the limit
+        # the policy's logits at the last D places of every slot; one slot more takes what idle rows write
+        self.logits: Tensor | None = None
+
+    def step(self, rows: int, width: int) -> None:
+        """Draft one token for each of the first `rows` slots that is drafting.
+
+        Args:
+            rows: A.
+            width: places of the cache that are read, at least the greatest place that is fed plus 1.
+        """
+        drafting, place = self.drafting[:rows], self.place[:rows]
+        logits = self.reader.step(self.token[:rows], self.prompt[:rows] - 1 + place, width)[:, : self.size]  # [A, V]
+        logp = log_distribution(logits, self.sampling, self.size)
+        rollout = torch.where(drafting, self.rollout[:rows], self.idle_row)
+        column = torch.where(drafting, place, 0)
+        keys = self.keys[rollout]
+        p = logp.exp()
+        if self.guidance is None:
+            noise, coins = exponential(keys, column, DRAFT, self.size), None
+        else:
+            noise, coins = draft_and_coin(keys, column, self.size)
+        token = p.argmax(-1) if self.sampling.temperature == 0 else draw(p, noise)
+        values = [logp.gather(1, token[:, None]).squeeze(1), entropy(logp, p)]
+        if coins is not None:
+            values.append(self._mark(logits, values[1], coins, rollout, column, drafting, rows))
+        self.transcript.values[rollout, column, : len(values)] = torch.stack(values, -1)
+        self.transcript.context[rollout, column + 1] = token
+
+        self.token[:rows] = torch.where(drafting, token, self.token[:rows])
+        self.place[:rows] += drafting
+        self.drafting[:rows] = drafting & ~self.ends(token, column + 1, self.limit[:rows])
+
+    def _mark(
+        self,
+        logits: Tensor,
+        entropies: Tensor,
+        coins: Tensor,
+        rollout: Tensor,
+        column: Tensor,
+        drafting: Tensor,
+        rows: int,
+    ) -> Tensor:
+        """Note which drafts wait for the expert, and keep the logits that it will be compared with: w [A]."""
+        assert self.guidance is not None
+        weights = self.guidance.gate(entropies)
+        guided = coins <= weights
+        self.transcript.guided[rollout, column] = guided
+        self.open[:rows] += drafting if self.guidance.every else drafting & guided
+        slots = self.reader.cache.slots
+        depth = self.guidance.schedule.look_ahead
+        if self.logits is None:
+            self.logits = logits.new_empty(slots + 1, depth, self.size)
+        slot = torch.where(drafting, torch.arange(rows, device=logits.device), slots)
+        self.logits[slot, column % depth] = logits
+        return weights
+
+    def logits_at(self, slots: Tensor, places: Tensor) -> Tensor:
+        """The policy's logits at open drafts, [F], [F] -> [F, V]."""
+        assert self.logits is not None
+        return self.logits[slots, places % self.logits.shape[1]]
+
+    def ends(self, tokens: Tensor, lengths: Tensor, limits: Tensor) -> Tensor:
+        """Whether responses of `lengths` [·] whose last token is `tokens` [·] are over, [·] bool."""
+        return (tokens[:, None] == self.stop_ids).any(-1) | (lengths >= limits)
+
+    def seat(self, newcomers: Tensor, last: Tensor) -> None:
+        """Put rollouts into slots: `newcomers` as in `Seats.take`, `last` [·] the last tokens of their prompts."""
+        slots, rollouts, prompts, limits, last = self._put(*newcomers, last)
+        self.transcript.context[rollouts, 0] = last
+        self.rollout[slots], self.prompt[slots], self.limit[slots], self.token[slots] = rollouts, prompts, limits, last
+        self.place[slots], self.open[slots], self.drafting[slots] = 0, 0, True
+
+    def look(self, seats: Seats) -> None:
+        """Let the host know how far the rows have come: the one wait for the device."""
+        used = seats.used
+        state = torch.stack([self.place[:used], self.open[:used], self.drafting[:used].long()]).cpu()
+        seats.place[:used], seats.open[:used], seats.drafting[:used] = state
+
+    def settle(self, slots: Tensor) -> None:
+        """No draft of `slots` is open any more."""
+        self.open[self._put(slots)[0]] = 0
+
+    def replace(
+        self, slots: Tensor, rollouts: Tensor, lengths: Tensor, drafting: Tensor, ids: Tensor, logprobs: Tensor
+    ) -> None:
+        """End rows of `lengths` with the tokens `ids` in place of their drafts; `logprobs` is log π_θ there."""
+        slots, rollouts, lengths, drafting = self._put(slots, rollouts, lengths, drafting)
+        to = self.transcript
+        to.context[rollouts, lengths], to.logprobs[rollouts, lengths - 1] = ids, logprobs
+        to.replaced[rollouts, lengths - 1] = True
+        self.place[slots], self.token[slots], self.drafting[slots] = lengths, ids, drafting.bool()
+
+    def move(self, source: int, target: int) -> None:
+        """Let the rollout of slot `source` live in slot `target`, and nothing in `source`."""
+        for column in (self.rollout, self.prompt, self.limit, self.place, self.token, self.open, self.drafting):
+            column[target] = column[source]
+        if self.logits is not None:
+            self.logits[target] = self.logits[source]
+        self.rollout[source], self.drafting[source], self.open[source] = self.idle_row, False, 0
+
+    def _put(self, *columns: Tensor) -> Tensor:
+        """Columns of the host's in one transfer."""
+        return torch.stack(columns).to(self.token.device, non_blocking=True)

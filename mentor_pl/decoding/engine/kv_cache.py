@@ -1,0 +1,220 @@
+"""A KV cache whose rows have lengths of their own, and the attention that reads it.
+
+Every rollout owns a slot of the cache. Nothing is ever erased: a forward writes at the places it is told, and reads up
+to the place of each query, so a dropped draft is rolled back, and a finished row replaced, by moving a number.
+
+The places of a forward are a `Placement`: one token for each of the first slots (`OneEach`), or several tokens of some
+slots, packed one behind the other without padding (`Packed`). The cache writes by it, `attend` reads by it. Query heads
+that share a key head are folded into the query axis, so that keys are never repeated.
+
+Shapes: R slots, L places of a slot, A rows of a step, B rows and T tokens of a packed chunk, C longest span of a chunk,
+K keys read, H query heads, J key heads, G = H / J, D head size.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.cache_utils import Cache
+
+from mentor_pl.models.attention import attending_by, check_plain, spans
+
+ATTENTION = "mentor_ragged"
+
+
+class Placement(ABC):
+    """Where the tokens of one forward stand, shared by all layers; `layers` counts those that have attended."""
+
+    def __init__(self) -> None:
+        self.layers = 0
+        self._masks: dict[tuple[int | None, torch.dtype], Tensor] = {}
+
+    @abstractmethod
+    def write(self, buffer: Tensor, new: Tensor) -> None:
+        """Store keys or values [·, J, ·, D] of the fed tokens in `buffer` [R, J, L, D]."""
+
+    @abstractmethod
+    def read(self, buffer: Tensor) -> Tensor:
+        """What the queries may look at: [B, J, K, D]."""
+
+    @abstractmethod
+    def fold(self, query: Tensor, key_heads: int) -> Tensor:
+        """Queries as the model makes them [·, H, ·, D] -> [B, J, G·C, D]."""
+
+    @abstractmethod
+    def unfold(self, output: Tensor, heads: int) -> Tensor:
+        """What attention returns [B, J, G·C, D] -> as the model expects it, [·, ·, H, D]."""
+
+    @abstractmethod
+    def visible(self, window: int | None) -> Tensor:
+        """Which keys each query sees: [B, C, K] bool."""
+
+    @abstractmethod
+    def spread(self, mask: Tensor, groups: int) -> Tensor:
+        """A mask [B, C, K] for folded queries: [B, 1, C or G·C, K]."""
+
+    def mask(self, window: int | None, groups: int, dtype: torch.dtype) -> Tensor:
+        """0 where a query sees a key, −∞ elsewhere; made once per forward, since the layers share it."""
+        if (window, dtype) not in self._masks:
+            visible = self.visible(window)
+            hidden = torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, -torch.inf)
+            self._masks[window, dtype] = self.spread(hidden, groups)
+        return self._masks[window, dtype]
+
+
+class OneEach(Placement):
+    """One token for each of the first A slots, at `positions` [A]; keys are read up to `width`."""
+
+    def __init__(self, positions: Tensor, width: int) -> None:
+        super().__init__()
+        self.positions, self.width = positions, width
+        self.rows = torch.arange(len(positions), device=positions.device)
+
+    def write(self, buffer: Tensor, new: Tensor) -> None:
+        buffer[self.rows, :, self.positions] = new[:, :, 0]
+
+    def read(self, buffer: Tensor) -> Tensor:
+        return buffer[: len(self.positions), :, : self.width]
+
+    def fold(self, query: Tensor, key_heads: int) -> Tensor:
+        return query.reshape(len(self.positions), key_heads, -1, query.shape[-1])
+
+    def unfold(self, output: Tensor, heads: int) -> Tensor:
+        return output.reshape(len(self.positions), 1, heads, output.shape[-1])
+
+    def visible(self, window: int | None) -> Tensor:
+        places = torch.arange(self.width, device=self.positions.device)
+        return _causal(self.positions[:, None], places, window)
+
+    def spread(self, mask: Tensor, groups: int) -> Tensor:
+        return mask[:, None]
+
+
+class Packed(Placement):
+    """Spans of tokens of several slots in one row [1, T]: `counts` [B] tokens of `slots` [B] from `starts` [B] on.
+
+    Args:
+        slots, starts, counts: on the CPU, int64; every count at least 1.
+        total: R, so that reading all slots needs no copy.
+        device: of the cache.
+    """
+
+    def __init__(self, slots: Tensor, starts: Tensor, counts: Tensor, total: int, device: torch.device) -> None:
+        super().__init__()
+        self.width, self.longest = int((starts + counts).max()), int(counts.max())
+        rows = torch.arange(len(slots)).repeat_interleave(counts)  # [T]
+        offsets = spans(torch.zeros_like(counts), counts)  # [T]
+        self.all = len(slots) == total and bool((slots == torch.arange(total)).all())
+        self.slots, self.starts = slots.to(device), starts.to(device)
+        self.rows, self.offsets = rows.to(device), offsets.to(device)
+        first = (counts.cumsum(0) - counts)[:, None]
+        self.padded = (first + torch.arange(self.longest)).clamp(max=len(rows) - 1).to(device)  # [B, C], into T
+        self.positions = (starts[rows] + offsets).to(device)  # [T]
+        self.owners = slots[rows].to(device)  # [T]
+
+    def write(self, buffer: Tensor, new: Tensor) -> None:
+        buffer[self.owners, :, self.positions] = new[0].transpose(0, 1)
+
+    def read(self, buffer: Tensor) -> Tensor:
+        return buffer[:, :, : self.width] if self.all else buffer[:, :, : self.width].index_select(0, self.slots)
+
+    def fold(self, query: Tensor, key_heads: int) -> Tensor:
+        padded = query[0].transpose(0, 1)[self.padded]  # [B, C, H, D]; beyond a span's end whatever follows it
+        by_group = padded.reshape(*padded.shape[:2], key_heads, -1, padded.shape[-1])
+        return by_group.permute(0, 2, 3, 1, 4).flatten(2, 3)  # [B, J, G·C, D]
+
+    def unfold(self, output: Tensor, heads: int) -> Tensor:
+        _, key_heads, _, size = output.shape
+        by_group = output.reshape(len(output), key_heads, heads // key_heads, -1, size)
+        by_token = by_group.permute(0, 3, 1, 2, 4)[self.rows, self.offsets]  # [T, J, G, D]
+        return by_token.reshape(1, -1, heads, size)
+
+    def visible(self, window: int | None) -> Tensor:
+        places = torch.arange(self.width, device=self.slots.device)
+        queries = self.starts[:, None] + torch.arange(self.longest, device=self.slots.device)  # [B, C]
+        return _causal(queries, places, window)
+
+    def spread(self, mask: Tensor, groups: int) -> Tensor:
+        return mask[:, None, None].expand(-1, -1, groups, -1, -1).flatten(2, 3)
+
+
+def _causal(queries: Tensor, places: Tensor, window: int | None) -> Tensor:
+    """Places [K] that queries at [B, C] see, themselves included: [B, C, K] bool."""
+    distance = queries[..., None] - places
+    return distance >= 0 if window is None else (distance >= 0) & (distance < window)
+
+
+class RaggedCache(Cache):
+    """Keys and values of R slots with L places each, for any model that writes its cache through `update`.
+
+    Set `placement` before each forward. Buffers are zeroed when the first forward reaches their layer: what has never
+    been written is masked, but a NaN in it would still leak through a product with 0.
+    """
+
+    def __init__(self, slots: int, length: int) -> None:
+        super().__init__(layers=[])
+        self.slots, self.length = slots, length
+        self.keys: list[Tensor] = []  # per layer, [R, J, L, D]
+        self.values: list[Tensor] = []
+        self.placement: Placement | None = None
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Write the fed tokens' keys and values and return all that is to be read, [B, J, K, D] each."""
+        assert self.placement is not None
+        if layer_idx == len(self.keys):
+            for buffers, new in ((self.keys, key_states), (self.values, value_states)):
+                buffers.append(new.new_zeros(self.slots, new.shape[1], self.length, new.shape[3]))
+        keys, values = self.keys[layer_idx], self.values[layer_idx]
+        self.placement.write(keys, key_states)
+        self.placement.write(values, value_states)
+        return self.placement.read(keys), self.placement.read(values)
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Rows have no length in common; positions are always given."""
+        return 0
+
+    def copy(self, source: int, targets: list[int], length: int) -> None:
+        """Copy the first `length` places of slot `source` to `targets`."""
+        for buffer in (*self.keys, *self.values):
+            for target in targets:
+                buffer[target, :, :length].copy_(buffer[source, :, :length])
+
+
+def attend(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
+) -> tuple[Tensor, None]:
+    """Attention of transformers' interface over a `RaggedCache`; `placement` comes through the model's arguments.
+
+    Raises:
+        UsageError: for models whose attention does more than a softmax of scaled products.
+    """
+    placement: Placement | None = options.get("placement")
+    check_plain(module, placement, options, "the decoding engine")
+    assert placement is not None
+    placement.layers += 1
+    heads, key_heads = query.shape[1], key.shape[1]
+    output = scaled_dot_product_attention(
+        placement.fold(query, key_heads),
+        key,
+        value,
+        attn_mask=placement.mask(options.get("sliding_window"), heads // key_heads, query.dtype),
+        scale=options.get("scaling"),
+    )
+    return placement.unfold(output, heads), None
+
+
+# No mask function is registered beside it: transformers then makes no mask, and `attend` makes the one it needs.
+AttentionInterface.register(ATTENTION, attend)
+
+
+def ragged_attention(*models: Any) -> AbstractContextManager[None]:
+    """Let `models` attend through their ragged caches; their own attention comes back afterwards."""
+    return attending_by(ATTENTION, *models)

@@ -1,0 +1,114 @@
+"""One model reading many rollouts at once: a token each, or packed spans, over its own ragged cache.
+
+Shapes: R slots, A rows of a step, B spans and T tokens of a chunk, F places whose logits are wanted, W logits ≥ V.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mentor_pl.decoding.engine.kv_cache import OneEach, Packed, Placement, RaggedCache
+from mentor_pl.models.attention import check_attended
+
+CHUNK_TOKENS = 4096  # rows × longest span of a packed forward: bounds the memory of its activations and masks
+SPAN_TOKENS = 1024  # tokens of one row in it
+
+
+class Reader:
+    """A model and its cache.
+
+    Args:
+        model: a Hugging Face causal LM, or what is called as one.
+        slots: R, rollouts read at a time.
+        length: places of a slot.
+        device: of the model.
+    """
+
+    def __init__(self, model: Any, slots: int, length: int, device: torch.device) -> None:
+        self.model, self.device = model, device
+        self.cache = RaggedCache(slots, length)
+
+    def _forward(self, ids: Tensor, positions: Tensor, placement: Placement, keep: int | Tensor) -> Tensor:
+        self.cache.placement = placement
+        output = self.model(
+            input_ids=ids,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=keep,
+            placement=placement,
+        )
+        check_attended(self.model, placement.layers)
+        logits: Tensor = output.logits
+        return logits
+
+    def step(self, tokens: Tensor, positions: Tensor, width: int) -> Tensor:
+        """Feed `tokens` [A] at `positions` [A] to the first A slots; the logits after them, [A, W].
+
+        Args:
+            width: K, at least the greatest position plus 1.
+        """
+        return self._forward(tokens[:, None], positions[:, None], OneEach(positions, width), 1)[:, -1]
+
+    def read(self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, heads: Tensor) -> Tensor:
+        """Feed packed spans and return the logits after the tokens `heads` [F] of them, [F, W].
+
+        In as few forwards as the bounds above allow; a span that is too long is fed in parts.
+
+        Args:
+            tokens: [T], on the device: `counts[b]` tokens for `slots[b]`, to stand from `starts[b]` on, for each b.
+            slots, starts, counts: [B] int64 on the CPU.
+            heads: [F] int64 on the CPU, places in `tokens` in ascending order; none of them is all right.
+        """
+        sizes = counts.tolist()
+        if len(sizes) * max(sizes) <= CHUNK_TOKENS and max(sizes) <= SPAN_TOKENS:
+            return self._read_at_once(tokens, slots, starts, counts, heads)
+        logits: list[Tensor] = []
+        fed = 0
+        for parts in _forwards(sizes):
+            spans, offsets, some = torch.tensor(parts).unbind(1)
+            end = fed + int(some.sum())
+            here = heads[(heads >= fed) & (heads < end)] - fed
+            logits.append(self._read_at_once(tokens[fed:end], slots[spans], starts[spans] + offsets, some, here))
+            fed = end
+        return torch.cat(logits)
+
+    def _read_at_once(self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, heads: Tensor) -> Tensor:
+        placement = Packed(slots, starts, counts, self.cache.slots, self.device)
+        # a model evaluates its head somewhere; where nothing is wanted, at one token
+        keep = heads if len(heads) else torch.zeros(1, dtype=torch.int64)
+        logits = self._forward(tokens[None], placement.positions[None], placement, keep.to(self.device))[0]
+        return logits[: len(heads)]
+
+    def prefill(self, prompts: list[list[int]], slots: list[int]) -> None:
+        """Read whole prompts into `slots`."""
+        parts = [(prompt, slot) for prompt, slot in zip(prompts, slots, strict=True) if prompt]
+        parts.sort(key=lambda part: len(part[0]))  # so that spans of like lengths share a forward
+        if not parts:
+            return
+        tokens = torch.tensor([token for prompt, _ in parts for token in prompt], device=self.device)
+        counts = torch.tensor([len(prompt) for prompt, _ in parts])
+        owners = torch.tensor([slot for _, slot in parts])
+        self.read(tokens, owners, torch.zeros_like(counts), counts, torch.zeros(0, dtype=torch.int64))
+
+
+def _forwards(counts: list[int]) -> list[list[tuple[int, int, int]]]:
+    """Divide spans of `counts` tokens among forwards, in order: (span, offset in it, tokens) of each forward's parts.
+
+    A forward has one part of a span at most, parts of SPAN_TOKENS at most, and a padded size of CHUNK_TOKENS at most
+    where it has several.
+    """
+    forwards: list[list[tuple[int, int, int]]] = []
+    longest = 0
+    for span, count in enumerate(counts):
+        for offset in range(0, count, SPAN_TOKENS):
+            part = (span, offset, min(SPAN_TOKENS, count - offset))
+            longest = max(longest, part[2])
+            if offset or not forwards or (len(forwards[-1]) + 1) * longest > CHUNK_TOKENS:
+                forwards.append([])
+                longest = part[2]
+            forwards[-1].append(part)
+    return forwards

@@ -1,0 +1,79 @@
+"""What the samplers of this project have in common: the engine, and how much of it they may use."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from mentor_pl.algorithms.parts.gates import Gate
+from mentor_pl.decoding.engine.engine import Engine
+from mentor_pl.decoding.engine.guidance import Guidance
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.sampler import Sampler, Samples
+from mentor_pl.models.loading import Models
+from mentor_pl.runtime.errors import UsageError
+
+
+class BatchedSampler(Sampler):
+    """A sampler on the decoding engine; a subclass says how the expert takes part.
+
+    Args:
+        rows: rollouts decoded at a time, at most.
+        cache_tokens: places of each model's KV cache, over all rows. A row takes the longest prompt and response; more
+            rows than fit wait. A place of Qwen2.5-7B is 56 KiB in bfloat16, so the default is 14 GiB per model.
+        cuda_graphs: replay recorded steps on a GPU; off for models whose forward waits for the host.
+
+    Raises:
+        UsageError: for fewer than one row or one place.
+    """
+
+    def __init__(self, rows: int = 256, cache_tokens: int = 2**18, cuda_graphs: bool = True) -> None:
+        if rows < 1:
+            raise UsageError(f"sampler rows is {rows}, but it decodes that many rollouts at a time: give at least 1")
+        if cache_tokens < 1:
+            raise UsageError(f"sampler cache_tokens is {cache_tokens}, but it counts tokens: give at least 1")
+        self.rows, self.cache_tokens, self.cuda_graphs = rows, cache_tokens, cuda_graphs
+
+    @abstractmethod
+    def guidance(self, gate: Gate) -> Guidance:
+        """How the expert takes part under `gate`."""
+
+    def __call__(
+        self,
+        models: Models,
+        prompts: Sequence[Sequence[int]],
+        keys: Tensor,
+        sampling: Sampling,
+        gate: Gate | None = None,
+        *,
+        limits: Sequence[int] | None = None,
+        on_end: Callable[[int, list[int]], None] | None = None,
+    ) -> Samples:
+        if gate is not None and models.expert is None:
+            raise UsageError("mixed-policy rollouts need an expert: set model.expert, or data.group.mixed to 0")
+        if gate is not None and sampling.temperature == 0:
+            raise UsageError("mixed-policy rollouts are draws: give a temperature above 0")
+        if not prompts:
+            return _nothing(models.device)
+        engine = Engine(
+            models,
+            prompts,
+            keys,
+            sampling,
+            None if gate is None else self.guidance(gate),
+            rows=self.rows,
+            cache_tokens=self.cache_tokens,
+            limits=limits,
+            on_end=on_end,
+            cuda_graphs=self.cuda_graphs,
+        )
+        return engine.run()
+
+
+def _nothing(device: torch.device) -> Samples:
+    """No rollouts."""
+    ids = torch.zeros(0, 0, dtype=torch.int64, device=device)
+    return Samples(ids, ids.sum(1), ids.float(), ids.float(), ids.float(), ids.bool(), ids.bool(), ids.sum(1).bool())

@@ -1,0 +1,88 @@
+"""What a sampler is: prompts and noise keys in, one rollout per key out. On-policy and mixed sampling alike.
+
+Shapes: N rollouts, T response tokens (the longest of the call).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from mentor_pl.algorithms.parts.gates import Gate
+from mentor_pl.decoding.engine.stats import Statistics
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.models.loading import Models
+from mentor_pl.runtime.parallel import gathered
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sampled responses, right-padded with zeros."""
+
+    ids: Tensor  # [N, T] int64
+    lengths: Tensor  # [N] int64; the stop token counts
+    logprobs: Tensor  # [N, T] float32, log π_θ of the token that stands
+    entropies: Tensor  # [N, T] float32, of π_θ in nats
+    gate_weights: Tensor  # [N, T] float32, w_t
+    guided: Tensor  # [N, T] bool
+    replaced: Tensor  # [N, T] bool
+    truncated: Tensor  # [N] bool, no stop token within the length limit
+    statistics: Statistics = field(default_factory=Statistics)  # what decoding them cost
+
+
+class Sampler(ABC):
+    """Samples from π_θ, or from π_mix where a gate is given. The same keys give the same rollouts in any batch."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        models: Models,
+        prompts: Sequence[Sequence[int]],
+        keys: Tensor,
+        sampling: Sampling,
+        gate: Gate | None = None,
+        *,
+        limits: Sequence[int] | None = None,
+        on_end: Callable[[int, list[int]], None] | None = None,
+    ) -> Samples:
+        """One response to each of `prompts` (N lists of ids), with noise keys [N] int64.
+
+        Args:
+            models: policy, expert and vocabulary; call inside `decoding(models.policy)`.
+            prompts: token ids; repeated where a prompt has several rollouts.
+            keys: from `noise.rollout_keys`.
+            sampling: temperature, filters, maximum length.
+            gate: weights of the expert; none samples from the policy alone.
+            limits: [N] maximum lengths; by default `sampling.max_new_tokens` for all.
+            on_end: called with a rollout's index and its token ids as soon as it has ended.
+
+        Raises:
+            UsageError: for a gate without an expert or at temperature 0, and where a rollout does not fit.
+        """
+
+
+@contextmanager
+def decoding(policy: nn.Module) -> Iterator[None]:
+    """The policy as it samples: whole on every rank, in eval mode, without gradients."""
+    was_training = policy.training
+    policy.eval()
+    try:
+        with torch.no_grad(), gathered(policy):
+            yield
+    finally:
+        policy.train(was_training)
+
+
+def response_values(values: Tensor, lengths: Tensor) -> Tensor:
+    """The entries of [N, T] that belong to response tokens, in one row."""
+    return values[torch.arange(values.shape[1], device=values.device) < lengths[:, None]]
+
+
+def decode_text(models: Models, response: Sequence[int]) -> str:
+    """A response as text, without its stop token or other special tokens."""
+    return str(models.tokenizer.decode(list(response), skip_special_tokens=True))

@@ -1,0 +1,241 @@
+"""The policy and the frozen expert: what can be known of them before weights are loaded, and loading them.
+
+The two must speak over the same token ids, since π_mix adds their distributions id by id. Embeddings may be padded
+differently inside one family (Qwen2.5: 151,936 or 152,064 rows), so both models' logits are cut to the tokenizer's ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+from torch.nn.functional import linear
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from mentor_pl.models.logprobs import token_logprobs
+from mentor_pl.runtime.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The ids both models share.
+
+    Attributes:
+        size: number of ids of the tokenizer, V.
+        stop_ids: ids that end a response; they are the same for both models.
+        window: tokens, prompt and response together, that both models can attend to.
+    """
+
+    size: int
+    stop_ids: tuple[int, ...]
+    window: int
+
+
+@dataclass(frozen=True)
+class Models:
+    """Policy and expert with what decoding needs to know of them."""
+
+    policy: Any  # a Hugging Face causal LM
+    expert: Any | None
+    tokenizer: PreTrainedTokenizerBase
+    vocabulary: Vocabulary
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = next(self.policy.parameters()).device
+        return device
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from: a folder, a name on the Hugging Face Hub, or a JSON file that configures a new one.
+
+    A path that ends in `.json` is a model configuration: the weights are drawn at random (after `seed_everything`) and
+    the tokenizer lies in the same folder.
+
+    Args:
+        path: folder, Hub name or JSON file.
+        role: `policy` or `expert`, for messages.
+        trust_remote_code: whether Python code that comes with the model may run. Leave it off for models of strangers.
+    """
+
+    path: str
+    role: str
+    trust_remote_code: bool = False
+
+    @property
+    def from_config(self) -> bool:
+        return self.path.endswith(".json")
+
+    @property
+    def folder(self) -> str:
+        """Where everything but the configuration is read from: folder or Hub name."""
+        return str(Path(self.path).parent) if self.from_config else self.path
+
+    def _read(self, what: str, reader: Any, path: str, **options: Any) -> Any:
+        # a Hub name is `name` or `organisation/name`
+        local = self.from_config or self.path.startswith((".", "/", "~")) or self.path.count("/") > 1
+        if local and not Path(self.folder).is_dir():
+            raise UsageError(
+                f"{self.role} '{self.path}': no such folder here ({Path.cwd()}): give a model folder, a Hub name "
+                "such as Qwen/Qwen2.5-3B, or the JSON file of a model configuration"
+            )
+        try:
+            return reader.from_pretrained(path, trust_remote_code=self.trust_remote_code, **options)
+        except Exception as problem:  # libraries raise a dozen kinds for files that are missing, cut off or odd
+            reason = " ".join(str(problem).split())[:200]
+            raise UsageError(f"{self.role} '{self.path}': its {what} cannot be read: {reason}") from problem
+
+    def config(self) -> Any:
+        """The model's configuration; no weights are touched."""
+        return self._read("configuration", AutoConfig, self.path)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's tokenizer; no weights are touched."""
+        tokenizer: PreTrainedTokenizerBase = self._read("tokenizer", AutoTokenizer, self.folder)
+        if len(tokenizer) <= len(tokenizer.all_special_ids):  # what some classes make of a folder without its files
+            raise UsageError(f"{self.role} '{self.path}' has no tokenizer: put tokenizer.json beside the model")
+        return tokenizer
+
+    def stop_ids(self, tokenizer: PreTrainedTokenizerBase, config: Any) -> set[int]:
+        """Ids that end a response, by the tokenizer, the configuration and the generation configuration."""
+        try:
+            generation = GenerationConfig.from_pretrained(self.folder)
+        except (OSError, ValueError):
+            generation = None
+        found: set[int] = set()
+        for ids in (tokenizer.eos_token_id, config.eos_token_id, generation and generation.eos_token_id):
+            found.update([ids] if isinstance(ids, int) else ids or [])
+        return found
+
+    def weights(self, dtype: torch.dtype) -> Any:
+        """The model itself, on the CPU.
+
+        Args:
+            dtype: of the parameters. RoPE's frequencies stay in float32 whatever it is.
+        """
+        options = {"dtype": dtype}
+        if self.from_config:
+            return AutoModelForCausalLM.from_config(self.config(), **options)
+        model, report = self._read("weights", AutoModelForCausalLM, self.path, output_loading_info=True, **options)
+        if report["missing_keys"]:
+            names = sorted(report["missing_keys"])
+            raise UsageError(
+                f"{self.role} '{self.path}' lacks weights that its configuration asks for, {names[0]} and "
+                f"{len(names) - 1} more: they would be random: take a complete causal language model"
+            )
+        return model
+
+
+def shared_vocabulary(policy: ModelSource, expert: ModelSource | None) -> tuple[PreTrainedTokenizerBase, Vocabulary]:
+    """The policy's tokenizer and the ids it shares with the expert.
+
+    Raises:
+        UsageError: where a model cannot be read, the two disagree on an id, an embedding is smaller than the
+            tokenizer, or nothing ends a response.
+    """
+    tokenizer = policy.tokenizer()
+    ids = tokenizer.get_vocab()
+    size = max(ids.values()) + 1
+    stops: set[int] = set()
+    windows: list[int] = []
+    for source in (policy, expert):
+        if source is None:
+            continue
+        config = source.config()
+        theirs = tokenizer if source is policy else source.tokenizer()
+        if source is not policy:
+            _check_same_ids(policy, ids, source, theirs.get_vocab())
+        if config.vocab_size < size:
+            raise UsageError(
+                f"{source.role} '{source.path}' embeds {config.vocab_size} ids, but the tokenizer has {size}: "
+                "resize the embedding or take the model's own tokenizer"
+            )
+        stops |= source.stop_ids(theirs, config)
+        windows.append(getattr(config, "max_position_embeddings", None) or 2**31)
+    stops = {stop for stop in stops if stop < size}
+    if not stops:
+        raise UsageError(
+            f"{policy.role} '{policy.path}' has no end-of-sequence token, so no response could end: set eos_token in "
+            "its tokenizer_config.json or eos_token_id in its generation_config.json"
+        )
+    return tokenizer, Vocabulary(size, tuple(sorted(stops)), min(windows))
+
+
+def _check_same_ids(policy: ModelSource, ours: dict[str, int], expert: ModelSource, theirs: dict[str, int]) -> None:
+    if ours == theirs:
+        return
+    by_id, by_their_id = ({i: token for token, i in vocab.items()} for vocab in (ours, theirs))
+    for i in sorted(by_id):
+        if by_id[i] != by_their_id.get(i):
+            other = f"{by_their_id[i]!r}" if i in by_their_id else "nothing"
+            raise UsageError(
+                f"expert '{expert.path}' has another vocabulary than policy '{policy.path}': id {i} is {by_id[i]!r} to "
+                f"the policy and {other} to the expert, but π_mix needs equal ids: take an expert of the same family"
+            )
+
+
+def load_policy(source: ModelSource, gradient_checkpointing: bool = False) -> Any:
+    """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it).
+
+    Raises:
+        UsageError: where weights are missing, or where training would not reproduce what was sampled: the model drops
+            activations out, or does more to its logits than its output embedding does.
+    """
+    model = source.weights(torch.float32)
+    _check_dropout(source, model)
+    _check_head(source, model)
+    model.token_logprobs = MethodType(token_logprobs, model)
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model.train()
+
+
+def _check_dropout(source: ModelSource, model: Any) -> None:
+    rates = {k: v for k, v in model.config.to_dict().items() if "drop" in k and isinstance(v, float | int) and v > 0}
+    for name, rate in rates.items():
+        raise UsageError(
+            f"{source.role} '{source.path}' sets {name} to {rate}, but rollouts are sampled without dropout and "
+            "training must reproduce their log-probabilities: set it to 0 in config.json"
+        )
+
+
+@torch.no_grad()
+def _check_head(source: ModelSource, model: Any) -> None:
+    """Training applies the output embedding itself, as a linear map: scaled or capped logits would differ from it."""
+    probe = torch.zeros(1, 1, dtype=torch.int64)
+    hidden = model.eval().base_model(input_ids=probe).last_hidden_state
+    head = model.get_output_embeddings()
+    logits = linear(hidden, head.weight, getattr(head, "bias", None))
+    if not torch.allclose(model(input_ids=probe).logits, logits, rtol=1e-3, atol=1e-4):
+        raise UsageError(
+            f"{source.role} '{source.path}': {type(model).__name__} scales or caps its logits, which training does not "
+            "reproduce: take a model such as Qwen2, Qwen3 or Llama"
+        )
+
+
+def load_expert(source: ModelSource, dtype: torch.dtype) -> Any:
+    """The expert, frozen and in eval mode."""
+    return source.weights(dtype).requires_grad_(False).eval()
+
+
+def save_folder(
+    model: Any, tokenizer: PreTrainedTokenizerBase, folder: str | Path, weights: dict[str, Any] | None = None
+) -> None:
+    """Write an ordinary model folder, without the progress bar that would tear a running one.
+
+    Args:
+        weights: to be written in place of the model's own, which may be sharded.
+    """
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        model.save_pretrained(folder, state_dict=weights)
+        tokenizer.save_pretrained(folder)
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,1 @@
+"""Killable, limited worker processes."""

@@ -1,0 +1,279 @@
+"""The thread that feeds the workers: one item per worker at a time, deadlines, replacement, futures."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import json
+import math
+import os
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from mentor_pl.rewards.pool.fork_server import Nursery, WorkerError
+from mentor_pl.rewards.pool.worker import HEADER, encode
+
+WALL_FACTOR = 5.0  # a worker that uses no processor time is killed after this many deadlines
+TRIES = 2  # an item is given to this many workers that die under it
+HOPELESS = 8  # items in a row that ended all their workers: the fault is not theirs
+
+
+class Failure(enum.Enum):
+    """Why an item has no result."""
+
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+
+
+TIMEOUT = Failure.TIMEOUT
+CRASH = Failure.CRASH
+
+
+@dataclass
+class _Job:
+    frame: bytes
+    future: Future[Any]
+    tries: int = 0
+
+
+@dataclass
+class _Worker:
+    pid: int
+    channel: socket.socket
+    job: _Job | None = None
+    unsent: bytes = b""
+    received: bytearray = field(default_factory=bytearray)
+    started: float = 0.0  # clock when the job was handed over
+    spent: float = 0.0  # processor seconds of the worker at that time
+    deadline: float = 0.0
+
+
+class Dispatcher:
+    """Owns the nursery, the workers and the queue; everything but the queue belongs to its thread."""
+
+    def __init__(
+        self,
+        task: str,
+        workers: int,
+        timeout: float,
+        memory_mb: int,
+        warmup: Sequence[Any],
+        start_timeout: float,
+        counts: dict[Failure, int],
+    ) -> None:
+        self._nursery_settings = (task, warmup, memory_mb, start_timeout)
+        self._size = workers
+        self._timeout = timeout
+        self._counts = counts
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._queue: deque[_Job] = deque()
+        self._stopped = False
+        self._crashes_in_row = 0
+        self._workers: list[_Worker] = []
+        self._selector = selectors.DefaultSelector()
+        self._waker, self._wakened = socket.socketpair()
+        self._wakened.setblocking(False)
+        self._selector.register(self._wakened, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._run, name="grading-workers", daemon=True)
+        self._thread.start()
+
+    @property
+    def usable(self) -> bool:
+        """False once stopped or failed, and in a process forked from the one that built it."""
+        return not self._stopped and self._owner == os.getpid()
+
+    def submit(self, item: Any) -> Future[Any]:
+        """Queue one item."""
+        job = _Job(encode(item), Future())
+        with self._lock:
+            if self._stopped:
+                job.future.set_exception(WorkerError("the grading workers have been closed"))
+                return job.future
+            self._queue.append(job)
+        self._wake()
+        return job.future
+
+    def stop(self) -> None:
+        """End thread and workers."""
+        if self._owner != os.getpid():
+            return
+        self._stopped = True
+        self._wake()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # closed: the thread has ended
+            self._waker.send(b"\0", socket.MSG_DONTWAIT)
+
+    def _run(self) -> None:
+        """Serve until stopped; whatever ends the loop, no future is left waiting."""
+        reason = WorkerError("the grading workers have been closed")
+        nursery: Nursery | None = None
+        try:
+            nursery = Nursery(*self._nursery_settings)
+            while not self._stopped:
+                self._hand_out(nursery)
+                for key, events in self._selector.select(self._patience()):
+                    self._advance(nursery, key.data, events)
+                self._end_overdue(nursery)
+        except WorkerError as error:
+            reason = error
+        except Exception as error:
+            reason = WorkerError(f"the grading pool failed: {type(error).__name__}: {error}")
+        finally:
+            self._fail_all(reason)
+            if nursery is not None:
+                nursery.close()
+            for worker in self._workers:
+                worker.channel.close()
+            self._selector.close()
+            self._waker.close()
+            self._wakened.close()
+
+    def _fail_all(self, reason: WorkerError) -> None:
+        with self._lock:
+            self._stopped = True
+            waiting = [job for worker in self._workers if (job := worker.job)] + list(self._queue)
+            self._queue.clear()
+        for job in waiting:
+            if not job.future.cancelled():
+                job.future.set_exception(reason)
+
+    def _hand_out(self, nursery: Nursery) -> None:
+        """Give every idle worker an item; workers are forked as items ask for them."""
+        while True:
+            idle = next((worker for worker in self._workers if worker.job is None), None)
+            if idle is None and len(self._workers) >= self._size:
+                return
+            with self._lock:
+                job = self._queue.popleft() if self._queue else None
+            if job is None:
+                return
+            if job.tries == 0 and not job.future.set_running_or_notify_cancel():
+                continue
+            worker = idle or self._fork(nursery)
+            worker.job, worker.unsent = job, job.frame
+            worker.started, worker.spent = time.monotonic(), _processor_seconds(worker.pid)
+            worker.deadline = worker.started + self._timeout
+            self._send(worker)
+
+    def _fork(self, nursery: Nursery) -> _Worker:
+        worker = _Worker(*nursery.fork())
+        self._workers.append(worker)
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+        return worker
+
+    def _patience(self) -> float | None:
+        """Seconds until the next deadline."""
+        deadlines = [worker.deadline for worker in self._workers if worker.job is not None]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _advance(self, nursery: Nursery, worker: _Worker | None, events: int) -> None:
+        """Move one worker's bytes."""
+        if worker is None:
+            with contextlib.suppress(BlockingIOError):
+                while self._wakened.recv(4096):
+                    pass
+            return
+        if events & selectors.EVENT_WRITE:
+            self._send(worker)
+        if events & selectors.EVENT_READ and not self._receive(worker):
+            self._bury(nursery, worker)
+
+    def _send(self, worker: _Worker) -> None:
+        with contextlib.suppress(OSError):  # a dead worker shows as end of file when read
+            worker.unsent = worker.unsent[worker.channel.send(worker.unsent) :]
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.unsent else 0)
+        self._selector.modify(worker.channel, wanted, worker)
+
+    def _receive(self, worker: _Worker) -> bool:
+        """Take what the worker has written; False where it is gone."""
+        try:
+            data = worker.channel.recv(1 << 16)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if not data:
+            return False
+        worker.received += data
+        if len(worker.received) >= HEADER:
+            size = HEADER + int.from_bytes(worker.received[:HEADER], "big")
+            if len(worker.received) >= size:
+                answer = json.loads(worker.received[HEADER:size])
+                worker.received.clear()
+                self._settle(worker, answer)
+        return True
+
+    def _settle(self, worker: _Worker, answer: dict[str, Any]) -> None:
+        job, worker.job = worker.job, None
+        self._crashes_in_row = 0
+        if job is None:
+            return
+        if "error" in answer:
+            job.future.set_exception(WorkerError(f"the grading task failed: {answer['error']}"))
+        else:
+            job.future.set_result(answer["result"])
+
+    def _bury(self, nursery: Nursery, worker: _Worker) -> None:
+        """Reap a worker that died by itself; its item is tried once more, then given up."""
+        job = self._discard(nursery, worker)
+        if job is None:
+            return
+        job.tries += 1
+        if job.tries < TRIES:
+            with self._lock:
+                self._queue.appendleft(job)
+            return
+        self._counts[CRASH] += 1
+        self._crashes_in_row += 1
+        job.future.set_result(CRASH)
+        if self._crashes_in_row >= HOPELESS:
+            raise WorkerError(f"{HOPELESS} items in a row each ended {TRIES} workers: the grading task cannot run here")
+
+    def _end_overdue(self, nursery: Nursery) -> None:
+        """Kill every worker past its deadline; one that the machine kept from running gets the rest of its time."""
+        now = time.monotonic()
+        for worker in [w for w in self._workers if w.job is not None and w.deadline <= now]:
+            spent = _processor_seconds(worker.pid)
+            left = self._timeout - (spent - worker.spent) if math.isfinite(spent) else 0.0
+            if left > 0 and now < worker.started + WALL_FACTOR * self._timeout:
+                worker.deadline = now + max(left, 0.02)
+                continue
+            job = self._discard(nursery, worker)
+            self._counts[TIMEOUT] += 1
+            if job is not None:
+                job.future.set_result(TIMEOUT)
+
+    def _discard(self, nursery: Nursery, worker: _Worker) -> _Job | None:
+        """Take a worker out, dead or alive, and return the item it held."""
+        self._selector.unregister(worker.channel)
+        worker.channel.close()
+        self._workers.remove(worker)
+        job, worker.job = worker.job, None
+        try:
+            nursery.end(worker.pid)
+        except WorkerError:
+            if job is not None:  # no worker holds it any more: it fails with the others
+                self._workers.append(_Worker(worker.pid, worker.channel, job))
+            raise
+        return job
+
+
+def _processor_seconds(pid: int) -> float:
+    """User and system seconds of a process; infinity where the system does not tell, so that the clock alone counts."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return math.inf

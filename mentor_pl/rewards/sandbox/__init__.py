@@ -1,0 +1,1 @@
+"""Running a response's code."""

@@ -1,0 +1,1 @@
+"""The embedded task: problems, tokenizer, two small models."""

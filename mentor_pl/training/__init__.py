@@ -1,0 +1,1 @@
+"""A step: collect rollouts, learn from them."""

@@ -1,0 +1,219 @@
+"""The data module: which problems a step is about, and the loader that turns them into rollouts of the live policy."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
+from transformers import PreTrainedTokenizerBase
+
+from mentor_pl.algorithms.base import Group
+from mentor_pl.decoding.coin import Coin
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.sampler import Sampler
+from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts
+from mentor_pl.problems.selection import Selection
+from mentor_pl.rewards.base import Reward
+from mentor_pl.rewards.math import MathReward
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.parallel import rank
+from mentor_pl.runtime.progress import progress_bar
+from mentor_pl.training.collect import Learner, collect
+from mentor_pl.types import Prompt, Rollouts
+
+
+def prompts_of_step(step: int, problems: int, per_step: int, seed: int) -> list[int]:
+    """Places in the data set of the global batch of `step`, without repetition.
+
+    An epoch is a permutation keyed by (seed, epoch); what does not fill a last batch waits for the next epoch.
+    """
+    epoch, batch = divmod(step, problems // per_step)
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+    order = torch.randperm(problems, generator=generator)
+    return order[batch * per_step : (batch + 1) * per_step].tolist()
+
+
+class RolloutLoader:
+    """A sized, stateful iterable of rollout batches.
+
+    Sized, because Lightning fetches one batch ahead from a loader without length, and rollouts would then come from
+    weights one step old. Its state is the number of batches produced.
+
+    Args:
+        produce: makes the rollouts of a step.
+        steps: batches of the whole run, which is one Lightning epoch.
+    """
+
+    def __init__(self, produce: Callable[[int], Rollouts], steps: int) -> None:
+        self.produce, self.steps, self.step = produce, steps, 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Rollouts]:
+        while self.step < self.steps:
+            rollouts = self.produce(self.step)
+            self.step += 1
+            yield rollouts
+
+    def state_dict(self) -> dict[str, int]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.step = int(state["step"])
+
+
+class RolloutDataModule(L.LightningDataModule):
+    """Produces on-policy and mixed-policy rollouts each step, from the current weights.
+
+    Args:
+        train: problems with answers: a file (JSON lines, JSON, Parquet), a folder, or a name on the Hub, `owner/name`.
+        steps: rollout batches of the run.
+        prompts_per_step: problems of a step, over all ranks.
+        group: rollouts per problem: on-policy, mixed.
+        sampling: temperature, filters, maximum response length.
+        sampler: decoder; by default `Coin`, which asks the expert at guided tokens alone.
+        reward: grader; by default the paper's 0.9 · outcome + 0.1 · format for mathematics.
+        system_prompt: put before every problem; null for none.
+        max_prompt_tokens: problems with longer prompts are left out.
+        min_prompt_tokens: problems with shorter prompts are left out.
+        select: which rows become problems, and which columns hold what.
+        template: plain text with `{system}` and `{problem}`, in place of the policy's chat template; a policy without
+            one has a plain template by default.
+        seed: of problem order and sampling noise; by default `seed_everything`'s.
+
+    Raises:
+        UsageError: for settings that cannot work, and in `setup` for data that cannot.
+    """
+
+    def __init__(
+        self,
+        train: str,
+        steps: int = 200,
+        prompts_per_step: int = 128,
+        group: Group = Group(),  # noqa: B008 (frozen)
+        sampling: Sampling = Sampling(max_new_tokens=8192),  # noqa: B008 (frozen)
+        sampler: Sampler | None = None,
+        reward: Reward | None = None,
+        system_prompt: str | None = PAPER_SYSTEM_PROMPT,
+        max_prompt_tokens: int = 1024,
+        min_prompt_tokens: int = 1,
+        select: Selection = Selection(),  # noqa: B008 (frozen)
+        template: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("steps", steps), ("prompts_per_step", prompts_per_step)):
+            if value < 1:
+                raise UsageError(f"data.{name} is {value}: give at least 1")
+        if sampling.temperature == 0:
+            raise UsageError("data.sampling.temperature is 0, but equal rollouts teach nothing: give a positive one")
+        self.train, self.steps, self.prompts_per_step = train, steps, prompts_per_step
+        self.group, self.sampling = group, sampling
+        self.sampler = sampler if sampler is not None else Coin()
+        self.reward = reward if reward is not None else MathReward()
+        if not self.reward.range[0] < self.reward.range[1]:
+            raise UsageError(f"data.reward declares the range {self.reward.range}: its end must lie above its start")
+        self.system_prompt, self.template, self.select = system_prompt, template, select
+        self.min_prompt_tokens, self.max_prompt_tokens = min_prompt_tokens, max_prompt_tokens
+        self.seed = seed if seed is not None else int(os.environ.get("PL_GLOBAL_SEED", 0))
+        self.problems: LoadedPrompts | None = None
+
+    @property
+    def learner(self) -> Learner:
+        assert self.trainer is not None
+        return cast(Learner, self.trainer.lightning_module)
+
+    def setup(self, stage: str) -> None:
+        if stage != TrainerFn.FITTING or self.problems is not None:
+            return
+        assert self.trainer is not None
+        learner, world = self.learner, self.trainer.world_size
+        if self.group.mixed and not learner.has_expert:
+            raise UsageError(
+                f"group mixed is {self.group.mixed}, but there is no expert to guide: set model.expert, or "
+                "data.group.mixed to 0"
+            )
+        if self.prompts_per_step % (world * learner.mini_batches):
+            raise UsageError(
+                f"data.prompts_per_step is {self.prompts_per_step}, which {world} processes × {learner.mini_batches} "
+                f"mini-batches do not divide: give a multiple of {world * learner.mini_batches}"
+            )
+        longest = self.max_prompt_tokens + self.sampling.max_new_tokens
+        if longest > learner.vocabulary.window:
+            raise UsageError(
+                f"max_prompt_tokens + max_new_tokens = {longest}, but the models attend to {learner.vocabulary.window} "
+                "tokens at most: lower one of the two"
+            )
+        self.problems = self.load(learner.tokenizer)
+        for line in self.problems.tally.lines(self.train):
+            rank_zero_info(line)
+        count = len(self.problems.prompts)
+        if count < self.prompts_per_step:
+            raise UsageError(
+                f"{self.train} has {count} usable problems, fewer than data.prompts_per_step = "
+                f"{self.prompts_per_step}: lower it or give more problems"
+            )
+
+    def load(self, tokenizer: PreTrainedTokenizerBase) -> LoadedPrompts:
+        """The prompts to train on, and the tally of what was left out."""
+        with progress_bar(f"reading {self.train}", shown=rank() == 0) as progress:
+            return load_prompts(
+                self.train,
+                tokenizer,
+                self.system_prompt,
+                self.max_prompt_tokens,
+                select=self.select,
+                template=self.template,
+                min_prompt_tokens=self.min_prompt_tokens,
+                progress=progress,
+            )
+
+    def train_dataloader(self) -> RolloutLoader:
+        return RolloutLoader(self._produce, self.steps)
+
+    def val_dataloader(self) -> Sequence[int]:
+        """One batch, a mere number, for `mentor validate`, where callbacks do the work; none while fitting."""
+        assert self.trainer is not None
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return range(1)
+        warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
+        return []
+
+    def test_dataloader(self) -> Sequence[int]:
+        return range(1)
+
+    def prompts_of_rank(self, step: int) -> list[Prompt]:
+        """This rank's share of the step's prompts: they are dealt to ranks in turn."""
+        assert self.problems is not None and self.trainer is not None
+        places = prompts_of_step(step, len(self.problems.prompts), self.prompts_per_step, self.seed)
+        return [self.problems.prompts[i] for i in places[self.trainer.global_rank :: self.trainer.world_size]]
+
+    def _produce(self, step: int) -> Rollouts:
+        assert self.trainer is not None
+        with self.trainer.precision_plugin.forward_context():
+            return collect(
+                self.learner,
+                self.prompts_of_rank(step),
+                self.group,
+                self.sampler,
+                self.sampling,
+                self.reward,
+                seed=self.seed,
+                step=step,
+                policy_updates=self.trainer.global_step,
+            )
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch.to(device) if isinstance(batch, Rollouts) else batch
+
+    def teardown(self, stage: str) -> None:
+        close = getattr(self.reward, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,214 @@
+"""Folders become models, and a pair that cannot work is refused in one line before weights are loaded."""
+
+import json
+import re
+import shutil
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from mentor_pl.models.loading import ModelSource, load_expert, load_policy, shared_vocabulary
+from mentor_pl.runtime.errors import UsageError
+
+
+def copied(folder, target, config=None, drop=()):
+    """A copy of a model folder with other fields in its config.json and without some files."""
+    shutil.copytree(folder, target)
+    path = target / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **(config or {})}))
+    for name in drop:
+        (target / name).unlink()
+    return target
+
+
+def source(path, role="policy"):
+    return ModelSource(str(path), role)
+
+
+def refusal(policy, expert=None):
+    """The message with which a pair is refused."""
+    with pytest.raises(UsageError) as caught:
+        shared_vocabulary(source(policy), source(expert, "expert") if expert else None)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "llama"])
+def test_the_vocabulary_is_the_tokenizers_and_not_the_embeddings(family, request):
+    policy, expert = (request.getfixturevalue(name) for name in (f"{family}_folder", f"{family}_expert_folder"))
+    tokenizer, vocabulary = shared_vocabulary(source(policy), source(expert, "expert"))
+    embedded = [json.loads((folder / "config.json").read_text())["vocab_size"] for folder in (policy, expert)]
+    assert vocabulary.size == len(tokenizer) < min(embedded)
+    assert embedded[0] != embedded[1]
+    assert vocabulary.stop_ids == (tokenizer.eos_token_id,)
+    assert tokenizer("find the value of x")["input_ids"]
+
+
+def test_a_tokenizer_whose_padding_token_is_its_end_token_is_fine(qwen2_folder):
+    tokenizer, vocabulary = shared_vocabulary(source(qwen2_folder), None)
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id == vocabulary.stop_ids[0]
+
+
+def test_both_models_stop_tokens_end_a_response_and_padding_ids_do_not(qwen2_folder, qwen2_expert_folder, tmp_path):
+    policy = copied(qwen2_folder, tmp_path / "policy", {"eos_token_id": [5, 325]})  # 325 is a padded row
+    (policy / "generation_config.json").write_text(json.dumps({"eos_token_id": [0, 9]}))
+    expert = copied(qwen2_expert_folder, tmp_path / "expert", {"eos_token_id": 7}, drop=["generation_config.json"])
+    assert shared_vocabulary(source(policy), source(expert, "expert"))[1].stop_ids == (0, 5, 7, 9)
+
+
+def test_the_window_is_the_smaller_models(qwen2_folder, qwen2_expert_folder, tmp_path):
+    expert = copied(qwen2_expert_folder, tmp_path / "expert", {"max_position_embeddings": 100})
+    assert shared_vocabulary(source(qwen2_folder), source(expert, "expert"))[1].window == 100
+    assert shared_vocabulary(source(qwen2_folder), None)[1].window == 512
+
+
+@pytest.mark.parametrize("role", ["policy", "expert"])
+def test_a_missing_folder_is_named_with_its_role(role, qwen2_folder, tmp_path):
+    missing = tmp_path / "nowhere"
+    message = refusal(missing) if role == "policy" else refusal(qwen2_folder, missing)
+    assert message.startswith(f"{role} '{missing}': no such folder")
+
+
+@pytest.mark.parametrize("path", ["./nowhere", "../nowhere/deep", "nowhere/config.json", "a/b/c"])
+def test_a_relative_path_that_leads_nowhere_is_not_looked_up_on_the_hub(path):
+    assert f"policy '{path}': no such folder here" in refusal(path)
+
+
+def test_a_folder_without_a_model_is_one_line(tmp_path):
+    assert f"policy '{tmp_path}': its tokenizer cannot be read" in refusal(tmp_path)
+
+
+def test_a_folder_without_a_configuration_is_one_line(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model", drop=["config.json"])
+    assert f"policy '{folder}': its configuration cannot be read" in refusal(folder)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "llama"])
+def test_a_folder_without_a_tokenizer_is_one_line(family, request, tmp_path):
+    # transformers makes a Qwen2 tokenizer of one id, its EOS, out of nothing: that must not pass for a vocabulary
+    files = ["tokenizer.json", "tokenizer_config.json"]
+    folder = copied(request.getfixturevalue(f"{family}_folder"), tmp_path / "model", drop=files)
+    assert f"policy '{folder}'" in refusal(folder)
+
+
+def test_a_field_of_the_configuration_that_cannot_be_is_one_line(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model", {"hidden_size": "wide"})
+    assert "hidden_size" in refusal(folder)
+
+
+def test_a_configuration_that_is_not_json_is_one_line(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model")
+    (folder / "config.json").write_text("{")
+    assert f"policy '{folder}'" in refusal(folder)
+
+
+def test_a_folder_without_weights_is_one_line(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model", drop=["model.safetensors"])
+    with pytest.raises(UsageError, match="its weights cannot be read") as caught:
+        load_policy(source(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_do_not_fit_the_configuration_are_one_line(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model", {"hidden_size": 64})
+    with pytest.raises(UsageError, match=re.escape(f"policy '{folder}'")) as caught:
+        load_policy(source(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_dropout_is_refused_in_a_policy_and_does_no_harm_in_an_expert(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model", {"attention_dropout": 0.1})
+    with pytest.raises(UsageError, match=r"sets attention_dropout to 0\.1, .* set it to 0 in config\.json"):
+        load_policy(source(folder))
+    assert not load_expert(source(folder, "expert"), torch.float32).training
+
+
+def test_weights_that_are_cut_off_are_one_line(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UsageError, match="its weights cannot be read") as caught:
+        load_policy(source(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_expert_of_another_family_is_refused_by_the_first_id_that_differs(qwen2_folder, llama_folder):
+    message = refusal(qwen2_folder, llama_folder)
+    assert "another vocabulary" in message
+    assert "id 0 is '<|endoftext|>' to the policy and '<s>' to the expert" in message
+
+
+def test_two_swapped_ids_are_enough_to_refuse_an_expert(llama_folder, llama_expert_folder, tmp_path):
+    expert = copied(llama_expert_folder, tmp_path / "expert")
+    path = expert / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    words = tokenizer["model"]["vocab"]
+    words["sum"], words["walk"] = words["walk"], words["sum"]
+    path.write_text(json.dumps(tokenizer))
+    first = min(words["sum"], words["walk"])
+    assert f"id {first} is " in refusal(llama_folder, expert)
+
+
+def test_an_id_that_the_expert_lacks_is_refused(llama_folder, llama_expert_folder, tmp_path):
+    policy = copied(llama_folder, tmp_path / "policy")
+    tokenizer = AutoTokenizer.from_pretrained(policy)
+    tokenizer.add_tokens(["novel"])
+    tokenizer.save_pretrained(policy)
+    message = refusal(policy, llama_expert_folder)
+    assert f"id {len(tokenizer) - 1} is 'novel' to the policy and nothing to the expert" in message
+
+
+@pytest.mark.parametrize("role", ["policy", "expert"])
+def test_an_embedding_smaller_than_the_tokenizer_is_refused(role, llama_folder, llama_expert_folder, tmp_path):
+    folders = {"policy": llama_folder, "expert": llama_expert_folder}
+    folders[role] = copied(folders[role], tmp_path / role, {"vocab_size": 10})
+    message = refusal(folders["policy"], folders["expert"])
+    assert message.startswith(f"{role} '{folders[role]}' embeds 10 ids, but the tokenizer has ")
+
+
+def test_nothing_that_ends_a_response_is_refused(llama_folder, tmp_path):
+    folder = copied(llama_folder, tmp_path / "model", {"eos_token_id": None}, drop=["generation_config.json"])
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "eos_token": None}))
+    assert "has no end-of-sequence token" in refusal(folder)
+
+
+def test_the_policy_is_whole_in_float32_in_training_mode_and_scores_tokens(qwen2_folder):
+    policy = load_policy(source(qwen2_folder))
+    assert {parameter.dtype for parameter in policy.parameters()} == {torch.float32}
+    assert all(parameter.requires_grad for parameter in policy.parameters())
+    assert policy.training
+    one = torch.tensor([1])
+    assert policy.token_logprobs(one[None], one, one[None], one, vocab_size=320)[0].shape == (1, 1)
+
+
+def test_gradient_checkpointing_is_a_switch(qwen2_folder):
+    assert not load_policy(source(qwen2_folder)).is_gradient_checkpointing
+    assert load_policy(source(qwen2_folder), gradient_checkpointing=True).is_gradient_checkpointing
+
+
+def test_the_expert_is_frozen_in_eval_mode_and_keeps_its_rotary_frequencies_in_float32(qwen2_expert_folder):
+    expert = load_expert(source(qwen2_expert_folder, "expert"), torch.bfloat16)
+    assert {parameter.dtype for parameter in expert.parameters()} == {torch.bfloat16}
+    assert not any(parameter.requires_grad for parameter in expert.parameters())
+    assert not expert.training
+    assert expert.model.rotary_emb.inv_freq.dtype == torch.float32
+
+
+def test_a_json_configuration_gives_random_weights_that_the_seed_decides(qwen2_folder):
+    config = source(qwen2_folder / "config.json")
+    tokenizer, vocabulary = shared_vocabulary(config, None)
+    assert vocabulary.size == len(tokenizer) == 320
+
+    def weights(seed):
+        torch.manual_seed(seed)
+        return load_policy(config).lm_head.weight
+
+    assert torch.equal(weights(5), weights(5))
+    assert not torch.equal(weights(5), weights(6))
+    assert not torch.equal(weights(5), load_policy(source(qwen2_folder)).lm_head.weight)
+
+
+def test_a_json_configuration_that_is_missing_is_one_line(qwen2_folder):
+    assert "cannot be read" in refusal(qwen2_folder / "other.json")

@@ -1,0 +1,190 @@
+"""Two processes against one, through the command line; and what a checkpoint must hold, on both."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from mentor_pl.cli.main import main
+
+ROOT = Path(__file__).parents[3]
+
+PROBE = '''
+"""A reward and a callback that lie in the folder of the run, as a user's would."""
+from pathlib import Path
+
+import lightning.pytorch as L
+import torch
+from torch.distributed.tensor import DTensor
+
+from mentor_pl.runtime.parallel import rank
+from mentor_pl.rewards.base import Grades, Reward
+
+
+class CountWord(Reward):
+    range = (0.0, 1.0)
+
+    def __call__(self, prompts, responses):
+        return Grades([min(1.0, r.split().count("the") / 3) for r in responses])
+
+
+class Probe(L.Callback):
+    def __init__(self, folder: str):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.gradients, self.rollouts = [], []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if len(self.gradients) < 4:
+            grads = [p.grad for p in pl_module.policy.parameters()]
+            self.gradients.append([(g.full_tensor() if isinstance(g, DTensor) else g).clone() for g in grads])
+        assert type(next(pl_module.policy.parameters())) is (DTensor if pl_module.device_mesh else torch.nn.Parameter)
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        names = ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "mixed")
+        gap = trainer.callback_metrics["train/logprob_gap"].item()
+        self.rollouts.append({name: getattr(batch, name) for name in names} | {"gamma": batch.gamma, "gap": gap})
+
+    def on_train_end(self, trainer, pl_module):
+        torch.save({"gradients": self.gradients, "rollouts": self.rollouts}, self.folder / f"rank{rank()}.pt")
+'''
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, llama_folder, llama_expert_folder):
+    """Folder of four runs: 12 steps on 1 and 2 processes, and each again from its checkpoint after 5 steps."""
+    folder = tmp_path_factory.mktemp("parallel")
+    (folder / "probe.py").write_text(PROBE, encoding="utf-8")
+    words = ("we", "try", "the", "walk", "check", "sum", "answer")
+    problems = [" ".join(words[(i * k + k) % 7] for k in (1, 2, 3)) for i in range(40)]
+    rows = "".join(f'{{"problem": "{problem}", "answer": "the"}}\n' for problem in problems)
+    (folder / "problems.jsonl").write_text(rows, encoding="utf-8")
+    config = {
+        "seed_everything": 3,
+        "trainer": {
+            "accelerator": "cpu",
+            "devices": 1,
+            "max_epochs": 1,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "logger": False,
+            "callbacks": [
+                {"class_path": "callbacks.AlphaDecay"},
+                {"class_path": "callbacks.ExactResume"},
+                {"class_path": "probe.Probe", "init_args": {"folder": "unset"}},
+                {
+                    "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+                    "init_args": {"every_n_train_steps": 2, "save_top_k": -1, "filename": "{step}"},
+                },
+            ],
+        },
+        "model": {
+            "policy": str(llama_folder),
+            "expert": str(llama_expert_folder),
+            "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3}},
+            "micro_batch_tokens": 40,  # ranks then need different numbers of passes
+            "recompute_logprobs": True,
+        },
+        "data": {
+            "train": "problems.jsonl",
+            "steps": 12,
+            "prompts_per_step": 4,
+            "sampling": {"max_new_tokens": 8},
+            "reward": {"class_path": "probe.CountWord"},
+            "system_prompt": None,
+            "max_prompt_tokens": 8,
+        },
+    }
+
+    def fit(name, processes, *options):
+        config["trainer"]["callbacks"][2]["init_args"]["folder"] = name
+        config["trainer"]["callbacks"][3]["init_args"]["dirpath"] = f"{name}/checkpoints"
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        words = ["fit", "--config", f"{name}.yaml", *options]
+        if processes == 1:  # in this process, which has everything imported
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder)
+                patch.syspath_prepend(str(folder))
+                assert main(words) == 0
+            return
+        words += ["--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices", str(processes)]
+        command = [sys.executable, "-m", "mentor_pl.cli", *words]
+        environment = {k: v for k, v in os.environ.items() if k not in ("PL_GLOBAL_SEED", "LOCAL_RANK", "NODE_RANK")}
+        environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+    for processes in (1, 2):
+        fit(f"whole{processes}", processes)
+        fit(f"resumed{processes}", processes, "--ckpt_path", f"whole{processes}/checkpoints/step=10.ckpt")
+    return folder
+
+
+def read(path: Path):
+    return torch.load(path, weights_only=True)
+
+
+def test_two_processes_sample_what_one_does(trained):
+    """Tokens, guided and replaced flags and rewards of 12 steps, bit for bit; γ_p to float32 rounding."""
+    one = read(trained / "whole1/rank0.pt")["rollouts"]
+    ranks = [read(trained / f"whole2/rank{rank}.pt")["rollouts"] for rank in (0, 1)]
+    assert any(bool(batch["replaced"].any()) for batch in one)
+    for step, whole in enumerate(one):
+        for name in ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "mixed"):
+            groups = whole[name].unflatten(0, (4, 8))  # 4 prompts, dealt to the ranks in turn
+            for rank in (0, 1):
+                ours, theirs = groups[rank::2].flatten(0, 1), ranks[rank][step][name]
+                width = min(ours.shape[-1], theirs.shape[-1]) if ours.ndim == 2 else None
+                assert torch.equal(ours[..., :width], theirs[..., :width]), (step, name)
+        assert ranks[0][step]["gamma"] == ranks[1][step]["gamma"] == pytest.approx(whole["gamma"], abs=1e-5)
+
+
+def test_all_ranks_report_the_largest_gap_of_any(trained):
+    for processes in (1, 2):
+        gaps = [
+            [b["gap"] for b in read(trained / f"whole{processes}/rank{r}.pt")["rollouts"]] for r in range(processes)
+        ]
+        assert all(gap == gaps[0] for gap in gaps)
+        assert max(gaps[0]) <= 1e-5
+
+
+def test_two_processes_have_the_gradients_of_one(trained):
+    """Of the first two steps, four optimizer steps: equal to 1e-6 in float32, and the same on both ranks."""
+    one = read(trained / "whole1/rank0.pt")["gradients"]
+    first, second = (read(trained / f"whole2/rank{rank}.pt")["gradients"] for rank in (0, 1))
+    assert len(one) == 4
+    for alone, a, b in zip(one, first, second, strict=True):
+        for x, y, z in zip(alone, a, b, strict=True):
+            assert torch.equal(y, z)
+            assert (x - y).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_five_steps_and_seven_resumed_are_twelve_bit_for_bit(trained, processes):
+    """Weights, optimizer, α, γ_p and the loader's place, and every rollout after the checkpoint."""
+    whole, resumed = (read(trained / f"{name}{processes}/checkpoints/step=24.ckpt") for name in ("whole", "resumed"))
+    assert whole["state_dict"].keys() == resumed["state_dict"].keys()
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, resumed["state_dict"][name]), name
+    assert whole["mentor"] == resumed["mentor"]
+    moments, restored = (checkpoint["optimizer_states"][0]["state"] for checkpoint in (whole, resumed))
+    assert moments.keys() == restored.keys()
+    for parameter, state in moments.items():
+        assert all(torch.equal(value, restored[parameter][name]) for name, value in state.items()), parameter
+    before, after = (read(trained / f"{name}{processes}/rank0.pt")["rollouts"] for name in ("whole", "resumed"))
+    assert (len(before), len(after)) == (12, 7)
+    for a, b in zip(before[5:], after, strict=True):
+        assert torch.equal(a["response_ids"], b["response_ids"])
+        assert a["gamma"] == b["gamma"]
+
+
+def test_a_sharded_run_leaves_a_checkpoint_that_loads_strictly_into_the_plain_model(trained, llama_folder):
+    from transformers import AutoModelForCausalLM
+
+    state = read(trained / "whole2/checkpoints/step=24.ckpt")["state_dict"]
+    plain = AutoModelForCausalLM.from_pretrained(llama_folder)
+    plain.load_state_dict({name.removeprefix("policy."): value for name, value in state.items()}, strict=True)

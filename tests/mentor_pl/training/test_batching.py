@@ -1,0 +1,64 @@
+"""Mini-batches of whole groups, micro-batches under a token budget."""
+
+import pytest
+import torch
+
+from mentor_pl.training.batching import micro_batches, mini_batches
+
+
+def as_lists(parts):
+    return [part.tolist() for part in parts]
+
+
+def test_mini_batches_are_consecutive_whole_groups_equally_many_in_each():
+    # 4 groups of 3: two groups each
+    assert as_lists(mini_batches(12, 3, 2)) == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
+
+
+def test_one_mini_batch_holds_everything_and_as_many_as_groups_hold_one_each():
+    assert as_lists(mini_batches(4, 2, 1)) == [[0, 1, 2, 3]]
+    assert as_lists(mini_batches(4, 2, 2)) == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize(("rollouts", "group", "count"), [(12, 4, 2), (4, 2, 3), (2, 2, 2)])
+def test_groups_that_cannot_be_dealt_evenly_are_refused(rollouts, group, count):
+    with pytest.raises(ValueError, match=f"{rollouts // group} groups cannot be divided into {count}"):
+        mini_batches(rollouts, group, count)
+
+
+def shares(prompts, responses, group_size, tokens):
+    return as_lists(micro_batches(torch.tensor(prompts), torch.tensor(responses), group_size, tokens))
+
+
+def test_a_prompt_counts_once_for_neighbours_of_its_group():
+    # 10 + 2 + 2 = 14 for the first pair; the second pair costs as much again
+    assert shares([10] * 4, [2] * 4, 2, 28) == [[0, 1, 2, 3]]
+    assert shares([10] * 4, [2] * 4, 2, 27) == [[0, 1, 2], [3]]
+
+
+def test_a_prompt_counts_again_in_the_next_micro_batch():
+    # 10 + 4 + 4 = 18, then 10 + 4 = 14 of 18
+    assert shares([10] * 3, [4] * 3, 3, 18) == [[0, 1], [2]]
+    assert shares([10] * 4, [4] * 4, 4, 17) == [[0], [1], [2], [3]]
+
+
+def test_groups_with_the_longest_rollouts_come_first_and_equals_keep_their_order():
+    assert shares([1] * 6, [2, 2, 3, 9, 3, 2], 2, 1000) == [[2, 3, 4, 5, 0, 1]]
+    assert shares([1] * 6, [3] * 6, 2, 1000) == [[0, 1, 2, 3, 4, 5]]
+    assert shares([1] * 4, [4, 4, 1, 5], 2, 1000) == [[2, 3, 0, 1]]  # the longest one, not all together
+    assert shares([1, 1, 9, 9], [5, 5, 2, 2], 2, 1000) == [[2, 3, 0, 1]]  # 11 with the prompt, against 6
+
+
+def test_a_rollout_over_the_budget_goes_alone():
+    assert shares([1] * 4, [2, 50, 2, 3], 2, 8) == [[0], [1], [2, 3]]
+
+
+def test_every_row_is_in_one_micro_batch_within_the_budget():
+    generator = torch.Generator().manual_seed(0)
+    responses = torch.randint(1, 60, (200,), generator=generator)
+    prompts = torch.randint(1, 40, (50,), generator=generator).repeat_interleave(4)
+    parts = micro_batches(prompts, responses, 4, 128)
+    assert torch.cat(parts).sort().values.tolist() == list(range(200))
+    for part in parts:
+        distinct = (part // 4).unique() * 4
+        assert int(responses[part].sum() + prompts[distinct].sum()) <= 128

@@ -1,0 +1,158 @@
+import math
+
+import pytest
+import torch
+
+from mentor_pl.algorithms.base import Group
+from mentor_pl.decoding.params import Sampling
+from mentor_pl.problems.columns import Columns
+from mentor_pl.problems.selection import Selection
+from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.training.data import RolloutDataModule, RolloutLoader, prompts_of_step
+
+
+def test_an_epoch_shows_every_problem_once_and_the_rest_waits():
+    epoch = [prompts_of_step(step, problems=11, per_step=3, seed=5) for step in range(3)]
+    shown = [place for batch in epoch for place in batch]
+    assert len(shown) == len(set(shown)) == 9  # 11 problems fill three batches of three
+    assert set(shown) <= set(range(11))
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    def order(seed, epoch):
+        return [p for step in range(4 * epoch, 4 * epoch + 4) for p in prompts_of_step(step, 40, 10, seed)]
+
+    assert order(5, 0) == order(5, 0)
+    assert len({tuple(order(seed, epoch)) for seed in (5, 6) for epoch in (0, 1)}) == 4
+
+
+def test_loader_is_sized_and_resumes_at_its_place():
+    loader = RolloutLoader(lambda step: step, steps=5)
+    assert len(loader) == 5
+    batches = iter(loader)
+    assert [next(batches), next(batches)] == [0, 1]
+    resumed = RolloutLoader(lambda step: step, steps=5)
+    resumed.load_state_dict(loader.state_dict())
+    assert list(resumed) == [2, 3, 4]
+
+
+def test_each_rank_gets_every_other_prompt_so_that_mini_batches_stay_whole(run):
+    job = run(steps=1, trainer_options={})
+    job.fit()
+    whole = job.data.prompts_of_rank(2)
+
+    class Rank:
+        world_size = 2
+
+        def __init__(self, rank):
+            self.global_rank = rank
+
+    shares = []
+    for rank in (0, 1):
+        job.data.trainer = Rank(rank)
+        shares.append(job.data.prompts_of_rank(2))
+    assert [p.index for p in shares[0]] == [p.index for p in whole[0::2]]
+    assert [p.index for p in shares[1]] == [p.index for p in whole[1::2]]
+    # first local mini-batches (one prompt each) together: the first global one (two prompts)
+    assert {shares[0][0].index, shares[1][0].index} == {p.index for p in whole[:2]}
+
+
+def test_gamma_is_the_quantile_of_this_steps_on_policy_entropies(run):
+    seen = []
+    job = run(steps=2)
+    produce = job.data._produce
+    job.data._produce = lambda step: seen.append(produce(step)) or seen[-1]
+    job.fit()
+    for rollouts in seen:
+        entropies = rollouts.entropies[~rollouts.mixed][rollouts.mask[~rollouts.mixed]]
+        assert rollouts.gamma == pytest.approx(float(torch.quantile(entropies, 0.95)), abs=1e-6)
+        weights = (rollouts.entropies / rollouts.gamma).clamp(max=1)[rollouts.mixed] * rollouts.mask[rollouts.mixed]
+        assert torch.allclose(rollouts.gate_weights[rollouts.mixed], weights, atol=1e-6)
+        assert not rollouts.guided[~rollouts.mixed].any()
+        assert not (rollouts.replaced & ~rollouts.guided).any()
+
+
+class Generous(Reward):
+    range = (0.0, 1.0)
+
+    def __call__(self, prompts, responses):
+        return Grades([1.5] * len(responses))
+
+
+class NotANumber(Generous):
+    def __call__(self, prompts, responses):
+        return Grades([math.nan] * len(responses))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prompts_per_step": 3}, r"prompts_per_step is 3, which 1 processes × 2 mini-batches do not divide"),
+        ({"prompts_per_step": 400}, r"40 usable problems, fewer than data.prompts_per_step = 400"),
+        ({"sampling": Sampling(max_new_tokens=600)}, r"max_prompt_tokens \+ max_new_tokens = 608, but the models"),
+        ({"max_prompt_tokens": 2}, r"all 40 prompts are longer than max_prompt_tokens = 2; the shortest has 4"),
+        ({"train": "nowhere.jsonl"}, r"nowhere.jsonl: no such file"),
+        ({"reward": Generous()}, r"reward Generous gave 1.5 to problem \d+, outside its declared range \(0.0, 1.0\)"),
+        ({"reward": NotANumber()}, r"reward NotANumber gave nan"),
+    ],
+)
+def test_data_that_cannot_work_is_refused_in_one_line(run, options, message):
+    with pytest.raises(UsageError, match=message) as refused:
+        run(data_options=options).fit()
+    assert "\n" not in str(refused.value)
+
+
+def test_mixed_rollouts_without_expert_are_refused_before_weights_are_loaded(run):
+    job = run(group=Group(on_policy=4, mixed=4), module_options={"expert": None})
+    with pytest.raises(UsageError, match=r"group mixed is 4, but there is no expert"):
+        job.fit()
+    assert job.module.policy is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "data.steps is 0"),
+        ({"prompts_per_step": 0}, "data.prompts_per_step is 0"),
+        ({"sampling": Sampling(temperature=0.0)}, "data.sampling.temperature is 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused_at_once(options, message):
+    with pytest.raises(UsageError, match=message):
+        RolloutDataModule("problems.jsonl", **options)
+
+
+def test_prompts_over_the_limit_are_left_out_and_counted(run, write_jsonl):
+    rows = [{"problem": "we try", "answer": "the"}] * 8 + [{"problem": "we " * 30, "answer": "the"}] * 2
+    job = run(steps=1, data_options={"train": str(write_jsonl(rows, "some.jsonl"))})
+    job.fit()
+    assert (len(job.data.problems.prompts), job.data.problems.too_long) == (8, 2)
+
+
+def test_rows_columns_and_template_are_chosen_and_each_reason_is_one_line_of_the_log(run, write_jsonl, caplog):
+    caplog.set_level("INFO")
+    rows = [{"question": "we try", "final": {"answer": 7}, "level": i % 3, "trace": "the sum"} for i in range(12)]
+    path = write_jsonl([*rows, "{", {**rows[0], "question": "we"}], "some.jsonl")
+    columns = Columns(problem="question", answer="final.answer", traces="trace")
+    select = Selection(columns=columns, levels=[0, 1], on_bad_row="skip")
+    job = run(
+        steps=1, data_options={"train": str(path), "select": select, "template": "{problem} :", "min_prompt_tokens": 4}
+    )
+    job.fit()
+    first = job.data.problems.prompts[0]
+    assert (first.problem, first.answer, first.traces) == ("we try", "7", ("the sum",))
+    assert job.module.tokenizer.decode(first.token_ids) == "<s> we try :"
+    assert [prompt.index for prompt in job.data.problems.prompts] == [0, 1, 3, 4, 6, 7, 9, 10]
+    logged = [line for line in caplog.messages if line.startswith(str(path))]
+    assert logged[0] == f"{path}: 4 of 14 problems left out, their level is not one of 0, 1"
+    assert logged[1].startswith(f"{path}: 1 of 14 problems left out, they cannot be used; {path}:13: not JSON")
+    assert logged[3].startswith(f"{path}: 7 of 14 problems repeat an earlier one and are kept")
+    assert "1 of 14 problems left out, their prompts are below min_prompt_tokens = 4" in logged[2]
+    assert len(logged) == 4
+
+
+def test_the_seed_is_seed_everythings_unless_given(monkeypatch):
+    monkeypatch.setenv("PL_GLOBAL_SEED", "41")
+    assert RolloutDataModule("problems.jsonl").seed == 41
+    assert RolloutDataModule("problems.jsonl", seed=2).seed == 2

@@ -1,0 +1,318 @@
+import math
+from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
+
+import lightning.pytorch as L
+import pytest
+import torch
+
+from mentor_pl.algorithms.base import Group
+from mentor_pl.algorithms.parts.advantages import Advantage
+from mentor_pl.algorithms.parts.losses.base import Loss, LossOutputs
+from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.runtime.errors import DivergenceError, UsageError
+from mentor_pl.training.data import RolloutLoader
+from mentor_pl.training.module import MentorModule
+
+
+class Gradients(L.Callback):
+    """Keeps the gradients of every optimizer step, before clipping has changed nothing (no clipping here)."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.steps.append([p.grad.clone() for p in pl_module.policy.parameters()])
+
+
+class Batches(L.Callback):
+    """Keeps every batch of rollouts."""
+
+    def __init__(self):
+        self.rollouts = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.rollouts.append(batch)
+
+
+def test_micro_batches_give_the_gradient_of_the_undivided_mini_batch(run):
+    gradients = []
+    for budget in (100_000, 40):  # 16 rollouts of up to 11 tokens: all at once, 3 or 4 at a time
+        seen = Gradients()
+        run(steps=1, callbacks=[seen], module_options={"micro_batch_tokens": budget, "max_grad_norm": 1e9}).fit()
+        gradients.append(seen.steps)
+    whole, divided = gradients
+    assert len(whole) == 2  # two mini-batches
+    for a, b in zip(whole[0], divided[0], strict=True):
+        assert (a - b).norm() <= 1e-6 * a.norm()
+
+
+def test_gradient_is_that_of_the_token_mean_written_out(run):
+    """The loss of the first mini-batch from one plain forward over all its rows, equation [9] written out."""
+    seen, batches = Gradients(), Batches()
+    job = run(steps=1, callbacks=[seen, batches], module_options={"max_grad_norm": 1e9})
+    job.fit()
+    rollouts = batches.rollouts[0]
+    fresh = run(steps=1)
+    fresh.trainer.strategy.connect(fresh.module)
+    fresh.module._trainer = fresh.trainer
+    fresh.module.configure_model()
+    policy = fresh.module.policy.eval()
+
+    total, tokens = torch.zeros(()), 0
+    for group in (0, 1):  # the first mini-batch holds two of the four prompts
+        rows = range(group * 8, group * 8 + 8)
+        on = [float(rollouts.rewards[i]) for i in rows if not rollouts.mixed[i]]
+        mean = sum(on) / len(on)
+        std = math.sqrt(sum((r - mean) ** 2 for r in on) / (len(on) - 1))
+        for i in rows:
+            reward = float(rollouts.rewards[i])
+            advantage = max(0.0, reward - mean) if rollouts.mixed[i] else (reward - mean) / (std + 1e-6)
+            n, t = int(rollouts.prompt_lengths[i]), int(rollouts.response_lengths[i])
+            ids = torch.cat([rollouts.prompt_ids[i, :n], rollouts.response_ids[i, :t]])
+            logits = policy(ids[None]).logits[0, n - 1 : n + t - 1, : fresh.module.vocabulary.size]
+            logprobs = logits.log_softmax(-1).gather(1, ids[n:, None]).squeeze(1)
+            ratio = (logprobs - rollouts.logprobs[i, :t]).exp()
+            total = total - torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.28) * advantage).sum()
+            tokens += t
+    (total / tokens).backward()
+    for ours, expected in zip(seen.steps[0], policy.parameters(), strict=True):
+        assert (ours - expected.grad).abs().max() <= 1e-6
+
+
+def test_without_mixed_rollouts_mentor_is_plain_grpo_bit_for_bit(run, equal_weights):
+    """MENTOR's configuration with N_mix = 0, expert loaded, against on-policy RL without gate or expert."""
+
+    class PlainGRPO(Advantage):
+        def __call__(self, rewards, mixed, alpha, reward_range):
+            assert not mixed.any()
+            distance = rewards.double() - rewards.double().mean(-1, keepdim=True)
+            variance = distance.square().sum(-1, keepdim=True) / (rewards.shape[-1] - 1)
+            return (distance / (variance.sqrt() + 1e-6)).float()
+
+    mentor = run(group=Group(on_policy=8, mixed=0)).fit()
+    grpo = run(group=Group(on_policy=8, mixed=0), module_options={"expert": None, "advantage": PlainGRPO()}).fit()
+    guided = run(group=Group(on_policy=4, mixed=4)).fit()
+    assert equal_weights(mentor, grpo)
+    assert not equal_weights(mentor, guided)
+
+
+def test_alpha_zero_refills_the_group_and_is_plain_grpo(run, equal_weights):
+    ended = run(group=Group(on_policy=4, mixed=4), module_options={"alpha": 0.0}).fit()
+    assert equal_weights(ended, run(group=Group(on_policy=8, mixed=0)).fit())
+
+
+def test_rollouts_of_older_weights_stop_the_run(run, monkeypatch):
+    produce = RolloutLoader.__iter__
+
+    def ahead(self):  # what a loader without length would get from Lightning: the next batch before this one's update
+        batches = produce(self)
+        held = next(batches)
+        for rollouts in batches:
+            yield held
+            held = replace(rollouts, policy_updates=rollouts.policy_updates - 2)
+        yield held
+
+    monkeypatch.setattr(RolloutLoader, "__iter__", ahead)
+    with pytest.raises(RuntimeError, match="sampled after"):
+        run(steps=3).fit()
+
+
+@pytest.fixture
+def corrupt(monkeypatch):
+    """(row, place, difference) -> from now on that is added to the sampled log-probability there, in every batch."""
+
+    def install(row, place, difference):
+        produce = RolloutLoader.__iter__
+
+        def batches(self):
+            for rollouts in produce(self):
+                logprobs = rollouts.logprobs.clone()
+                logprobs[row, place] += difference
+                yield replace(rollouts, logprobs=logprobs)
+
+        monkeypatch.setattr(RolloutLoader, "__iter__", batches)
+
+    return install
+
+
+def gap(job):
+    job.fit()
+    return job.trainer.callback_metrics["train/logprob_gap"].item()
+
+
+SPLIT = {"micro_batch_tokens": 60}  # of a mini-batch's 16 rollouts 5 or more at a time
+RECOMPUTE = {"recompute_logprobs": True}
+
+
+@pytest.mark.parametrize("options", [{}, SPLIT, RECOMPUTE, SPLIT | RECOMPUTE])
+def test_training_reproduces_the_sampled_log_probabilities(run, options):
+    """Also after the weights have moved by several large steps."""
+    assert 0 < gap(run(steps=3, module_options=options)) <= 1e-5
+
+
+@pytest.mark.parametrize("options", [{}, SPLIT, RECOMPUTE, SPLIT | RECOMPUTE])
+@pytest.mark.parametrize("row", [0, 7, 15])
+def test_a_wrong_log_probability_of_the_first_mini_batch_is_the_gap(run, corrupt, options, row):
+    corrupt(row, 0, -0.25)
+    assert gap(run(steps=2, module_options=options)) == pytest.approx(0.25, abs=1e-5)
+
+
+@pytest.mark.parametrize(("options", "seen"), [({}, False), (RECOMPUTE, True), (SPLIT | RECOMPUTE, True)])
+def test_the_second_mini_batch_is_compared_only_where_it_is_recomputed_before_the_update(run, corrupt, options, seen):
+    corrupt(16, 0, 0.25)  # four groups of 8: the second mini-batch begins at row 16
+    assert gap(run(steps=1, module_options=options)) == pytest.approx(0.25 if seen else 0, abs=1e-5)
+
+
+def test_padding_is_no_part_of_the_gap(run, corrupt):
+    batches = Batches()
+    run(steps=1, callbacks=[batches]).fit()
+    lengths = batches.rollouts[0].response_lengths
+    row = int(lengths[:16].argmin())
+    assert lengths[row] < lengths[:16].max()
+    for options in ({}, RECOMPUTE):
+        corrupt(row, int(lengths[row]), 5.0)
+        assert gap(run(steps=1, module_options=options)) <= 1e-5
+
+
+@pytest.mark.parametrize("split", [{}, SPLIT])
+def test_recomputed_log_probabilities_make_training_independent_of_the_sampled_ones(run, corrupt, equal_weights, split):
+    trusted = run(steps=1, module_options=split).fit()
+    recomputed = run(steps=1, module_options=split | RECOMPUTE).fit()
+    for row in (0, 9, 16, 31):
+        corrupt(row, 0, 1.0)
+    assert equal_weights(recomputed, run(steps=1, module_options=split | RECOMPUTE).fit())
+    assert not equal_weights(trusted, run(steps=1, module_options=split).fit())
+    assert all((recomputed[name] - value).abs().max() <= 1e-4 for name, value in trusted.items())
+
+
+@pytest.mark.parametrize("options", [SPLIT, SPLIT | RECOMPUTE])
+def test_a_pass_that_only_keeps_ranks_in_step_changes_nothing(run, monkeypatch, equal_weights, options):
+    """As if another rank had two micro-batches more."""
+    plain, forwards = run(steps=2, module_options=options), []
+    weights = plain.fit()
+    monkeypatch.setattr(
+        "mentor_pl.training.module.all_max", lambda value: value if value.is_floating_point() else value + 2
+    )
+    padded = run(steps=2, module_options=options)
+    score = MentorModule._logprobs
+    monkeypatch.setattr(MentorModule, "_logprobs", lambda *some: forwards.append(some[2]) or score(*some))
+    assert equal_weights(weights, padded.fit())
+    for name in ("loss", "entropy", "kl", "clipped", "logprob_gap"):
+        name = f"train/{name}"
+        assert torch.equal(plain.trainer.callback_metrics[name], padded.trainer.callback_metrics[name]), name
+    passes = 2 * 2 * (2 if "recompute_logprobs" in options else 1)  # steps × mini-batches × (scored before, or not)
+    repeats = sum(torch.equal(a, b) for a, b in pairwise(forwards))
+    assert repeats == 2 * passes
+
+
+class _Late(Reward):
+    """Every response of the second problem of a step overruns, in one of two rewards that are summed."""
+
+    range = (0.0, 1.0)
+
+    def __call__(self, prompts, responses):
+        late = [float(prompt.index == prompts[-1].index) for prompt in prompts]
+        return Grades([0.0] * len(prompts), {"timeout": late, "timeout_2": late, "outcome": late})
+
+
+def test_overruns_are_counted_over_all_rewards(run):
+    job = run(steps=1, group=Group(3, 2), data_options={"reward": _Late()})
+    job.fit()
+    assert job.trainer.callback_metrics["reward/timeouts"].item() == 2 * 5
+    job = run(steps=1, group=Group(3, 2))
+    job.fit()
+    assert "reward/timeouts" not in job.trainer.callback_metrics
+
+
+class _Poisoned(Loss):
+    """A loss that is no number at the third optimizer step."""
+
+    calls = 0
+
+    def weight(self, mask):
+        return mask.sum()
+
+    def __call__(self, batch):
+        self.calls += 1
+        return LossOutputs(batch.logprobs.sum() * (math.nan if self.calls == 3 else 1e-3))
+
+
+def test_a_loss_that_is_no_number_stops_with_statistics_and_spares_the_weights(run, equal_weights, tmp_path):
+    after_two = run(steps=1, module_options={"loss": _Poisoned()}).fit()
+    job = run(steps=3, module_options={"loss": _Poisoned()})
+    with pytest.raises(DivergenceError, match=r"step 1: .*grad_norm nan, loss nan, entropy \d") as stopped:
+        job.fit()
+    assert "\n" not in str(stopped.value)
+    assert equal_weights(after_two, job.module.policy.state_dict())
+
+
+def test_the_expert_is_in_no_checkpoint_and_no_optimizer(run):
+    job = run(steps=1)
+    job.fit()
+    assert all(name.startswith("policy.") for name in job.module.state_dict())
+    assert not any(p.requires_grad for p in job.module.models.expert.parameters())
+    owned = {id(p) for group in job.trainer.optimizers[0].param_groups for p in group["params"]}
+    assert owned == {id(p) for p in job.module.policy.parameters()}
+    assert not job.module.models.expert.training
+
+
+def test_warmup_raises_the_learning_rate_linearly(run):
+    class Rates(L.Callback):
+        def __init__(self):
+            self.seen = []
+
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            self.seen.append(optimizer.param_groups[0]["lr"])
+
+    rates = Rates()
+    run(steps=2, callbacks=[rates], module_options={"warmup_steps": 3}).fit()
+    assert rates.seen == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alpha": -0.1}, "model.alpha is -0.1"),
+        ({"mini_batches": 0}, "model.mini_batches is 0"),
+        ({"max_grad_norm": 0.0}, "model.max_grad_norm is 0.0"),
+        ({"policy": "no/such/folder"}, "policy 'no/such/folder': no such folder"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_before_weights_are_loaded(llama_folder, options, message):
+    with pytest.raises(UsageError, match=message):
+        MentorModule(**{"policy": str(llama_folder), **options})
+
+
+def test_ddp_is_refused_with_the_remedy(run):
+    job = run(trainer_options={"strategy": "ddp"})
+    job.module._trainer = job.trainer
+    with pytest.raises(UsageError, match="FSDP2Strategy"):
+        job.module.configure_model()
+
+
+def test_a_mesh_that_leaves_ranks_out_of_data_parallelism_is_refused(run, monkeypatch):
+    """Lightning's ModelParallelStrategy by default: all devices tensor-parallel, gradients of ranks never summed."""
+    job = run()
+    job.module._trainer = job.trainer
+    job.module._device_mesh = {"data_parallel": SimpleNamespace(size=lambda: 1)}
+    monkeypatch.setattr("mentor_pl.runtime.parallel.world_size", lambda: 2)
+    with pytest.raises(UsageError, match=r"has 1 data-parallel ranks for 2 processes.*FSDP2Strategy"):
+        job.module.configure_model()
+
+
+def test_pure_half_precision_is_refused_with_the_remedy(run):
+    job = run(trainer_options={"precision": "bf16-true"})
+    with pytest.raises(UsageError, match="bf16-mixed or 32-true"):
+        job.fit()
+
+
+def test_bf16_mixed_trains(run):
+    weights = run(steps=1, trainer_options={"precision": "bf16-mixed"}).fit()
+    assert all(value.dtype == torch.float32 and value.isfinite().all() for value in weights.values())
+
+
+def test_gradient_checkpointing_changes_no_gradient(run, equal_weights):
+    plain = run(steps=1).fit()
+    assert equal_weights(plain, run(steps=1, module_options={"gradient_checkpointing": True}).fit())
