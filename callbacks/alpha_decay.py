@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from mentor_pl.algorithms.parts.schedules import Cosine, Schedule
+from mentor_pl.algorithms.parts.schedules import AlphaSchedule, Cosine
 from mentor_pl.training.collect import Learner
 from mentor_pl.types import Rollouts
 
@@ -18,7 +18,7 @@ class AlphaDecay(Callback):
         schedule: step -> α; a step is a batch of rollouts, counted from 0.
     """
 
-    def __init__(self, schedule: Schedule | None = None) -> None:
+    def __init__(self, schedule: AlphaSchedule | None = None) -> None:
         self.schedule = schedule if schedule is not None else Cosine()
         self.step = 0
 

@@ -22,19 +22,19 @@ class Prompt:
         problem: the problem as the data set words it.
         answer: the reference that rewards compare with.
         token_ids: the prompt exactly as the models see it.
-        opened: the part of the response that the prompt template has already written (often empty). Rewards that
-            look at the whole response put it in front.
+        response_prefix: the part of the response that the prompt template has already written (often empty). Rewards
+            that look at the whole response put it in front.
         metadata: the row's other columns.
-        traces: responses of an expert to this problem, for the methods that train on them.
+        demonstrations: responses of an expert to this problem, for the methods that train on them.
     """
 
     index: int
     problem: str
     answer: str
     token_ids: tuple[int, ...]
-    opened: str = ""
+    response_prefix: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    traces: tuple[str, ...] = ()
+    demonstrations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

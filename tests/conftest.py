@@ -34,7 +34,7 @@ from transformers import (
 )
 
 from mentor_pl.algorithms.base import Group
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Models, ModelSource, Vocabulary, load_expert, load_policy, shared_vocabulary
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.training.data import RolloutDataModule
@@ -301,7 +301,7 @@ def run(tmp_path: Path, llama_folder: Path, llama_expert_folder: Path, word_prob
                 "steps": steps,
                 "prompts_per_step": 4,
                 "group": group or Group(),
-                "sampling": Sampling(max_new_tokens=8),
+                "sampling": SamplingParams(max_new_tokens=8),
                 "reward": CountWord(),
                 "system_prompt": None,
                 "max_prompt_tokens": 8,

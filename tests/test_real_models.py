@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.rewards.math import MathReward
 
 PROBLEMS = Path(__file__).parents[2] / "shared/data/train/math12k_level3to5.jsonl"
@@ -27,7 +27,7 @@ def test_two_steps_on_ten_real_problems(family, run, request, tmp_path):
             "train": str(problems),
             "reward": MathReward(workers=1),
             "max_prompt_tokens": 480,
-            "sampling": Sampling(max_new_tokens=24),
+            "sampling": SamplingParams(max_new_tokens=24),
         },
     )
     seen = []

@@ -14,7 +14,7 @@ from rich.rule import Rule
 from rich.text import Text
 from transformers import PreTrainedTokenizerBase
 
-from mentor_pl.problems.filter_report import Tally
+from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.prompts import LoadedPrompts
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.data import RolloutDataModule
@@ -58,8 +58,8 @@ def inspect(
     console = Console(highlight=False, soft_wrap=True)
     _print_counts(console, data.train, problems)
     _print_lengths(console, [len(one.token_ids) for one in problems.prompts])
-    _print_levels(console, problems.tally)
-    _print_listed(console, problems.tally)
+    _print_levels(console, problems.filter_report)
+    _print_listed(console, problems.filter_report)
     _print_prompt(console, prompt, model.tokenizer)
     if json is not None:
         report = _report(data.train, problems, prompt, model.tokenizer)
@@ -76,23 +76,23 @@ def _chosen(problems: LoadedPrompts, row: int | None) -> Prompt:
         return problems.prompts[0]
     nearest = min(problems.prompts, key=lambda prompt: abs(prompt.index - row))
     if nearest.index != row:
-        read = problems.tally.read
+        read = problems.filter_report.read
         what = "was left out" if 0 <= row < read else f"is not among the {read} rows"
         raise UsageError(f"--row: row {row} {what}; the nearest one that is kept is {nearest.index}")
     return nearest
 
 
 def _print_counts(console: Console, source: str, problems: LoadedPrompts) -> None:
-    tally = problems.tally
-    console.print(f"{source}: {len(problems.prompts)} of {tally.read} rows are trained on", style="bold")
-    width = len(str(tally.read))
-    for reason, count in tally.counts.items():
-        console.print(f"  {count:>{width}} left out, {tally.sentences[reason]}")
-    if tally.repeated:
-        console.print(f"  {tally.repeated:>{width}} kept although they repeat an earlier problem")
-    traced = [len(prompt.traces) for prompt in problems.prompts if prompt.traces]
+    filter_report = problems.filter_report
+    console.print(f"{source}: {len(problems.prompts)} of {filter_report.read} rows are trained on", style="bold")
+    width = len(str(filter_report.read))
+    for reason, count in filter_report.counts.items():
+        console.print(f"  {count:>{width}} left out, {filter_report.sentences[reason]}")
+    if filter_report.repeated:
+        console.print(f"  {filter_report.repeated:>{width}} kept although they repeat an earlier problem")
+    traced = [len(prompt.demonstrations) for prompt in problems.prompts if prompt.demonstrations]
     if traced:
-        console.print(f"  {len(traced):>{width}} with traces of an expert, {sum(traced)} in all")
+        console.print(f"  {len(traced):>{width}} with demonstrations of an expert, {sum(traced)} in all")
 
 
 def _print_lengths(console: Console, lengths: list[int]) -> None:
@@ -108,17 +108,17 @@ def _print_lengths(console: Console, lengths: list[int]) -> None:
         console.print(f"  {low:>7} – {low + width - 1:<7} {count:>7} {bar}")
 
 
-def _print_levels(console: Console, tally: Tally) -> None:
-    known = sorted((level, count) for level, count in tally.levels.items() if level is not None)
+def _print_levels(console: Console, filter_report: FilterReport) -> None:
+    known = sorted((level, count) for level, count in filter_report.levels.items() if level is not None)
     if known:
-        unknown = tally.levels[None]
+        unknown = filter_report.levels[None]
         console.print("\nlevels", style="bold")
         parts = [f"{level}: {count}" for level, count in known] + ([f"unknown: {unknown}"] if unknown else [])
         console.print("  " + "   ".join(parts))
 
 
-def _print_listed(console: Console, tally: Tally) -> None:
-    for reason, rows in tally.listed.items():
+def _print_listed(console: Console, filter_report: FilterReport) -> None:
+    for reason, rows in filter_report.listed.items():
         console.print(f"\n{reason}", style="bold")
         shown = rows if reason == "bad row" else rows[:_SHOWN]
         for one in shown:
@@ -137,8 +137,8 @@ def _print_prompt(console: Console, prompt: Prompt, tokenizer: PreTrainedTokeniz
     console.print(" ".join(map(str, prompt.token_ids)))
     console.print(Rule())
     console.print(Text(f"reference answer   {prompt.answer}"))
-    console.print(Text(f"response opened    {prompt.opened!r}" if prompt.opened else "response opened    nothing"))
-    for trace in prompt.traces:
+    console.print(Text(f"response prefix    {repr(prompt.response_prefix) if prompt.response_prefix else 'nothing'}"))
+    for trace in prompt.demonstrations:
         short = trace if len(trace) <= 100 else f"{trace[:60]} … {trace[-30:]}"
         console.print(Text(f"expert trace       {short!r}, {len(trace)} characters"))
 
@@ -155,23 +155,23 @@ def _quantiles(lengths: list[int]) -> dict[str, int]:
 
 
 def _report(source: str, problems: LoadedPrompts, prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    tally = problems.tally
+    filter_report = problems.filter_report
     return {
         "source": source,
-        "read": tally.read,
+        "read": filter_report.read,
         "kept": len(problems.prompts),
-        "left_out": dict(tally.counts),
-        "listed": {reason: [vars(row) for row in rows] for reason, rows in tally.listed.items()},
-        "repeated": tally.repeated,
+        "left_out": dict(filter_report.counts),
+        "listed": {reason: [vars(row) for row in rows] for reason, rows in filter_report.listed.items()},
+        "repeated": filter_report.repeated,
         "prompt_tokens": _quantiles([len(one.token_ids) for one in problems.prompts]),
-        "levels": {str(level): count for level, count in tally.levels.items()},
-        "traces": sum(len(one.traces) for one in problems.prompts),
+        "levels": {str(level): count for level, count in filter_report.levels.items()},
+        "demonstrations": sum(len(one.demonstrations) for one in problems.prompts),
         "prompt": {
             "row": prompt.index,
             "text": _text(prompt, tokenizer),
             "token_ids": list(prompt.token_ids),
-            "opened": prompt.opened,
+            "response_prefix": prompt.response_prefix,
             "answer": prompt.answer,
-            "traces": list(prompt.traces),
+            "demonstrations": list(prompt.demonstrations),
         },
     }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from mentor_pl.algorithms.parts.gates import Gate
 from mentor_pl.decoding.engine.guidance import Guidance, settle_guided
-from mentor_pl.decoding.engine.lookahead import FixedK, Schedule
+from mentor_pl.decoding.engine.lookahead import FixedK, LookaheadSchedule
 from mentor_pl.decoding.engine.sampler import BatchedSampler
 
 
@@ -29,7 +29,11 @@ class Coin(BatchedSampler):
     """
 
     def __init__(
-        self, schedule: Schedule | None = None, rows: int = 256, cache_tokens: int = 2**18, cuda_graphs: bool = True
+        self,
+        schedule: LookaheadSchedule | None = None,
+        rows: int = 256,
+        cache_tokens: int = 2**18,
+        cuda_graphs: bool = True,
     ) -> None:
         super().__init__(rows, cache_tokens, cuda_graphs)
         self.schedule = schedule if schedule is not None else FixedK()

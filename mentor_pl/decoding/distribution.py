@@ -13,10 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 
 
-def log_distribution(logits: Tensor, sampling: Sampling, vocab_size: int) -> Tensor:
+def log_distribution(logits: Tensor, sampling: SamplingParams, vocab_size: int) -> Tensor:
     """log p after temperature and filters, over the tokenizer's ids only: [N, ≥ V] -> [N, V] float32."""
     logits = logits[:, :vocab_size].float()
     if sampling.temperature > 0:

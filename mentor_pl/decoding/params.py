@@ -8,7 +8,7 @@ from mentor_pl.runtime.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingParams:
     """How tokens are drawn.
 
     Attributes:

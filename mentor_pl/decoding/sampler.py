@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from mentor_pl.algorithms.parts.gates import Gate
-from mentor_pl.decoding.engine.stats import Statistics
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.engine.stats import DecodeStats
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.parallel import gathered
 
@@ -32,7 +32,7 @@ class Samples:
     guided: Tensor  # [N, T] bool
     replaced: Tensor  # [N, T] bool
     truncated: Tensor  # [N] bool, no stop token within the length limit
-    statistics: Statistics = field(default_factory=Statistics)  # what decoding them cost
+    stats: DecodeStats = field(default_factory=DecodeStats)  # what decoding them cost
 
 
 class Sampler(ABC):
@@ -44,7 +44,7 @@ class Sampler(ABC):
         models: Models,
         prompts: Sequence[Sequence[int]],
         keys: Tensor,
-        sampling: Sampling,
+        sampling: SamplingParams,
         gate: Gate | None = None,
         *,
         limits: Sequence[int] | None = None,

@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 
 from mentor_pl.decoding.noise import rollout_keys
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.samples_file import Answered, Response
@@ -49,7 +49,7 @@ def answer(
                 str(models.tokenizer.decode(list(prompt.token_ids))),
                 prompt.problem,
                 prompt.answer,
-                prompt.opened,
+                prompt.response_prefix,
                 prompt.metadata,
                 responses,
                 greedy[place] if greedy is not None else None,
@@ -76,7 +76,7 @@ class Responses:
         self.ended: dict[int, tuple[list[int], str, Future[Grades]]] = {}
         self.waiting: set[int] = set()  # problems whose responses have all ended, but are not all graded
 
-    def decode(self, sampler: Sampler, sampling: Sampling, seed: int) -> Samples:
+    def decode(self, sampler: Sampler, sampling: SamplingParams, seed: int) -> Samples:
         """Sample all of them, and wait for the last grade."""
         device = self.models.device
         indices = torch.tensor([prompt.index for prompt in self.owners], device=device)

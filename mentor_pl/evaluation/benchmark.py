@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from lightning.pytorch.utilities import rank_zero_info
 from transformers import PreTrainedTokenizerBase
 
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.problems.prompts import check_template, render
 from mentor_pl.problems.sources import Row, read_rows
 from mentor_pl.rewards.base import Reward
@@ -68,7 +68,7 @@ class Benchmark:
     path: str | None = None
     reward: Reward | None = None
     samples: int = 8
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: SamplingParams = field(default_factory=SamplingParams)
     greedy: bool = False
     system_prompt: str | None = None
     max_prompt_tokens: int | None = None
@@ -213,14 +213,14 @@ class Benchmark:
         return kept
 
     def _prompt(self, tokenizer: PreTrainedTokenizerBase, question: Mapping[str, Any]) -> Prompt:
-        ids, opened = render(tokenizer, question["problem"], self.system_prompt, self.template)
+        ids, response_prefix = render(tokenizer, question["problem"], self.system_prompt, self.template)
         if not ids:
             raise UsageError(
                 f"benchmark {self.name}: problem {question['id']} has no tokens under this tokenizer: take the "
                 "tokenizer that the policy was trained with"
             )
         metadata = {name: value for name, value in question.items() if name not in ("problem", "answer", "index")}
-        return Prompt(question["index"], question["problem"], question["answer"], tuple(ids), opened, metadata)
+        return Prompt(question["index"], question["problem"], question["answer"], tuple(ids), response_prefix, metadata)
 
     def ids_without(self) -> frozenset[str]:
         """The ids in the file `without`.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mentor_pl.rewards.answers.extract import TAIL, final_answer, last_boxed
-from mentor_pl.rewards.answers.text import LONGEST, same_text
+from mentor_pl.rewards.answers.text import MAX_ANSWER, same_text
 from mentor_pl.rewards.choice import LETTERS, chosen_letter
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.pool.pool import Failure
@@ -28,7 +28,7 @@ _WORKED = 8  # words beside formulas from which a gold is a worked solution, not
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GradedPair:
     """One graded pair."""
 
     index: int  # place in the file, from 0
@@ -50,7 +50,7 @@ class Verdict:
 class Report:
     """The verdicts on a file of pairs, in its order."""
 
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[GradedPair]
 
     @property
     def labelled(self) -> int:
@@ -58,7 +58,7 @@ class Report:
         return sum(verdict.correct is not None for verdict in self.verdicts)
 
     @property
-    def disagreements(self) -> list[Verdict]:
+    def disagreements(self) -> list[GradedPair]:
         """Pairs whose grade is not their label."""
         return [verdict for verdict in self.verdicts if verdict.agrees is False]
 
@@ -154,7 +154,7 @@ def grade_pairs(
                 pending.append((pair, letter or "", gold.strip().strip("()"), None))
             else:
                 answer, reference = taken_answer(prediction, str(pair.get("kind") or "")), taken_gold(gold)
-                settled = len(answer) > LONGEST or same_text(answer, reference)
+                settled = len(answer) > MAX_ANSWER or same_text(answer, reference)
                 request = own.conventions.request(answer, reference)
                 future = None if settled else own.pool.submit(request)
                 pending.append((pair, answer, reference, future))
@@ -163,7 +163,7 @@ def grade_pairs(
             result = None if future is None else future.result()
             accepted = result is True if future is not None else _equal(pair, answer, reference)
             failed, kind, line = isinstance(result, Failure), pair.get("kind") or "", pair.get("line", 0)
-            verdicts.append(Verdict(index, answer, reference, accepted, failed, pair.get("correct"), kind, line))
+            verdicts.append(GradedPair(index, answer, reference, accepted, failed, pair.get("correct"), kind, line))
             if graded is not None:
                 graded()
         return Report(verdicts)

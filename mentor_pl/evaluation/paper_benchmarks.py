@@ -5,7 +5,8 @@ Mathematics: `Math500`, `Aime24`, `Aime25`, `Amc83`, `Minerva`, `OlympiadBench`.
 
     benchmarks:
       - mentor_pl.evaluation.paper_benchmarks.Math500
-      - {class_path: mentor_pl.evaluation.paper_benchmarks.Aime24, init_args: {path: aime24.jsonl, sampling: {max_new_tokens: 4096}}}
+      - class_path: mentor_pl.evaluation.paper_benchmarks.Aime24
+        init_args: {path: aime24.jsonl, sampling: {max_new_tokens: 4096}}
 
 Problems come from `path`, from `<name>.jsonl` in the callback's `folder`, or from the Hub. Both the columns of the
 data sets on the Hub and plain ones are read: `id`, `problem`, `answer`, and `choices` (texts; `answer` is the letter).
@@ -19,15 +20,15 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar
 
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark, Hub
 from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.choice import LETTERS, ChoiceReward
 from mentor_pl.runtime.errors import UsageError
 
-GREEDY = Sampling(temperature=0.0, max_new_tokens=8192)
-DRAWN = Sampling(temperature=0.6, max_new_tokens=8192)
+GREEDY = SamplingParams(temperature=0.0, max_new_tokens=8192)
+DRAWN = SamplingParams(temperature=0.6, max_new_tokens=8192)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Mathematics(Benchmark):
 
     name: str = "mathematics"
     samples: int = 1
-    sampling: Sampling = field(default=GREEDY)
+    sampling: SamplingParams = field(default=GREEDY)
     system_prompt: str | None = PAPER_SYSTEM_PROMPT
 
     # other data sets' names of the columns that all of them have
@@ -65,7 +66,7 @@ class Aime24(Mathematics):
 
     name: str = "aime24"
     samples: int = 32
-    sampling: Sampling = field(default=DRAWN)
+    sampling: SamplingParams = field(default=DRAWN)
     rows: int | None = 30
     hub: ClassVar[Hub | None] = Hub("HuggingFaceH4/aime_2024", "train")
     licence: ClassVar[str] = "© MAA"
@@ -77,7 +78,7 @@ class Aime25(Mathematics):
 
     name: str = "aime25"
     samples: int = 32
-    sampling: Sampling = field(default=DRAWN)
+    sampling: SamplingParams = field(default=DRAWN)
     rows: int | None = 30
     hub: ClassVar[Hub | None] = Hub("math-ai/aime25", "test")
     licence: ClassVar[str] = "© MAA"
@@ -89,7 +90,7 @@ class Amc83(Mathematics):
 
     name: str = "amc83"
     samples: int = 32
-    sampling: Sampling = field(default=DRAWN)
+    sampling: SamplingParams = field(default=DRAWN)
     rows: int | None = 83
     hub: ClassVar[Hub | None] = Hub("AI-MO/aimo-validation-amc", "train")
     licence: ClassVar[str] = "© MAA"

@@ -43,7 +43,7 @@ class Answered:
         prompt: the text that the model saw.
         problem: the problem as worded in the prompt.
         answer: the reference.
-        opened: as of `Prompt`.
+        response_prefix: as of `Prompt`.
         metadata: as of `Prompt`.
         responses: in the order of their noise.
         greedy: the response at temperature 0, where the protocol has one.
@@ -55,14 +55,14 @@ class Answered:
     prompt: str
     problem: str
     answer: str
-    opened: str
+    response_prefix: str
     metadata: Mapping[str, Any]
     responses: tuple[Response, ...]
     greedy: Response | None = None
 
     def to_prompt(self) -> Prompt:
         """What a reward needs to grade the responses again."""
-        return Prompt(self.index, self.problem, self.answer, (), self.opened, self.metadata)
+        return Prompt(self.index, self.problem, self.answer, (), self.response_prefix, self.metadata)
 
 
 def read_samples(folder: Path) -> dict[int, Answered]:

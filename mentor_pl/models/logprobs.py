@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mentor_pl.models.attention import check_attended
 from mentor_pl.models.lm_head import head_logprobs
-from mentor_pl.models.prefix_sharing import SharedPrompts, shared_prompts
+from mentor_pl.models.prefix_sharing import SharedPrefixes, prefix_sharing
 
 
 def token_logprobs(
@@ -33,7 +33,7 @@ def token_logprobs(
     """Log-probability and entropy of every response token under a Hugging Face causal LM.
 
     Neighbouring rollouts with equal prompts share theirs. To differentiate a model with gradient checkpointing, stay
-    within `shared_prompts(model)`.
+    within `prefix_sharing(model)`.
 
     Args:
         model: the causal LM; its base model is called and its output embedding applied, nothing between them.
@@ -47,8 +47,8 @@ def token_logprobs(
     Returns:
         log π(y_t) and H_t in nats, both [B, T] float32, 0 on padding.
     """
-    rows = SharedPrompts(prompt_ids, prompt_lengths, response_ids, response_lengths)
-    with shared_prompts(model):
+    rows = SharedPrefixes(prompt_ids, prompt_lengths, response_ids, response_lengths)
+    with prefix_sharing(model):
         hidden = model.base_model(
             input_ids=rows.ids, position_ids=rows.positions, use_cache=False, rows=rows
         ).last_hidden_state[0]  # [U, H]

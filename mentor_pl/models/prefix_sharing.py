@@ -44,7 +44,7 @@ class Block:
     prompts: list[tuple[int, int, int, int]]
 
 
-class SharedPrompts:
+class SharedPrefixes:
     """The row of tokens of B rollouts; neighbours with equal prompts share theirs.
 
     Attributes:
@@ -162,12 +162,12 @@ class _Collect(torch.autograd.Function):
 def attend(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
-    """Attention of transformers' interface over `SharedPrompts`, which come as `rows` through the model's arguments.
+    """Attention of transformers' interface over `SharedPrefixes`, which come as `rows` through the model's arguments.
 
     Raises:
         UsageError: for models whose attention does more than a softmax of scaled products.
     """
-    rows: SharedPrompts | None = options.get("rows")
+    rows: SharedPrefixes | None = options.get("rows")
     check_plain(module, rows, options, "training")
     assert rows is not None
     rows.layers += 1
@@ -210,6 +210,6 @@ def _near(length: int, window: int | None, device: torch.device) -> Tensor | Non
 AttentionInterface.register(ATTENTION, attend)
 
 
-def shared_prompts(model: Any) -> AbstractContextManager[None]:
-    """Let `model` attend over `SharedPrompts`, in forward and backward; its own attention comes back afterwards."""
+def prefix_sharing(model: Any) -> AbstractContextManager[None]:
+    """Let `model` attend over `SharedPrefixes`, in forward and backward; its own attention comes back afterwards."""
     return attending_by(ATTENTION, model)

@@ -1,4 +1,5 @@
-"""What a row means: which column, or value within one, is the problem, the answer, the level, the expert's traces."""
+"""What a row means: which column, or value within one, is the problem, the answer, the level, the expert's
+demonstrations."""
 
 from __future__ import annotations
 
@@ -24,14 +25,14 @@ class Columns:
         problem: the problem's text.
         answer: the reference answer: a text, a number, or a list of one of these.
         level: difficulty, a number or a text with one (`Level 5`); may be absent.
-        traces: an expert's response, or a list of several; may be absent.
+        demonstrations: an expert's response, or a list of several; may be absent.
         metadata: other columns to keep for rewards and callbacks; all by default, which large columns make costly.
     """
 
     problem: str = "problem"
     answer: str = "answer"
     level: str = "level"
-    traces: str = "traces"
+    demonstrations: str = "demonstrations"
     metadata: Sequence[str] | None = None
 
 
@@ -45,7 +46,7 @@ class Problem:
         problem: its text.
         answer: the reference.
         level: difficulty; None where unknown.
-        traces: responses of an expert.
+        demonstrations: responses of an expert.
         metadata: other columns.
     """
 
@@ -54,7 +55,7 @@ class Problem:
     problem: str
     answer: str
     level: int | None = None
-    traces: tuple[str, ...] = ()
+    demonstrations: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -69,7 +70,7 @@ def problem_of(row: Row, index: int, columns: Columns) -> Problem:
         Unusable: with the field that is missing or wrong.
     """
     values = row.values
-    used = (columns.problem, columns.answer, columns.traces)
+    used = (columns.problem, columns.answer, columns.demonstrations)
     kept = [name for name in values if name not in used] if columns.metadata is None else columns.metadata
     return Problem(
         index,
@@ -77,7 +78,7 @@ def problem_of(row: Row, index: int, columns: Columns) -> Problem:
         _required(values, "problem", columns.problem, _text),
         _required(values, "answer", columns.answer, _answer),
         _level(_value(values, columns.level)),
-        _traces(_value(values, columns.traces), columns.traces),
+        _traces(_value(values, columns.demonstrations), columns.demonstrations),
         {name: values[name] for name in kept if name in values},
     )
 
@@ -92,16 +93,18 @@ def _value(values: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def traces_of(row: Row, columns: Columns) -> tuple[str, tuple[str, ...]]:
-    """Problem and traces of a row that needs no answer.
+def demonstrations_of(row: Row, columns: Columns) -> tuple[str, tuple[str, ...]]:
+    """Problem and demonstrations of a row that needs no answer.
 
     Raises:
-        Unusable: without problem or traces, with the field.
+        Unusable: without problem or demonstrations, with the field.
     """
-    traces = _traces(_value(row.values, columns.traces), columns.traces)
-    if not traces:
-        raise Unusable(f"field '{columns.traces}' holds no trace: name the right one as the column of traces")
-    return _required(row.values, "problem", columns.problem, _text), traces
+    demonstrations = _traces(_value(row.values, columns.demonstrations), columns.demonstrations)
+    if not demonstrations:
+        raise Unusable(
+            f"field '{columns.demonstrations}' holds no response: name the right one as the column of demonstrations"
+        )
+    return _required(row.values, "problem", columns.problem, _text), demonstrations
 
 
 def is_unanswered(row: Row, columns: Columns) -> bool:
@@ -159,5 +162,7 @@ def _traces(value: Any, name: str) -> tuple[str, ...]:
     several = value if isinstance(value, list) and not _is_chat(value) else [value]
     texts = [_text(one, "assistant") for one in several if not _absent(one)]
     if None in texts:
-        raise Unusable(f"field '{name}' is {value!r:.60}, but traces are texts or chats with an assistant's message")
+        raise Unusable(
+            f"field '{name}' is {value!r:.60}, but demonstrations are texts or chats with an assistant's message"
+        )
     return tuple(text for text in texts if text is not None)

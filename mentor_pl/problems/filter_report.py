@@ -12,7 +12,7 @@ from mentor_pl.problems.sources import BadRow
 
 
 @dataclass
-class Tally:
+class FilterReport:
     """What was read, what was left out and why.
 
     Attributes:

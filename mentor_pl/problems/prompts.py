@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from mentor_pl.problems.filter_report import Tally
+from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.selection import Selection, select_problems
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.progress import Progress, silent
@@ -83,12 +83,12 @@ class LoadedPrompts:
     """Prompts of a source, and the tally of the rows that were left out."""
 
     prompts: list[Prompt]
-    tally: Tally = field(default_factory=Tally)
+    filter_report: FilterReport = field(default_factory=FilterReport)
 
     @property
     def too_long(self) -> int:
         """Rows left out because their prompt exceeds the limit."""
-        return self.tally.counts["too long"]
+        return self.filter_report.counts["too long"]
 
 
 def load_prompts(
@@ -118,12 +118,12 @@ def load_prompts(
         UsageError: for a source that cannot be read, a template without a problem, or where no prompt is left.
     """
     check_template(template)
-    tally = Tally()
-    problems = select_problems([path], select, tally, progress)
+    filter_report = FilterReport()
+    problems = select_problems([path], select, filter_report, progress)
     prompts: list[Prompt] = []
     lengths: list[int] = []
     for done, problem in enumerate(problems, start=1):
-        ids, opened = render(tokenizer, problem.problem, system_prompt, template)
+        ids, response_prefix = render(tokenizer, problem.problem, system_prompt, template)
         progress(done, len(problems))
         if not ids:
             raise UsageError(
@@ -132,14 +132,19 @@ def load_prompts(
             )
         lengths.append(len(ids))
         if len(ids) > max_prompt_tokens:
-            tally.drop("too long", f"their prompts exceed max_prompt_tokens = {max_prompt_tokens}")
+            filter_report.drop("too long", f"their prompts exceed max_prompt_tokens = {max_prompt_tokens}")
         elif len(ids) < min_prompt_tokens:
-            tally.drop("too short", f"their prompts are below min_prompt_tokens = {min_prompt_tokens}")
+            filter_report.drop("too short", f"their prompts are below min_prompt_tokens = {min_prompt_tokens}")
         else:
-            text, answer, metadata, traces = problem.problem, problem.answer, problem.metadata, problem.traces
-            tally.levels[problem.level] += 1
-            prompts.append(Prompt(problem.index, text, answer, tuple(ids), opened, metadata, traces))
-    longer = tally.counts["too long"]
+            text, answer, metadata, demonstrations = (
+                problem.problem,
+                problem.answer,
+                problem.metadata,
+                problem.demonstrations,
+            )
+            filter_report.levels[problem.level] += 1
+            prompts.append(Prompt(problem.index, text, answer, tuple(ids), response_prefix, metadata, demonstrations))
+    longer = filter_report.counts["too long"]
     if longer == len(problems):
         raise UsageError(
             f"{path}: all {longer} prompts are longer than max_prompt_tokens = {max_prompt_tokens}; the shortest has "
@@ -150,4 +155,4 @@ def load_prompts(
             f"{path}: no prompt has min_prompt_tokens = {min_prompt_tokens} to max_prompt_tokens = {max_prompt_tokens} "
             f"tokens; they have {min(lengths)} to {max(lengths)}: widen the limits"
         )
-    return LoadedPrompts(prompts, tally)
+    return LoadedPrompts(prompts, filter_report)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mentor_pl.problems.columns import Columns, Problem, Unusable, is_unanswered, problem_of
-from mentor_pl.problems.filter_report import Tally
+from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.overlap import NEAR, hashed, normalised, read_benchmarks
 from mentor_pl.problems.sources import BadRow, read_rows, refuse
 from mentor_pl.rewards.answers.text import same_text
@@ -29,8 +29,8 @@ class Selection:
         held_out: share of problems, chosen by a hash of their text, that are never trained on. A problem's side depends
             on nothing but its text, so it stays there when rows are added.
         side: `train`, or `held_out` for the others.
-        duplicates: `drop` keeps the first of several rows with one problem (and the traces of all), and none where
-            their answers differ; `keep` only counts them.
+        duplicates: `drop` keeps the first of several rows with one problem (and the demonstrations of all), and none
+            where their answers differ; `keep` only counts them.
         exclude: benchmarks (files, folders, Hub names) whose problems are left out.
         near: share of the shorter text's 13-grams from which a problem counts as a benchmark's; above 1 for equal
             texts alone.
@@ -62,7 +62,7 @@ class Selection:
 
 
 def select_problems(
-    sources: Sequence[str | Path], selection: Selection, tally: Tally, progress: Progress = silent
+    sources: Sequence[str | Path], selection: Selection, filter_report: FilterReport, progress: Progress = silent
 ) -> list[Problem]:
     """The problems of one or more sources, in their order; what is left out goes to `tally`.
 
@@ -76,86 +76,94 @@ def select_problems(
         UsageError: for a source that cannot be read, for the first bad row unless they are skipped, and where nothing
             is left.
     """
-    rows = (problem for source in sources for problem in _read(source, selection, tally, progress))
-    problems = _without_repeats(list(_filtered(rows, selection, tally)), selection, tally)
+    rows = (problem for source in sources for problem in _read(source, selection, filter_report, progress))
+    problems = _without_repeats(list(_filtered(rows, selection, filter_report)), selection, filter_report)
     if selection.exclude:
-        problems = list(_outside_benchmarks(problems, selection, tally))
+        problems = list(_outside_benchmarks(problems, selection, filter_report))
     if not problems:
         raise UsageError(
-            f"{'; '.join(tally.lines(', '.join(map(str, sources))))}: nothing is left: ask for less in select"
+            f"{'; '.join(filter_report.lines(', '.join(map(str, sources))))}: nothing is left: ask for less in select"
         )
     return problems
 
 
-def _read(source: str | Path, selection: Selection, tally: Tally, progress: Progress) -> Iterator[Problem]:
+def _read(
+    source: str | Path, selection: Selection, filter_report: FilterReport, progress: Progress
+) -> Iterator[Problem]:
     def bad(row: BadRow) -> None:
         if selection.on_bad_row == "error":
             refuse(BadRow(row.place, f"{row.reason} (select.on_bad_row: skip leaves such rows out)"))
-        tally.drop("bad row", "they cannot be used", row)
+        filter_report.drop("bad row", "they cannot be used", row)
 
     def unreadable(row: BadRow) -> None:
-        tally.read += 1
+        filter_report.read += 1
         bad(row)
 
     for row in read_rows(source, split=selection.split, subset=selection.subset, on_bad=unreadable):
-        tally.read += 1
-        progress(tally.read, None)
+        filter_report.read += 1
+        progress(filter_report.read, None)
         if selection.answered and is_unanswered(row, selection.columns):
-            tally.drop("unanswered", "they have no answer")
+            filter_report.drop("unanswered", "they have no answer")
             continue
         try:
-            yield problem_of(row, tally.read - 1, selection.columns)
+            yield problem_of(row, filter_report.read - 1, selection.columns)
         except Unusable as problem:
             bad(BadRow(row.place, str(problem)))
 
 
-def _filtered(problems: Iterable[Problem], selection: Selection, tally: Tally) -> Iterator[Problem]:
+def _filtered(problems: Iterable[Problem], selection: Selection, filter_report: FilterReport) -> Iterator[Problem]:
     levels = selection.levels
     for problem in problems:
         if levels is not None and problem.level not in levels:
-            tally.drop("level", f"their level is not one of {', '.join(map(str, levels))}")
+            filter_report.drop("level", f"their level is not one of {', '.join(map(str, levels))}")
         elif selection.held_out and (hashed(problem.problem) < selection.held_out) != (selection.side == "held_out"):
             part = "training" if selection.side == "held_out" else "held-out"
-            tally.drop("other side", f"they belong to the {part} part")
+            filter_report.drop("other side", f"they belong to the {part} part")
         else:
             yield problem
 
 
-def _without_repeats(problems: Sequence[Problem], selection: Selection, tally: Tally) -> list[Problem]:
-    """Each problem once, with the traces of all its rows; choices are part of a problem."""
+def _without_repeats(problems: Sequence[Problem], selection: Selection, filter_report: FilterReport) -> list[Problem]:
+    """Each problem once, with the demonstrations of all its rows; choices are part of a problem."""
     rows: dict[str, list[Problem]] = {}
     for problem in problems:
         rows.setdefault(normalised(f"{problem.problem} {problem.metadata.get('choices', '')}"), []).append(problem)
     if selection.duplicates == "keep":
-        tally.repeated = len(problems) - len(rows)
+        filter_report.repeated = len(problems) - len(rows)
         return list(problems)
     kept = []
     for first, *others in rows.values():
         other = next((other for other in others if not same_text(first.answer, other.answer)), None)
         if other is None:
-            traces = dict.fromkeys(trace for one in (first, *others) for trace in one.traces)
-            kept.append(replace(first, traces=tuple(traces)))
+            demonstrations = dict.fromkeys(trace for one in (first, *others) for trace in one.demonstrations)
+            kept.append(replace(first, demonstrations=tuple(demonstrations)))
             for _ in others:
-                tally.drop("duplicate", "they repeat an earlier one")
+                filter_report.drop("duplicate", "they repeat an earlier one")
         else:
             for one in (first, *others):
                 reason = f"answered {first.answer!r:.40} at {first.place} and {other.answer!r:.40} at {other.place}"
-                tally.drop("contradiction", "rows give one problem different answers", BadRow(one.place, reason))
+                filter_report.drop(
+                    "contradiction", "rows give one problem different answers", BadRow(one.place, reason)
+                )
     return kept
 
 
-def _outside_benchmarks(problems: Iterable[Problem], selection: Selection, tally: Tally) -> Iterator[Problem]:
+def _outside_benchmarks(
+    problems: Iterable[Problem], selection: Selection, filter_report: FilterReport
+) -> Iterator[Problem]:
     benchmarks = read_benchmarks(selection.exclude)
-    tally.compared = benchmarks.counts
+    filter_report.compared = benchmarks.counts
     for problem in problems:
         overlap = benchmarks.find(problem.problem, selection.near)
         if overlap is None:
             yield problem
             continue
-        tally.overlaps.append((problem, overlap))
+        filter_report.overlaps.append((problem, overlap))
         if overlap.same:
             row = BadRow(problem.place, f"the same text as {overlap.benchmark}")
-            tally.drop("in a benchmark", "their text stands in a benchmark", row)
+            filter_report.drop("in a benchmark", "their text stands in a benchmark", row)
         else:
             row = BadRow(problem.place, f"{overlap.shared:.0%} of 13-grams shared with {overlap.benchmark}")
-            tally.drop("near a benchmark", f"they share {selection.near:.0%} of 13-grams or more with a benchmark", row)
+            filter_report.drop(
+                "near a benchmark", f"they share {selection.near:.0%} of 13-grams or more with a benchmark", row
+            )

@@ -26,7 +26,7 @@ from mentor_pl.rewards.format import matches
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
 
-LONGEST = 300  # characters of an expression
+MAX_EXPRESSION = 300  # characters of an expression
 DEEPEST = 30  # brackets and signs within one another
 
 _SPELLINGS = {
@@ -46,7 +46,7 @@ def evaluate(text: str) -> tuple[Fraction, Counter[int]] | None:
     text = _FRACTION.sub(r"((\1)/(\2))", text.strip())
     for spelling, plain in _SPELLINGS.items():
         text = text.replace(spelling, plain)
-    if len(text) > LONGEST:
+    if len(text) > MAX_EXPRESSION:
         return None
     try:
         tokens = _tokens(text)
@@ -143,7 +143,7 @@ class CountdownReward(Reward):
         """Grade N responses."""
         pairs = list(zip(prompts, responses, strict=True))
         outcome = [self._outcome(prompt, response) for prompt, response in pairs]
-        form = [float(matches(prompt.opened + response)) for prompt, response in pairs]
+        form = [float(matches(prompt.response_prefix + response)) for prompt, response in pairs]
         total = [self.outcome_weight * o + self.format_weight * f for o, f in zip(outcome, form, strict=True)]
         return Grades(total, {"outcome": outcome, "format": form})
 

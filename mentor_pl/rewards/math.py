@@ -110,7 +110,7 @@ class MathReward(Reward):
 
     def submit(self, prompt: Prompt, response: str) -> Future[Grades]:
         """Start to grade one response."""
-        well_formed = float(matches(prompt.opened + response))
+        well_formed = float(matches(prompt.response_prefix + response))
         grades: Future[Grades] = Future()
 
         def settle(verdict: Any) -> None:

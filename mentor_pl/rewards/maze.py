@@ -167,7 +167,7 @@ class MazeReward(Reward):
         parts: dict[str, list[float]] = {name: [] for name in ("outcome", "format", "faithful", "checks", "attempts")}
         for prompt, response in zip(prompts, responses, strict=True):
             maze = parse_problem(prompt.problem)
-            text = prompt.opened + response
+            text = prompt.response_prefix + response
             words = thought(text)
             parts["outcome"].append(float(maze.solved_by(boxed_moves(text))))
             parts["format"].append(float(well_formed(text)))

@@ -48,9 +48,10 @@ def build(
     Args:
         out: the folder to write to; made if missing.
         train: pre-train both models from nothing (about four minutes on one core) instead of copying the finished ones.
-        seed: draws the problems and, with `train`, the weights and traces. The two sides never share a problem,
+        seed: draws the problems and, with `train`, the weights and demonstrations. The two sides never share a problem,
             whatever the seeds.
-        scale: with `train`, multiplies pre-training's steps and traces; below 1 for a trial, the models are worse.
+        scale: with `train`, multiplies pre-training's steps and demonstrations; below 1 for a trial, the models are
+            worse.
         train_problems: problems in train.jsonl.
         heldout_problems: problems in heldout.jsonl.
 

@@ -59,7 +59,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausal
 def sequences(
     mazes: Sequence[Maze], style: Style, count: int, tokenizer: PreTrainedTokenizerFast, seed: int, drill: bool = False
 ) -> Sequences:
-    """`count` encoded traces over `mazes` in turn, each ended by the stop token, as ids and labels."""
+    """`count` encoded demonstrations over `mazes` in turn, each ended by the stop token, as ids and labels."""
     rng = random.Random(seed)
     vocabulary = tokenizer.get_vocab()
     made: Sequences = []
@@ -144,8 +144,8 @@ def pretrain(
     """Train the trunk, then the base and the expert from copies of it.
 
     Args:
-        mazes: the problems to make traces of; never the held-out ones.
-        scale: multiplies the steps and the traces of every stage (see `stage_steps`).
+        mazes: the problems to make demonstrations of; never the held-out ones.
+        scale: multiplies the steps and the demonstrations of every stage (see `stage_steps`).
         progress: called after every step with the stage's name and the step's loss.
 
     Returns:
@@ -153,7 +153,7 @@ def pretrain(
     """
     steps = stage_steps(scale)
 
-    def traces(style: Style, count: int, salt: int, drill: bool = False) -> Sequences:
+    def demonstrations(style: Style, count: int, salt: int, drill: bool = False) -> Sequences:
         first = salt * 4_001 % len(mazes)
         return sequences(
             [*mazes[first:], *mazes[:first]], style, math.ceil(count * scale), tokenizer, seed + salt, drill
@@ -163,11 +163,11 @@ def pretrain(
         train(model, data, steps[stage], lr, seed, lambda loss: progress(stage, loss))
 
     trunk = build_model(tokenizer, seed)
-    drills = traces(DRILLS, 32_000, 1, drill=True)
+    drills = demonstrations(DRILLS, 32_000, 1, drill=True)
     run("trunk", trunk, drills, 3e-3)
     base, expert = copy.deepcopy(trunk), copy.deepcopy(trunk)
-    run("base", base, traces(BASE, 16_000, 2) + drills[: math.ceil(12_000 * scale)], 1e-3)
-    run("expert", expert, traces(EXPERT, 32_000, 3), 2e-3)
+    run("base", base, demonstrations(BASE, 16_000, 2) + drills[: math.ceil(12_000 * scale)], 1e-3)
+    run("expert", expert, demonstrations(EXPERT, 32_000, 3), 2e-3)
     return base, expert
 
 

@@ -1,4 +1,4 @@
-r"""The testbed's problems and the traces that its two models are pre-trained on.
+r"""The testbed's problems and the demonstrations that its two models are pre-trained on.
 
 A problem is a maze with three blocked cells whose goal can be reached in exactly four moves. There are some 36,000 of
 them; each belongs for good to the training or to the held-out side, so that weights trained under one seed are never
@@ -38,7 +38,7 @@ class Style:
         skill: probability that a move is drawn from those that still lead to the goal in time, where there are any;
             otherwise it is a careful or a blind one.
         care: probability that such a move is drawn from those that can be made; a blind one is any of the four.
-        checks: share of traces that check their attempts, and try again when they fail.
+        checks: share of demonstrations that check their attempts, and try again when they fail.
     """
 
     skill: float

@@ -16,9 +16,9 @@ from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.algorithms.base import Group
 from mentor_pl.algorithms.parts.gates import NO_GUIDANCE, Gate
-from mentor_pl.decoding.engine.stats import Statistics
+from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.noise import rollout_keys
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decode_text, decoding, response_values
 from mentor_pl.models.loading import Models, Vocabulary
 from mentor_pl.rewards.base import Reward, checked
@@ -52,7 +52,7 @@ def collect(
     prompts: Sequence[Prompt],
     group: Group,
     sampler: Sampler,
-    sampling: Sampling,
+    sampling: SamplingParams,
     reward: Reward,
     *,
     seed: int,
@@ -129,8 +129,8 @@ def collect(
         step=step,
         policy_updates=policy_updates,
         seconds={"sampling": sampled - started, "grading": time.perf_counter() - sampled}
-        | {f"sampling/{part}": seconds for part, seconds in samples.statistics.seconds.items()},
-        decoding=samples.statistics.per_token(),
+        | {f"sampling/{part}": seconds for part, seconds in samples.stats.seconds.items()},
+        decoding=samples.stats.per_token(),
         texts=tuple(stream.responses),
     )
 
@@ -145,7 +145,7 @@ def interleave(parts: Sequence[Samples], prompts: int) -> Samples:
         return torch.cat([c.unflatten(0, (prompts, -1)) for c in columns], dim=1).flatten(0, 1)
 
     columns = {name: join(name) for name, value in vars(parts[0]).items() if isinstance(value, Tensor)}
-    return Samples(**columns, statistics=sum((part.statistics for part in parts), Statistics()))
+    return Samples(**columns, stats=sum((part.stats for part in parts), DecodeStats()))
 
 
 def _right_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

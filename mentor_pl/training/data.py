@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.algorithms.base import Group
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts
 from mentor_pl.problems.selection import Selection
@@ -98,7 +98,7 @@ class RolloutDataModule(L.LightningDataModule):
         steps: int = 200,
         prompts_per_step: int = 128,
         group: Group = Group(),  # noqa: B008 (frozen)
-        sampling: Sampling = Sampling(max_new_tokens=8192),  # noqa: B008 (frozen)
+        sampling: SamplingParams = SamplingParams(max_new_tokens=8192),  # noqa: B008 (frozen)
         sampler: Sampler | None = None,
         reward: Reward | None = None,
         system_prompt: str | None = PAPER_SYSTEM_PROMPT,
@@ -152,7 +152,7 @@ class RolloutDataModule(L.LightningDataModule):
                 "tokens at most: lower one of the two"
             )
         self.problems = self.load(learner.tokenizer)
-        for line in self.problems.tally.lines(self.train):
+        for line in self.problems.filter_report.lines(self.train):
             rank_zero_info(line)
         count = len(self.problems.prompts)
         if count < self.prompts_per_step:

@@ -29,7 +29,7 @@ from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.algorithms.parts.losses.base import Loss, LossInputs
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
 from mentor_pl.models.loading import Models, ModelSource, load_expert, load_policy, shared_vocabulary
-from mentor_pl.models.prefix_sharing import shared_prompts
+from mentor_pl.models.prefix_sharing import prefix_sharing
 from mentor_pl.runtime.errors import DivergenceError, UsageError
 from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.parallel import all_max, all_sum, check_trainer, shard, world_size
@@ -216,7 +216,7 @@ class MentorModule(L.LightningModule):
             inputs = self._score(rollouts, advantages, some)
             output = self.loss(inputs)
             # ranks' gradients are averaged, while the loss is a sum over them
-            with shared_prompts(self.policy):  # for layers that run again on the way back
+            with prefix_sharing(self.policy):  # for layers that run again on the way back
                 self.manual_backward(output.total * (share * world_size() / weight))
             sums["loss"] += share * output.total.detach() * (tokens / weight)
             sums["entropy"] += share * inputs.entropies.detach().sum()

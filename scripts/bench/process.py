@@ -55,7 +55,7 @@ def _cuda(device: str) -> Callable[[], int]:
 
 
 def _resident() -> Callable[[], int]:
-    """Reader of the highest resident size: since now where the system can forget the past (Linux), else since birth."""
+    """Reads the highest resident size: since now where the system can forget the past (Linux), else since birth."""
     try:
         CLEAR.write_text("5")
         return lambda: 1024 * next(int(line.split()[1]) for line in STATUS.open() if line.startswith("VmHWM"))

@@ -35,11 +35,11 @@ from transformers import StoppingCriteria
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.decoding.engine.kv_cache import ragged_attention
-from mentor_pl.decoding.engine.timings import Costs, measure_costs
+from mentor_pl.decoding.engine.kv_cache import cached_attention
+from mentor_pl.decoding.engine.timings import ForwardTimings, measure_timings
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.noise import rollout_keys
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decoding
 from mentor_pl.models.loading import Models, Vocabulary
 
@@ -62,11 +62,11 @@ class Work:
     gate: Gate | None = None
 
     @cached_property
-    def costs(self) -> Costs:
+    def timings(self) -> ForwardTimings:
         """What forwards of the two models cost by themselves."""
         policy, expert = self.models.policy, self.models.expert
-        with torch.no_grad(), ragged_attention(policy, expert):
-            return measure_costs(policy, expert, len(self.prompts), self.models.device)
+        with torch.no_grad(), cached_attention(policy, expert):
+            return measure_timings(policy, expert, len(self.prompts), self.models.device)
 
     @property
     def keys(self) -> Tensor:
@@ -82,7 +82,12 @@ class Work:
         gate = self.gate if guided else None
         with decoding(self.models.policy):
             samples = sampler(
-                self.models, self.prompts, self.keys, Sampling(max_new_tokens=self.length), gate, limits=self.limits
+                self.models,
+                self.prompts,
+                self.keys,
+                SamplingParams(max_new_tokens=self.length),
+                gate,
+                limits=self.limits,
             )
         if self.models.device.type == "cuda":
             torch.cuda.synchronize()
@@ -224,13 +229,13 @@ def modelled(name: str, case: Case, task: Work) -> float | None:
     """Time ÷ plain by the cost model of docs/performance.md, from costs measured alone and the case's own counts."""
     if case.samples is None or name == "plain":
         return 1.0 if name == "plain" else None
-    rows, counts = len(task.prompts), case.samples.statistics
-    costs = task.costs
+    rows, counts = len(task.prompts), case.samples.stats
+    timings = task.timings
     r = float(case.samples.replaced.sum()) / counts.tokens
     k = counts.policy_forwards / max(1, counts.expert_calls)  # draft steps between two calls
     kept = (1 - (1 - r) ** k) / r if r and k > 1 else k
     read = counts.expert_tokens / counts.tokens * kept * rows
-    return (k * costs.policy_step + costs.expert_call + read * costs.expert_token) / (kept * costs.policy_step)
+    return (k * timings.policy_step + timings.expert_call + read * timings.expert_token) / (kept * timings.policy_step)
 
 
 def sampler_table(cases: dict[str, Case], task: Work, memory: dict[str, int]) -> Table:
@@ -244,9 +249,9 @@ def sampler_table(cases: dict[str, Case], task: Work, memory: dict[str, int]) ->
         line = [name, f"{task.tokens / case.median:,.0f}", f"{ratio(cases, name, 'plain'):.2f}"]
         line.append("" if model is None else f"{model:.2f}")
         if case.samples is not None:
-            per = case.samples.statistics.per_token()
+            per = case.samples.stats.per_token()
             line += [f"{1000 * per[count]:.1f}" for count in ("policy_forwards", "expert_calls")]
-            line += [f"{per[count]:.2f}" for count in ("expert_tokens", "expert_heads", "dropped", "padding")]
+            line += [f"{per[count]:.2f}" for count in ("expert_tokens", "scored_positions", "rolled_back", "padding")]
         else:
             line += [""] * 6
         table.add_row(*line, f"{memory[name] / 2**20:,.0f}" if name in memory else "")
@@ -257,7 +262,7 @@ def profile_note(label: str, cases: dict[str, Case]) -> str:
     """What the profile came to."""
     samples = cases["coin"].samples
     assert samples is not None
-    weights, tokens = float(samples.gate_weights.sum()), samples.statistics.tokens
+    weights, tokens = float(samples.gate_weights.sum()), samples.stats.tokens
     distance = float(samples.replaced.sum()) / weights
     return f"{label}: mean w {weights / tokens:.3f}, TV where it is asked {distance:.2f}"
 
@@ -305,14 +310,14 @@ def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> 
         console.print(table)
     coin = cases["coin"].samples
     assert coin is not None
-    per = coin.statistics.per_token()
+    per = coin.stats.per_token()
     figures = [
         Figure("coin ÷ plain, time", ratio(cases, "coin", "plain"), "", 1.6, "at most", "aim 1.4"),
         Figure("algorithm1 K = 4 ÷ coin, time", ratio(cases, "algorithm1 K = 4", "coin"), "", 1.05, detail="aim 1.3"),
         Figure("naive ÷ coin, time", ratio(cases, "naive", "coin"), "", 1.45, detail="aim 1.7"),
         Figure("naive ÷ coin at mean w about .17, time", ratio(often, "naive", "coin"), "", 1.2),
         Figure("expert tokens per token", per["expert_tokens"], "", 0.7, "at most"),
-        Figure("expert heads per token", per["expert_heads"], "", 0.1, "at most"),
+        Figure("expert heads per token", per["scored_positions"], "", 0.1, "at most"),
     ]
     return figures, [profile_note("seldom asked", cases), profile_note("often asked", often)]
 
@@ -337,7 +342,7 @@ def plain_step(task: Work, speed: float, options: argparse.Namespace, progress: 
 
     def run() -> Samples:
         samples = task.sample(Coin())
-        seconds.append(samples.statistics.seconds["drafting"] / task.length)
+        seconds.append(samples.stats.seconds["drafting"] / task.length)
         return samples
 
     rounds({"plain": Case(run)}, options.rounds, "plain steps", progress)

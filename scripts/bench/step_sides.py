@@ -88,7 +88,7 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
 
     from mentor_pl.algorithms.base import Group
     from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
-    from mentor_pl.decoding.params import Sampling
+    from mentor_pl.decoding.params import SamplingParams
     from mentor_pl.rewards.base import Grades, Reward
     from mentor_pl.training.data import RolloutDataModule
     from mentor_pl.training.module import MentorModule
@@ -124,7 +124,7 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
             steps=work.warmup + work.steps,
             prompts_per_step=work.prompts,
             group=Group(on_policy=work.group, mixed=0),
-            sampling=Sampling(max_new_tokens=work.new_tokens),
+            sampling=SamplingParams(max_new_tokens=work.new_tokens),
             reward=Distinct(),
             system_prompt=None,
             max_prompt_tokens=256,

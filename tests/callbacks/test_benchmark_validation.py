@@ -13,7 +13,7 @@ from rich.progress import Progress
 from callbacks import BenchmarkValidation
 from callbacks.benchmark_validation import _progress
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.evaluate import evaluate
 from mentor_pl.runtime.errors import UsageError
@@ -26,7 +26,9 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def words(word_problems, count_word):
-    return Benchmark("words", str(word_problems), count_word, samples=2, sampling=Sampling(max_new_tokens=6), limit=6)
+    return Benchmark(
+        "words", str(word_problems), count_word, samples=2, sampling=SamplingParams(max_new_tokens=6), limit=6
+    )
 
 
 def test_measures_before_training_every_n_steps_and_at_the_last_and_logs_nothing_in_between(run, words):
@@ -101,7 +103,7 @@ def test_the_first_samples_are_a_table_in_wandb(run, words, tmp_path, monkeypatc
 def test_benchmarks_are_checked_before_weights_are_loaded(run, words, tmp_path):
     for wrong, named in (
         (replace(words, name="other", path=str(tmp_path / "nowhere.jsonl")), r"nowhere\.jsonl: no such file"),
-        (replace(words, name="other", sampling=Sampling(max_new_tokens=510)), "attends to 512 at most"),
+        (replace(words, name="other", sampling=SamplingParams(max_new_tokens=510)), "attends to 512 at most"),
     ):
         job = run(callbacks=[BenchmarkValidation([words, wrong])])
         with pytest.raises(UsageError, match=named):

@@ -3,13 +3,15 @@ from pathlib import Path
 import pytest
 
 from callbacks import BenchmarkValidation, RunSummary
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.runtime.errors import UsageError
 
 
 def test_the_picture_is_drawn_and_everything_is_named(run, word_problems, count_word, capsys):
-    words = Benchmark("words", str(word_problems), count_word, samples=2, sampling=Sampling(max_new_tokens=6), limit=6)
+    words = Benchmark(
+        "words", str(word_problems), count_word, samples=2, sampling=SamplingParams(max_new_tokens=6), limit=6
+    )
     job = run(steps=2, callbacks=[BenchmarkValidation([words], every_n_steps=2), RunSummary()])
     job.fit()
     folder = Path(job.trainer.log_dir)

@@ -29,19 +29,19 @@ def row(problem, answer="7", **others):
 
 def test_rows_have_problem_answer_source_level_traces_and_nothing_else(prepare, write_jsonl):
     path = write_jsonl(
-        [row("a", 7, level="Level 3", traces="t", source="MATH", subject="x"), row("b", subject="y"), row("A.")]
+        [row("a", 7, level="Level 3", demonstrations="t", source="MATH", subject="x"), row("b", subject="y"), row("A.")]
     )
     _, out, _, files, report = prepare(path, "--keep", "subject")
     assert files == {
         "train.jsonl": [
-            {"problem": "a", "answer": "7", "source": "MATH", "level": 3, "traces": ["t"], "subject": "x"},
+            {"problem": "a", "answer": "7", "source": "MATH", "level": 3, "demonstrations": ["t"], "subject": "x"},
             {"problem": "b", "answer": "7", "source": str(path), "subject": "y"},
         ]
     }
     assert report["read"] == 3
     assert report["left_out"] == {"duplicate": 1}
     assert "1 left out, they repeat an earlier one" in out
-    assert "train.jsonl: 2 problems (level 3: 1, 1 with 1 traces)" in out
+    assert "train.jsonl: 2 problems (level 3: 1, 1 with 1 demonstrations)" in out
 
 
 def test_the_held_out_file_has_the_other_side(prepare, write_jsonl):
@@ -74,20 +74,21 @@ def test_overlap_is_reported_with_both_rows_and_why(prepare, write_jsonl, tmp_pa
 
 def test_traces_from_elsewhere_are_joined_by_the_problems_text(prepare, write_jsonl):
     path = write_jsonl([row("Find $x$."), row("b")], "problems.jsonl")
-    traces = write_jsonl(
+    demonstrations = write_jsonl(
         [{"problem": "find x", "trace": "one"}, {"problem": "find x", "trace": "two"}, {"problem": "c", "trace": "no"}],
-        "traces.jsonl",
+        "demonstrations.jsonl",
     )
-    _, _, _, files, report = prepare(path, "--trace_sources", traces, "--traces", "trace")
-    assert [r.get("traces") for r in files["train.jsonl"]] == [["one", "two"], None]
+    _, _, _, files, report = prepare(path, "--demonstration_sources", demonstrations, "--demonstrations", "trace")
+    assert [r.get("demonstrations") for r in files["train.jsonl"]] == [["one", "two"], None]
     assert report["with_traces"] == 1
 
 
 def test_traces_that_belong_to_none_of_the_problems_are_refused(prepare, write_jsonl):
-    path, traces = write_jsonl([row("a")]), write_jsonl([{"problem": "b", "trace": "one"}], "traces.jsonl")
-    status, _, err, _, _ = prepare(path, "--trace_sources", traces, "--traces", "trace")
+    path = write_jsonl([row("a")])
+    demonstrations = write_jsonl([{"problem": "b", "trace": "one"}], "demonstrations.jsonl")
+    status, _, err, _, _ = prepare(path, "--demonstration_sources", demonstrations, "--demonstrations", "trace")
     assert status == 2
-    assert f"{traces}: none of their 1 problems is among the 1 that are kept" in err
+    assert f"{demonstrations}: none of their 1 problems is among the 1 that are kept" in err
 
 
 def test_bad_rows_stop_in_one_line_or_are_skipped_and_all_listed(prepare, write_jsonl, tmp_path):
@@ -125,9 +126,9 @@ def test_what_it_writes_is_trained_on_without_further_settings(prepare, write_js
     from mentor_pl.problems.prompts import load_prompts
 
     path = write_jsonl([{"q": "find x", "a": {"b": 7}, "t": ["we try"]}])
-    prepare(path, "--problem", "q", "--answer", "a.b", "--traces", "t")
+    prepare(path, "--problem", "q", "--answer", "a.b", "--demonstrations", "t")
     loaded = load_prompts(tmp_path / "out/train.jsonl", AutoTokenizer.from_pretrained(llama_folder), None, 9)
-    assert [(p.problem, p.answer, p.traces) for p in loaded.prompts] == [("find x", "7", ("we try",))]
+    assert [(p.problem, p.answer, p.demonstrations) for p in loaded.prompts] == [("find x", "7", ("we try",))]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(prepare, write_jsonl, tmp_path):

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from mentor_pl.runtime.errors import UsageError
 
 
-class Schedule(ABC):
+class AlphaSchedule(ABC):
     """Maps a step to α."""
 
     @abstractmethod
@@ -26,7 +26,7 @@ def _check(start: float, steps: int = 1) -> None:
         raise UsageError(f"schedule steps is {steps}, but guidance lasts at least one step: give 1 or more")
 
 
-class Cosine(Schedule):
+class Cosine(AlphaSchedule):
     """start · ½(1 + cos(π t / steps)) for t < steps, then 0: the paper's schedule."""
 
     def __init__(self, start: float = 1.0, steps: int = 120) -> None:
@@ -37,7 +37,7 @@ class Cosine(Schedule):
         return self.start * 0.5 * (1 + math.cos(math.pi * step / self.steps)) if step < self.steps else 0.0
 
 
-class Linear(Schedule):
+class Linear(AlphaSchedule):
     """start · (1 − t / steps) for t < steps, then 0."""
 
     def __init__(self, start: float = 1.0, steps: int = 120) -> None:
@@ -48,7 +48,7 @@ class Linear(Schedule):
         return self.start * (1 - step / self.steps) if step < self.steps else 0.0
 
 
-class Constant(Schedule):
+class Constant(AlphaSchedule):
     """The same α at every step: the expert never leaves."""
 
     def __init__(self, value: float = 1.0) -> None:
@@ -59,7 +59,7 @@ class Constant(Schedule):
         return self.value
 
 
-class CutOff(Schedule):
+class CutOff(AlphaSchedule):
     """start for t < steps, then 0 at once."""
 
     def __init__(self, start: float = 1.0, steps: int = 120) -> None:

@@ -15,10 +15,10 @@ from lightning.pytorch.utilities import rank_zero_warn
 ROW_BUCKET = 8
 
 
-def bucket(number: int, least: int = 64) -> int:
+def bucket(number: int, min_size: int = 64) -> int:
     """The next size at or above `number` of least, 5/4, 6/4, 7/4, 2, 10/4, … × least: at most a quarter too large."""
-    if number <= least:
-        return least
+    if number <= min_size:
+        return min_size
     quarter = 1 << ((number - 1).bit_length() - 3)
     return -(-number // quarter) * quarter
 

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from mentor_pl.decoding.distribution import draw, entropy, log_distribution
 from mentor_pl.decoding.engine.guidance import Guidance
-from mentor_pl.decoding.engine.model_runner import Reader
-from mentor_pl.decoding.engine.slots import Seats
+from mentor_pl.decoding.engine.model_runner import ModelRunner
+from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.decoding.noise import DRAFT, draft_and_coin, exponential
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Vocabulary
 
 
-class Transcript:
+class OutputBuffers:
     """What is known of every token of N rollouts; row N takes what idle rows write.
 
     `context` has one column more in front, the prompt's last token: column t is what is fed to get token t.
@@ -52,18 +52,18 @@ class Drafts:
 
     def __init__(
         self,
-        reader: Reader,
+        runner: ModelRunner,
         keys: Tensor,
-        sampling: Sampling,
+        sampling: SamplingParams,
         vocabulary: Vocabulary,
         guidance: Guidance | None,
     ) -> None:
-        self.reader, self.sampling, self.guidance = reader, sampling, guidance
-        device, slots = reader.device, reader.cache.slots
+        self.runner, self.sampling, self.guidance = runner, sampling, guidance
+        device, slots = runner.device, runner.cache.slots
         self.size = vocabulary.size
         self.stops = torch.tensor(vocabulary.stop_ids)  # on the CPU, for the host
         self.stop_ids = self.stops.to(device)
-        self.transcript = Transcript(len(keys), sampling.max_new_tokens, device)
+        self.buffers = OutputBuffers(len(keys), sampling.max_new_tokens, device)
         self.idle_row = len(keys)
         self.keys = torch.cat([keys, keys.new_zeros(1)])  # [N + 1]
 
@@ -75,7 +75,7 @@ class Drafts:
         self.limit = column(1)  # tokens its response may have
         self.place = column()  # tokens its response has, drafts included
         self.token = column()  # the last of them, or of the prompt
-        self.open = column()  # drafts that wait for the expert
+        self.pending = column()  # drafts that wait for the expert
         self.drafting = column(dtype=torch.bool)  # neither ended nor waiting behind a stop token or the limit
         # the policy's logits at the last D places of every slot; one slot more takes what idle rows write
         self.logits: Tensor | None = None
@@ -88,7 +88,7 @@ class Drafts:
             width: places of the cache that are read, at least the greatest place that is fed plus 1.
         """
         drafting, place = self.drafting[:rows], self.place[:rows]
-        logits = self.reader.step(self.token[:rows], self.prompt[:rows] - 1 + place, width)[:, : self.size]  # [A, V]
+        logits = self.runner.step(self.token[:rows], self.prompt[:rows] - 1 + place, width)[:, : self.size]  # [A, V]
         logp = log_distribution(logits, self.sampling, self.size)
         rollout = torch.where(drafting, self.rollout[:rows], self.idle_row)
         column = torch.where(drafting, place, 0)
@@ -102,8 +102,8 @@ class Drafts:
         values = [logp.gather(1, token[:, None]).squeeze(1), entropy(logp, p)]
         if coins is not None:
             values.append(self._mark(logits, values[1], coins, rollout, column, drafting, rows))
-        self.transcript.values[rollout, column, : len(values)] = torch.stack(values, -1)
-        self.transcript.context[rollout, column + 1] = token
+        self.buffers.values[rollout, column, : len(values)] = torch.stack(values, -1)
+        self.buffers.context[rollout, column + 1] = token
 
         self.token[:rows] = torch.where(drafting, token, self.token[:rows])
         self.place[:rows] += drafting
@@ -123,9 +123,9 @@ class Drafts:
         assert self.guidance is not None
         weights = self.guidance.gate(entropies)
         guided = coins <= weights
-        self.transcript.guided[rollout, column] = guided
-        self.open[:rows] += drafting if self.guidance.every else drafting & guided
-        slots = self.reader.cache.slots
+        self.buffers.guided[rollout, column] = guided
+        self.pending[:rows] += drafting if self.guidance.every else drafting & guided
+        slots = self.runner.cache.slots
         depth = self.guidance.schedule.look_ahead
         if self.logits is None:
             self.logits = logits.new_empty(slots + 1, depth, self.size)
@@ -134,7 +134,7 @@ class Drafts:
         return weights
 
     def logits_at(self, slots: Tensor, places: Tensor) -> Tensor:
-        """The policy's logits at open drafts, [F], [F] -> [F, V]."""
+        """The policy's logits at pending drafts, [F], [F] -> [F, V]."""
         assert self.logits is not None
         return self.logits[slots, places % self.logits.shape[1]]
 
@@ -142,40 +142,40 @@ class Drafts:
         """Whether responses of `lengths` [·] whose last token is `tokens` [·] are over, [·] bool."""
         return (tokens[:, None] == self.stop_ids).any(-1) | (lengths >= limits)
 
-    def seat(self, newcomers: Tensor, last: Tensor) -> None:
-        """Put rollouts into slots: `newcomers` as in `Seats.take`, `last` [·] the last tokens of their prompts."""
-        slots, rollouts, prompts, limits, last = self._put(*newcomers, last)
-        self.transcript.context[rollouts, 0] = last
+    def assign(self, requests: Tensor, last: Tensor) -> None:
+        """Put rollouts into slots: `newcomers` as in `Slots.take`, `last` [·] the last tokens of their prompts."""
+        slots, rollouts, prompts, limits, last = self._put(*requests, last)
+        self.buffers.context[rollouts, 0] = last
         self.rollout[slots], self.prompt[slots], self.limit[slots], self.token[slots] = rollouts, prompts, limits, last
-        self.place[slots], self.open[slots], self.drafting[slots] = 0, 0, True
+        self.place[slots], self.pending[slots], self.drafting[slots] = 0, 0, True
 
-    def look(self, seats: Seats) -> None:
+    def sync(self, table: Slots) -> None:
         """Let the host know how far the rows have come: the one wait for the device."""
-        used = seats.used
-        state = torch.stack([self.place[:used], self.open[:used], self.drafting[:used].long()]).cpu()
-        seats.place[:used], seats.open[:used], seats.drafting[:used] = state
+        used = table.used
+        state = torch.stack([self.place[:used], self.pending[:used], self.drafting[:used].long()]).cpu()
+        table.place[:used], table.pending[:used], table.drafting[:used] = state
 
     def settle(self, slots: Tensor) -> None:
         """No draft of `slots` is open any more."""
-        self.open[self._put(slots)[0]] = 0
+        self.pending[self._put(slots)[0]] = 0
 
     def replace(
         self, slots: Tensor, rollouts: Tensor, lengths: Tensor, drafting: Tensor, ids: Tensor, logprobs: Tensor
     ) -> None:
         """End rows of `lengths` with the tokens `ids` in place of their drafts; `logprobs` is log π_θ there."""
         slots, rollouts, lengths, drafting = self._put(slots, rollouts, lengths, drafting)
-        to = self.transcript
+        to = self.buffers
         to.context[rollouts, lengths], to.logprobs[rollouts, lengths - 1] = ids, logprobs
         to.replaced[rollouts, lengths - 1] = True
         self.place[slots], self.token[slots], self.drafting[slots] = lengths, ids, drafting.bool()
 
     def move(self, source: int, target: int) -> None:
         """Let the rollout of slot `source` live in slot `target`, and nothing in `source`."""
-        for column in (self.rollout, self.prompt, self.limit, self.place, self.token, self.open, self.drafting):
+        for column in (self.rollout, self.prompt, self.limit, self.place, self.token, self.pending, self.drafting):
             column[target] = column[source]
         if self.logits is not None:
             self.logits[target] = self.logits[source]
-        self.rollout[source], self.drafting[source], self.open[source] = self.idle_row, False, 0
+        self.rollout[source], self.drafting[source], self.pending[source] = self.idle_row, False, 0
 
     def _put(self, *columns: Tensor) -> Tensor:
         """Columns of the host's in one transfer."""

@@ -1,9 +1,9 @@
 """The decoding engine: continuous batching over ragged caches, for rollouts of the policy and of the mixture alike.
 
 Prompts are read once for all rollouts that share them; every rollout then enters with its prompt's last token. Rows
-draft in lockstep (`drafting`), the expert settles their open drafts when the schedule says so (`verifying`), and a row
-that has ended is replaced by the next rollout that waits. When none waits, the last row moves into the gap, so that the
-rows in use are always the first ones and no forward copies a cache.
+draft in lockstep (`drafting`), the expert settles their pending drafts when the schedule says so (`verifying`), and a
+row that has ended is replaced by the next rollout that waits. When none waits, the last row moves into the gap, so that
+the rows in use are always the first ones and no forward copies a cache.
 
 Shapes: N rollouts of the call, R slots, A rows in use, T response tokens.
 """
@@ -18,15 +18,15 @@ from torch import Tensor
 from mentor_pl.decoding.engine.cuda_graphs import Replayed
 from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
-from mentor_pl.decoding.engine.kv_cache import ragged_attention
-from mentor_pl.decoding.engine.lookahead import PRIOR_DRAFTS, PRIOR_REPLACED, Ahead, Experience
-from mentor_pl.decoding.engine.model_runner import Reader
+from mentor_pl.decoding.engine.kv_cache import cached_attention
+from mentor_pl.decoding.engine.lookahead import PRIOR_DRAFTS, PRIOR_REPLACED, AcceptanceStats, LookaheadState
+from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.prefix_cache import Prefixes
-from mentor_pl.decoding.engine.slots import Seats
-from mentor_pl.decoding.engine.stats import Statistics
-from mentor_pl.decoding.engine.timings import Costs, remembered_costs
+from mentor_pl.decoding.engine.slots import Slots
+from mentor_pl.decoding.engine.stats import DecodeStats
+from mentor_pl.decoding.engine.timings import ForwardTimings, remembered_timings
 from mentor_pl.decoding.engine.verify import Verifier
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError
@@ -58,7 +58,7 @@ class Engine:
         models: Models,
         prompts: Sequence[Sequence[int]],
         keys: Tensor,
-        sampling: Sampling,
+        sampling: SamplingParams,
         guidance: Guidance | None,
         *,
         rows: int,
@@ -84,23 +84,23 @@ class Engine:
         self._check(longest, cache_tokens)
         slots = min(rows, len(prompts), cache_tokens // longest)
         device = models.device
-        self.readers = [Reader(models.policy, slots, longest, device)]
-        self.drafts = Drafts(self.readers[0], keys.to(device), sampling, models.vocabulary, guidance)
+        self.runners = [ModelRunner(models.policy, slots, longest, device)]
+        self.drafts = Drafts(self.runners[0], keys.to(device), sampling, models.vocabulary, guidance)
         self.verifier: Verifier | None = None
         if guidance is not None:
-            self.readers.append(Reader(models.expert, slots, longest, device))
-            self.verifier = Verifier(self.readers[1], self.drafts, guidance)
+            self.runners.append(ModelRunner(models.expert, slots, longest, device))
+            self.verifier = Verifier(self.runners[1], self.drafts, guidance)
         self.on_gpu = device.type == "cuda"
         replay = self.on_gpu and cuda_graphs
         self.step = Replayed(self.drafts.step, slots, longest) if replay else self.drafts.step
-        self.statistics = Statistics()
+        self.stats = DecodeStats()
         self.lengths = torch.zeros(len(prompts), dtype=torch.int64)
-        self.seats = Seats(slots)
-        self.seated = 0  # rollouts that have been given a slot; the others wait
+        self.table = Slots(slots)
+        self.assigned = 0  # rollouts that have been given a slot; the others wait
         self.prefixes = Prefixes(self.prompts, slots)
-        self.experience = Experience()
+        self.acceptance = AcceptanceStats()
         self.age = self.drafts_since_call = 0
-        self.awake = False  # whether the expert reads prompts: from its first call on, and there may be none
+        self.expert_prefilled = False  # whether the expert reads prompts: from its first call on, and there may be none
 
     def _check(self, longest: int, cache_tokens: int) -> None:
         if longest > cache_tokens:
@@ -119,136 +119,136 @@ class Engine:
 
     def run(self) -> Samples:
         """Decode them all; call with gradients off."""
-        with ragged_attention(*(reader.model for reader in self.readers)):
+        with cached_attention(*(runner.model for runner in self.runners)):
             if self.guidance is not None:
-                self.guidance.schedule.begin(self.readers[0].cache.slots, self._costs)
-            self._admit(list(range(self.readers[0].cache.slots)))
-            while self.seats.used:
-                with self.statistics.timed("drafting"):
+                self.guidance.schedule.begin(self.runners[0].cache.slots, self._timings)
+            self._admit(list(range(self.runners[0].cache.slots)))
+            while self.table.used:
+                with self.stats.timed("drafting"):
                     self._draft()
                 if self._due():
-                    if not self.awake:
-                        self._wake()
-                    with self.statistics.timed("verifying"):
+                    if not self.expert_prefilled:
+                        self._prefill_expert()
+                    with self.stats.timed("verifying"):
                         self._verify()
-                ended = self.seats.ended()
+                ended = self.table.ended()
                 if len(ended):
                     self._retire(ended)
         return self._samples()
 
     def _draft(self) -> None:
         """Lengthen every row that is drafting, by as many tokens as need no look."""
-        seats, steps = self.seats, 1
+        table, steps = self.table, 1
         if self.on_gpu:
             schedule = self.guidance.schedule if self.guidance is not None else None
             steps = STRIDE if schedule is None else max(1, min(schedule.stride, schedule.look_ahead - self.age))
-        width, before = seats.width(), int(seats.place[: seats.used].sum())
+        width, before = table.width(), int(table.place[: table.used].sum())
         for i in range(steps):
-            self.step(seats.used, min(width + i, self.readers[0].cache.length))
-        self.drafts.look(seats)
-        drafted = int(seats.place[: seats.used].sum()) - before
+            self.step(table.used, min(width + i, self.runners[0].cache.length))
+        self.drafts.sync(table)
+        drafted = int(table.place[: table.used].sum()) - before
         self.drafts_since_call += drafted
-        self.statistics.policy_forwards += steps
-        self.statistics.policy_tokens += steps * seats.used
-        self.statistics.idle += steps * seats.used - drafted
-        if self.age or bool(seats.open[: seats.used].any()):
+        self.stats.policy_forwards += steps
+        self.stats.policy_tokens += steps * table.used
+        self.stats.idle += steps * table.used - drafted
+        if self.age or bool(table.pending[: table.used].any()):
             self.age += steps
 
     def _due(self) -> bool:
         """Whether the expert is to be called: where it must be, or where the schedule says so."""
         if self.guidance is None or not self.age:
             return False
-        schedule, used = self.guidance.schedule, self.seats.used
-        ahead = Ahead(
+        schedule, used = self.guidance.schedule, self.table.used
+        state = LookaheadState(
             age=self.age,
-            open=self.seats.open[:used],
-            drafting=self.seats.drafting[:used].bool(),
-            experience=self.experience,
+            pending=self.table.pending[:used],
+            drafting=self.table.drafting[:used].bool(),
+            acceptance=self.acceptance,
             slowest=self._slowest,
         )
-        return schedule.due(ahead) or self.age >= schedule.look_ahead or not ahead.drafting.any()
+        return schedule.due(state) or self.age >= schedule.look_ahead or not state.drafting.any()
 
     def _slowest(self) -> float:
-        waiting = self.seated < len(self.prompts)
-        return 0.0 if waiting else self.seats.most_cuts(PRIOR_REPLACED, PRIOR_DRAFTS)
+        waiting = self.assigned < len(self.prompts)
+        return 0.0 if waiting else self.table.max_rejection_rate(PRIOR_REPLACED, PRIOR_DRAFTS)
 
-    def _wake(self) -> None:
+    def _prefill_expert(self) -> None:
         """Have the expert read the prompts of the rows in use."""
-        rollouts = self.seats.rollout[: self.seats.used].tolist()
-        with self.statistics.timed("prefill"):
-            self.statistics.prefill_tokens += self.prefixes.catch_up(self.readers[1], rollouts)
-        self.awake = True
+        rollouts = self.table.rollout[: self.table.used].tolist()
+        with self.stats.timed("prefill"):
+            self.stats.prefill_tokens += self.prefixes.catch_up(self.runners[1], rollouts)
+        self.expert_prefilled = True
 
     def _verify(self) -> None:
         assert self.verifier is not None
-        verdict = self.verifier(self.seats)
-        self.experience.add(self.drafts_since_call, verdict.heads, verdict.replaced)
+        result = self.verifier(self.table)
+        self.acceptance.add(self.drafts_since_call, result.heads, result.replaced)
         self.age = self.drafts_since_call = 0
-        self.statistics.expert_calls += 1
-        self.statistics.expert_tokens += verdict.tokens
-        self.statistics.expert_heads += verdict.heads
-        self.statistics.expert_rows += verdict.rows
-        self.statistics.dropped += verdict.dropped
-        self.statistics.padding += verdict.padding
+        self.stats.expert_calls += 1
+        self.stats.expert_tokens += result.tokens
+        self.stats.scored_positions += result.heads
+        self.stats.expert_rows += result.rows
+        self.stats.rolled_back += result.rolled_back
+        self.stats.padding += result.padding
 
     def _retire(self, ended: Tensor) -> None:
         """Hand over the rollouts of the slots `ended` and fill their places."""
-        rollouts, places = self.seats.rollout[ended], self.seats.place[ended]
+        rollouts, places = self.table.rollout[ended], self.table.place[ended]
         self.lengths[rollouts] = places
         if self.on_end is not None:
             for rollout, length in zip(rollouts.tolist(), places.tolist(), strict=True):
-                self.on_end(rollout, self.drafts.transcript.context[rollout, 1 : length + 1].tolist())
+                self.on_end(rollout, self.drafts.buffers.context[rollout, 1 : length + 1].tolist())
         self._admit(ended.tolist())
 
     def _admit(self, free: list[int]) -> None:
         """Seat waiting rollouts in the slots `free`; where none waits, close the gaps."""
-        newcomers = list(range(self.seated, min(self.seated + len(free), len(self.prompts))))
-        self.seated += len(newcomers)
-        seating = self.prefixes.seating(free, newcomers)
-        if seating:
-            with self.statistics.timed("prefill"):
-                readers = self.readers if self.awake else self.readers[:1]
-                self.statistics.prefill_tokens += self.prefixes.fill(seating, readers)
-            prompts = [self.prompts[rollout] for rollout in seating.values()]
-            limits = [self.limits[rollout] for rollout in seating.values()]
+        requests = list(range(self.assigned, min(self.assigned + len(free), len(self.prompts))))
+        self.assigned += len(requests)
+        assignment = self.prefixes.assignment(free, requests)
+        if assignment:
+            with self.stats.timed("prefill"):
+                runners = self.runners if self.expert_prefilled else self.runners[:1]
+                self.stats.prefill_tokens += self.prefixes.fill(assignment, runners)
+            prompts = [self.prompts[rollout] for rollout in assignment.values()]
+            limits = [self.limits[rollout] for rollout in assignment.values()]
             # slots, rollouts, lengths of their prompts, limits
-            columns = torch.tensor([list(seating), list(seating.values()), list(map(len, prompts)), limits])
-            self.seats.take(columns)
-            self.drafts.seat(columns, torch.tensor([prompt[-1] for prompt in prompts]))
-        if len(seating) < len(free):
-            for slot in sorted(set(free) - set(seating), reverse=True):  # from behind, so that what moves is in use
+            columns = torch.tensor([list(assignment), list(assignment.values()), list(map(len, prompts)), limits])
+            self.table.assign(columns)
+            self.drafts.assign(columns, torch.tensor([prompt[-1] for prompt in prompts]))
+        if len(assignment) < len(free):
+            for slot in sorted(set(free) - set(assignment), reverse=True):  # from behind, so that what moves is in use
                 self._close(slot)
 
     def _close(self, gap: int) -> None:
         """Let the last row move into a gap, so that the rows in use are the first ones."""
-        seats = self.seats
-        seats.used -= 1
-        last = seats.used
+        table = self.table
+        table.used -= 1
+        last = table.used
         if last != gap:
-            for reader in self.readers:
-                reader.cache.copy(last, [gap], int(seats.prompt[last] + seats.place[last]))
-            seats.move(last, gap)
+            for runner in self.runners:
+                runner.cache.copy(last, [gap], int(table.prompt[last] + table.place[last]))
+            table.move(last, gap)
             self.drafts.move(last, gap)
 
-    def _costs(self) -> Costs:
-        policy, expert = self.readers
-        return remembered_costs(policy.model, expert.model, policy.cache.slots, policy.device)
+    def _timings(self) -> ForwardTimings:
+        policy, expert = self.runners
+        return remembered_timings(policy.model, expert.model, policy.cache.slots, policy.device)
 
     def _samples(self) -> Samples:
-        to, n = self.drafts.transcript, len(self.prompts)
+        to, n = self.drafts.buffers, len(self.prompts)
         lengths, longest = self.lengths.to(to.context.device), int(self.lengths.max())
         ids = to.context[:n, 1 : longest + 1]
-        spoken = torch.arange(longest, device=ids.device) < lengths[:, None]  # drafts behind the end were dropped
+        mask = torch.arange(longest, device=ids.device) < lengths[:, None]  # drafts behind the end were dropped
         last = ids.gather(1, lengths[:, None] - 1)
-        self.statistics.tokens = int(self.lengths.sum())
+        self.stats.tokens = int(self.lengths.sum())
         return Samples(
-            ids=ids.where(spoken, 0),
+            ids=ids.where(mask, 0),
             lengths=lengths,
-            logprobs=to.logprobs[:n, :longest].where(spoken, 0),
-            entropies=to.entropies[:n, :longest].where(spoken, 0),
-            gate_weights=to.weights[:n, :longest].where(spoken, 0),
-            guided=to.guided[:n, :longest] & spoken,
-            replaced=to.replaced[:n, :longest] & spoken,
+            logprobs=to.logprobs[:n, :longest].where(mask, 0),
+            entropies=to.entropies[:n, :longest].where(mask, 0),
+            gate_weights=to.weights[:n, :longest].where(mask, 0),
+            guided=to.guided[:n, :longest] & mask,
+            replaced=to.replaced[:n, :longest] & mask,
             truncated=~(last == self.drafts.stop_ids).any(-1),
-            statistics=self.statistics,
+            stats=self.stats,
         )

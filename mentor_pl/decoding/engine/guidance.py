@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mentor_pl.algorithms.parts.gates import Gate
 from mentor_pl.decoding.distribution import draw
-from mentor_pl.decoding.engine.lookahead import Schedule
+from mentor_pl.decoding.engine.lookahead import LookaheadSchedule
 
 MIN_RESIDUAL = 1e-6  # a residual with less mass than this is rounding: the draft stands
 
@@ -32,7 +32,7 @@ class Guidance:
     gate: Gate
     every: bool
     decide: Decision
-    schedule: Schedule
+    schedule: LookaheadSchedule
 
 
 def settle_guided(

@@ -3,9 +3,9 @@
 Every rollout owns a slot of the cache. Nothing is ever erased: a forward writes at the places it is told, and reads up
 to the place of each query, so a dropped draft is rolled back, and a finished row replaced, by moving a number.
 
-The places of a forward are a `Placement`: one token for each of the first slots (`OneEach`), or several tokens of some
-slots, packed one behind the other without padding (`Packed`). The cache writes by it, `attend` reads by it. Query heads
-that share a key head are folded into the query axis, so that keys are never repeated.
+The places of a forward are a `AttentionMetadata`: one token for each of the first slots (`Decode`), or several tokens
+of some slots, packed one behind the other without padding (`Varlen`). The cache writes by it, `attend` reads by it.
+Query heads that share a key head are folded into the query axis, so that keys are never repeated.
 
 Shapes: R slots, L places of a slot, A rows of a step, B rows and T tokens of a packed chunk, C longest span of a chunk,
 K keys read, H query heads, J key heads, G = H / J, D head size.
@@ -28,7 +28,7 @@ from mentor_pl.models.attention import attending_by, check_plain, spans
 ATTENTION = "mentor_ragged"
 
 
-class Placement(ABC):
+class AttentionMetadata(ABC):
     """Where the tokens of one forward stand, shared by all layers; `layers` counts those that have attended."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Placement(ABC):
         return self._masks[window, dtype]
 
 
-class OneEach(Placement):
+class Decode(AttentionMetadata):
     """One token for each of the first A slots, at `positions` [A]; keys are read up to `width`."""
 
     def __init__(self, positions: Tensor, width: int) -> None:
@@ -96,7 +96,7 @@ class OneEach(Placement):
         return mask[:, None]
 
 
-class Packed(Placement):
+class Varlen(AttentionMetadata):
     """Spans of tokens of several slots in one row [1, T]: `counts` [B] tokens of `slots` [B] from `starts` [B] on.
 
     Args:
@@ -150,10 +150,10 @@ def _causal(queries: Tensor, places: Tensor, window: int | None) -> Tensor:
     return distance >= 0 if window is None else (distance >= 0) & (distance < window)
 
 
-class RaggedCache(Cache):
+class KVCache(Cache):
     """Keys and values of R slots with L places each, for any model that writes its cache through `update`.
 
-    Set `placement` before each forward. Buffers are zeroed when the first forward reaches their layer: what has never
+    Set `metadata` before each forward. Buffers are zeroed when the first forward reaches their layer: what has never
     been written is masked, but a NaN in it would still leak through a product with 0.
     """
 
@@ -162,20 +162,20 @@ class RaggedCache(Cache):
         self.slots, self.length = slots, length
         self.keys: list[Tensor] = []  # per layer, [R, J, L, D]
         self.values: list[Tensor] = []
-        self.placement: Placement | None = None
+        self.metadata: AttentionMetadata | None = None
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
         """Write the fed tokens' keys and values and return all that is to be read, [B, J, K, D] each."""
-        assert self.placement is not None
+        assert self.metadata is not None
         if layer_idx == len(self.keys):
             for buffers, new in ((self.keys, key_states), (self.values, value_states)):
                 buffers.append(new.new_zeros(self.slots, new.shape[1], self.length, new.shape[3]))
         keys, values = self.keys[layer_idx], self.values[layer_idx]
-        self.placement.write(keys, key_states)
-        self.placement.write(values, value_states)
-        return self.placement.read(keys), self.placement.read(values)
+        self.metadata.write(keys, key_states)
+        self.metadata.write(values, value_states)
+        return self.metadata.read(keys), self.metadata.read(values)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Rows have no length in common; positions are always given."""
@@ -191,30 +191,30 @@ class RaggedCache(Cache):
 def attend(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
-    """Attention of transformers' interface over a `RaggedCache`; `placement` comes through the model's arguments.
+    """Attention of transformers' interface over a `KVCache`; `metadata` comes through the model's arguments.
 
     Raises:
         UsageError: for models whose attention does more than a softmax of scaled products.
     """
-    placement: Placement | None = options.get("placement")
-    check_plain(module, placement, options, "the decoding engine")
-    assert placement is not None
-    placement.layers += 1
+    metadata: AttentionMetadata | None = options.get("metadata")
+    check_plain(module, metadata, options, "the decoding engine")
+    assert metadata is not None
+    metadata.layers += 1
     heads, key_heads = query.shape[1], key.shape[1]
     output = scaled_dot_product_attention(
-        placement.fold(query, key_heads),
+        metadata.fold(query, key_heads),
         key,
         value,
-        attn_mask=placement.mask(options.get("sliding_window"), heads // key_heads, query.dtype),
+        attn_mask=metadata.mask(options.get("sliding_window"), heads // key_heads, query.dtype),
         scale=options.get("scaling"),
     )
-    return placement.unfold(output, heads), None
+    return metadata.unfold(output, heads), None
 
 
 # No mask function is registered beside it: transformers then makes no mask, and `attend` makes the one it needs.
 AttentionInterface.register(ATTENTION, attend)
 
 
-def ragged_attention(*models: Any) -> AbstractContextManager[None]:
+def cached_attention(*models: Any) -> AbstractContextManager[None]:
     """Let `models` attend through their ragged caches; their own attention comes back afterwards."""
     return attending_by(ATTENTION, *models)

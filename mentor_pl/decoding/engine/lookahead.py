@@ -1,11 +1,10 @@
 """When the expert is called: how far the policy drafts on while drafts wait for the expert's word.
 
-A call costs c_call before it has read a token, so calls should be few; but of what is drafted behind an open draft, all
-is lost if that draft is replaced. With r replacements per token and row, a cycle of K draft steps and one call keeps
-E(K) = (1 − (1 − r)^K) / r tokens of a row. A draft step costs c_step, and what it drafts on B rows is read by the
-expert at c_token each, so the time per token (K·(c_step + B·c_token) + c_call) / E(K) is least near
-K* = √(2·c_call / (r·(c_step + B·c_token))). Which tokens come out does not depend on the schedule, since noise is keyed
-by position.
+A call costs c_call before it has read a token, so calls should be few; but of what is drafted behind a pending draft,
+all is lost if that draft is replaced. With r replacements per token and row, a cycle of K draft steps and one call
+keeps E(K) = (1 − (1 − r)^K) / r tokens of a row. A draft step costs c_step, and what it drafts on B rows is read by the
+expert at c_token each, so the time per token (K·(c_step + B·c_token) + c_call) / E(K) is least near K* = √(2·c_call /
+(r·(c_step + B·c_token))). Which tokens come out does not depend on the schedule, since noise is keyed by position.
 """
 
 from __future__ import annotations
@@ -17,22 +16,22 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mentor_pl.decoding.engine.timings import Costs
+from mentor_pl.decoding.engine.timings import ForwardTimings
 from mentor_pl.runtime.errors import UsageError
 
 MEMORY = 256.0  # drafts after which what was seen counts half: the rows that are left in the end are the slow ones
-# before anything is seen: one replacement in 50 drafts, in 5 open ones; with the weight of 25 drafts
-PRIOR_REPLACED, PRIOR_DRAFTS, PRIOR_HEADS = 0.5, 25.0, 2.5
+# before anything is seen: one replacement in 50 drafts, in 5 pending ones; with the weight of 25 drafts
+PRIOR_REPLACED, PRIOR_DRAFTS, PRIOR_SCORED = 0.5, 25.0, 2.5
 FEW_ROWS = 2  # so few rows seldom wait together: a longer wait saves no call, it only risks drafts
 
 
 @dataclass
-class Experience:
+class AcceptanceStats:
     """Running counts of a call of the sampler, in which what is MEMORY drafts past counts half.
 
     Attributes:
         drafts: tokens drafted.
-        heads: open drafts that the expert has spoken of.
+        heads: pending drafts that the expert has spoken of.
         replaced: rows that it has cut.
     """
 
@@ -52,18 +51,18 @@ class Experience:
         return (self.replaced + PRIOR_REPLACED) / (self.drafts + PRIOR_DRAFTS)
 
     @property
-    def replaced_per_head(self) -> float:
+    def replaced_per_scored(self) -> float:
         """TV(π*, π_θ) where the expert is asked."""
-        return min(1.0, (self.replaced + PRIOR_REPLACED) / (self.heads + PRIOR_HEADS))
+        return min(1.0, (self.replaced + PRIOR_REPLACED) / (self.heads + PRIOR_SCORED))
 
 
 @dataclass(frozen=True)
-class Ahead:
+class LookaheadState:
     """How far the rows of a call are ahead of the expert.
 
     Attributes:
-        age: draft steps since the oldest open draft, that one included; 0 where none is open.
-        open: [A] int64, open drafts of each row.
+        age: draft steps since the oldest pending draft, that one included; 0 where none is pending.
+        pending: [A] int64, drafts of each row that wait for the expert.
         drafting: [A] bool, whether a row can go on; not behind a stop token or the limit.
         experience: how often drafts have been replaced of late.
         slowest: tells the replacements per token of the row that has most of them, where no rollout waits: the call
@@ -72,29 +71,29 @@ class Ahead:
     """
 
     age: int
-    open: Tensor
+    pending: Tensor
     drafting: Tensor
-    experience: Experience
+    acceptance: AcceptanceStats
     slowest: Callable[[], float] = float
 
     @property
     def replaced_per_draft(self) -> float:
         """r, of the rows that decide how long the call takes."""
-        return max(self.experience.replaced_per_draft, self.slowest())
+        return max(self.acceptance.replaced_per_draft, self.slowest())
 
 
-class Schedule(ABC):
+class LookaheadSchedule(ABC):
     """Decides after a draft step whether to call the expert.
 
     Attributes:
-        look_ahead: draft steps that an open draft may wait; a call is forced then.
+        look_ahead: draft steps that a pending draft may wait; a call is forced then.
         stride: draft steps that need no look in between; on a GPU every look is a wait.
     """
 
     look_ahead: int
     stride: int = 1
 
-    def begin(self, rows: int, costs: Callable[[], Costs]) -> None:  # noqa: B027 (most need neither)
+    def begin(self, rows: int, timings: Callable[[], ForwardTimings]) -> None:  # noqa: B027 (most need neither)
         """A call of the sampler begins.
 
         Args:
@@ -103,54 +102,54 @@ class Schedule(ABC):
         """
 
     @abstractmethod
-    def due(self, ahead: Ahead) -> bool:
+    def due(self, state: LookaheadState) -> bool:
         """Whether the expert is to be called now; asked only while drafts are open."""
 
 
-def _call_in_steps(costs: Costs, rows: int) -> float:
+def _call_in_steps(timings: ForwardTimings, rows: int) -> float:
     """c_call / (c_step + B·c_token)."""
-    return costs.expert_call / (costs.policy_step + rows * costs.expert_token)
+    return timings.expert_call / (timings.policy_step + rows * timings.expert_token)
 
 
-class FixedK(Schedule):
-    """Calls the expert when an open draft has waited for K draft steps, itself included.
+class FixedK(LookaheadSchedule):
+    """Calls the expert when a pending draft has waited for K draft steps, itself included.
 
     Args:
         k: K; by default K* of the cost model, from measured costs and the running rate of replacements.
-        most: bound on K*; the policy's logits of so many steps are kept for every row.
+        max_steps: bound on K*; the policy's logits of so many steps are kept for every row.
 
     Raises:
         UsageError: for a bound or a K below 1.
     """
 
-    def __init__(self, k: int | None = None, most: int = 8) -> None:
-        for name, value in (("k", k), ("most", most)):
+    def __init__(self, k: int | None = None, max_steps: int = 8) -> None:
+        for name, value in (("k", k), ("max_steps", max_steps)):
             if value is not None and value < 1:
                 raise UsageError(f"schedule {name} is {value}, but it counts draft steps: give at least 1")
-        self.k, self.look_ahead = k, most if k is None else k
+        self.k, self.look_ahead = k, max_steps if k is None else k
         self.age = self.look_ahead  # at the last look
         self.call_in_steps = 1.0
         self.stride = k if k is not None else 1
 
-    def begin(self, rows: int, costs: Callable[[], Costs]) -> None:
+    def begin(self, rows: int, timings: Callable[[], ForwardTimings]) -> None:
         if self.k is not None:
             return
         if rows <= FEW_ROWS:
             self.call_in_steps = 0.0
         else:
-            self.call_in_steps = _call_in_steps(costs(), rows)
+            self.call_in_steps = _call_in_steps(timings(), rows)
         self.age, self.stride = self.look_ahead, self.best(PRIOR_REPLACED / PRIOR_DRAFTS)
 
     def best(self, replaced_per_draft: float) -> int:
-        """K* for r, between 1 and `most`."""
+        """K* for r, between 1 and `max_steps`."""
         best = round(math.sqrt(2 * self.call_in_steps / replaced_per_draft))
         return min(max(best, 1), self.look_ahead)
 
-    def due(self, ahead: Ahead) -> bool:
-        if self.k is None and ahead.age <= self.age:  # a new cycle
-            self.stride = self.best(ahead.replaced_per_draft)
-        self.age = ahead.age
-        return ahead.age >= self.stride
+    def due(self, state: LookaheadState) -> bool:
+        if self.k is None and state.age <= self.age:  # a new cycle
+            self.stride = self.best(state.replaced_per_draft)
+        self.age = state.age
+        return state.age >= self.stride
 
 
 class AnyFlag(FixedK):
@@ -160,36 +159,36 @@ class AnyFlag(FixedK):
         super().__init__(k=1)
 
 
-class MarginalValue(Schedule):
+class MarginalValue(LookaheadSchedule):
     """Calls the expert when one more draft step adds less per second than the cycle has earned so far.
 
-    A draft behind n open ones survives with probability (1 − q)^n, q the running share of open drafts that are
+    A draft behind n pending ones survives with probability (1 − q)^n, q the running share of pending drafts that are
     replaced. The rule is the marginal value theorem's: go on while what one more step adds, Σ_rows (1 − q)^n tokens, is
     more than the cycle has earned per step so far, its call included.
 
     Args:
-        most: draft steps that an open draft may wait.
+        max_steps: draft steps that a pending draft may wait.
 
     Raises:
         UsageError: for a bound below 1.
     """
 
-    def __init__(self, most: int = 32) -> None:
-        if most < 1:
-            raise UsageError(f"schedule most is {most}, but it counts draft steps: give at least 1")
-        self.look_ahead = most
+    def __init__(self, max_steps: int = 32) -> None:
+        if max_steps < 1:
+            raise UsageError(f"schedule max_steps is {max_steps}, but it counts draft steps: give at least 1")
+        self.look_ahead = max_steps
         self.call_in_steps = 1.0
         self.gained, self.steps = 0.0, 0
 
-    def begin(self, rows: int, costs: Callable[[], Costs]) -> None:
-        self.call_in_steps = _call_in_steps(costs(), rows)
+    def begin(self, rows: int, timings: Callable[[], ForwardTimings]) -> None:
+        self.call_in_steps = _call_in_steps(timings(), rows)
         self.gained, self.steps = 0.0, 0
 
-    def due(self, ahead: Ahead) -> bool:
-        q = ahead.experience.replaced_per_head
-        if ahead.age == 1:  # the first open draft of a cycle
-            self.gained, self.steps = float(len(ahead.open)), 1
-        next_gain = float(((1 - q) ** ahead.open)[ahead.drafting].sum())
+    def due(self, state: LookaheadState) -> bool:
+        q = state.acceptance.replaced_per_scored
+        if state.age == 1:  # the first pending draft of a cycle
+            self.gained, self.steps = float(len(state.pending)), 1
+        next_gain = float(((1 - q) ** state.pending)[state.drafting].sum())
         due = next_gain <= self.gained / (self.call_in_steps + self.steps)
         self.gained, self.steps = self.gained + next_gain, self.steps + 1
         return due

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mentor_pl.decoding.engine.kv_cache import OneEach, Packed, Placement, RaggedCache
+from mentor_pl.decoding.engine.kv_cache import AttentionMetadata, Decode, KVCache, Varlen
 from mentor_pl.models.attention import check_attended
 
 CHUNK_TOKENS = 4096  # rows × longest span of a packed forward: bounds the memory of its activations and masks
 SPAN_TOKENS = 1024  # tokens of one row in it
 
 
-class Reader:
+class ModelRunner:
     """A model and its cache.
 
     Args:
@@ -29,19 +29,19 @@ class Reader:
 
     def __init__(self, model: Any, slots: int, length: int, device: torch.device) -> None:
         self.model, self.device = model, device
-        self.cache = RaggedCache(slots, length)
+        self.cache = KVCache(slots, length)
 
-    def _forward(self, ids: Tensor, positions: Tensor, placement: Placement, keep: int | Tensor) -> Tensor:
-        self.cache.placement = placement
+    def _forward(self, ids: Tensor, positions: Tensor, metadata: AttentionMetadata, keep: int | Tensor) -> Tensor:
+        self.cache.metadata = metadata
         output = self.model(
             input_ids=ids,
             position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=keep,
-            placement=placement,
+            metadata=metadata,
         )
-        check_attended(self.model, placement.layers)
+        check_attended(self.model, metadata.layers)
         logits: Tensor = output.logits
         return logits
 
@@ -51,7 +51,7 @@ class Reader:
         Args:
             width: K, at least the greatest position plus 1.
         """
-        return self._forward(tokens[:, None], positions[:, None], OneEach(positions, width), 1)[:, -1]
+        return self._forward(tokens[:, None], positions[:, None], Decode(positions, width), 1)[:, -1]
 
     def read(self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, heads: Tensor) -> Tensor:
         """Feed packed spans and return the logits after the tokens `heads` [F] of them, [F, W].
@@ -77,10 +77,10 @@ class Reader:
         return torch.cat(logits)
 
     def _read_at_once(self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, heads: Tensor) -> Tensor:
-        placement = Packed(slots, starts, counts, self.cache.slots, self.device)
+        metadata = Varlen(slots, starts, counts, self.cache.slots, self.device)
         # a model evaluates its head somewhere; where nothing is wanted, at one token
         keep = heads if len(heads) else torch.zeros(1, dtype=torch.int64)
-        logits = self._forward(tokens[None], placement.positions[None], placement, keep.to(self.device))[0]
+        logits = self._forward(tokens[None], metadata.positions[None], metadata, keep.to(self.device))[0]
         return logits[: len(heads)]
 
     def prefill(self, prompts: list[list[int]], slots: list[int]) -> None:

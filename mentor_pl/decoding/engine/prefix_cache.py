@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mentor_pl.decoding.engine.model_runner import Reader
+from mentor_pl.decoding.engine.model_runner import ModelRunner
 
 
 class Prefixes:
@@ -26,35 +26,35 @@ class Prefixes:
         self.numbers = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in prompts]
         self.held = [-1] * slots  # number of the prompt in a slot
 
-    def seating(self, free: Sequence[int], newcomers: Sequence[int]) -> dict[int, int]:
+    def assignment(self, free: Sequence[int], requests: Sequence[int]) -> dict[int, int]:
         """Slot -> rollout, so that a rollout whose prompt lies in a free slot already gets that slot."""
         holding: dict[int, list[int]] = {}
         for slot in reversed(free):
             holding.setdefault(self.held[slot], []).append(slot)
-        seating: dict[int, int] = {}
-        strangers = []
-        for rollout in newcomers:
+        assignment: dict[int, int] = {}
+        others = []
+        for rollout in requests:
             slots = holding.get(self.numbers[rollout])
             if slots:
-                seating[slots.pop()] = rollout
+                assignment[slots.pop()] = rollout
             else:
-                strangers.append(rollout)
-        return seating | dict(zip((slot for slot in free if slot not in seating), strangers, strict=False))
+                others.append(rollout)
+        return assignment | dict(zip((slot for slot in free if slot not in assignment), others, strict=False))
 
-    def fill(self, seating: Mapping[int, int], readers: Sequence[Reader]) -> int:
+    def fill(self, assignment: Mapping[int, int], runners: Sequence[ModelRunner]) -> int:
         """Have the prompts of a seating in their slots: each lies there, or is copied, or is read; the tokens read."""
-        kept = {slot for slot, rollout in seating.items() if self.held[slot] == self.numbers[rollout]}
-        sources = {number: slot for slot, number in enumerate(self.held) if slot in kept or slot not in seating}
-        wanting = {slot: rollout for slot, rollout in seating.items() if slot not in kept}
+        kept = {slot for slot, rollout in assignment.items() if self.held[slot] == self.numbers[rollout]}
+        sources = {number: slot for slot, number in enumerate(self.held) if slot in kept or slot not in assignment}
+        wanting = {slot: rollout for slot, rollout in assignment.items() if slot not in kept}
         for slot, rollout in wanting.items():
             self.held[slot] = self.numbers[rollout]
-        return sum(self._read(reader, wanting, dict(sources)) for reader in readers)
+        return sum(self._read(runner, wanting, dict(sources)) for runner in runners)
 
-    def catch_up(self, reader: Reader, rollouts: Sequence[int]) -> int:
+    def catch_up(self, runner: ModelRunner, rollouts: Sequence[int]) -> int:
         """Have `reader`, which has read nothing so far, hold the prompts of the rollouts in the first slots."""
-        return self._read(reader, dict(enumerate(rollouts)), {})
+        return self._read(runner, dict(enumerate(rollouts)), {})
 
-    def _read(self, reader: Reader, wanting: Mapping[int, int], sources: dict[int, int]) -> int:
+    def _read(self, runner: ModelRunner, wanting: Mapping[int, int], sources: dict[int, int]) -> int:
         """Read or copy prompts into slots -> rollouts; `sources`, prompt's number -> slot, gains what is read."""
         copies: dict[int, list[int]] = {}  # slot that holds a prompt -> slots that want a copy
         unread: dict[int, Sequence[int]] = {}  # slot -> prompt
@@ -64,7 +64,7 @@ class Prefixes:
                 unread[slot] = self.prompts[rollout][:-1]
             else:
                 copies.setdefault(source, []).append(slot)
-        reader.prefill([list(prompt) for prompt in unread.values()], list(unread))
+        runner.prefill([list(prompt) for prompt in unread.values()], list(unread))
         for source, targets in copies.items():
-            reader.cache.copy(source, targets, len(self.prompts[wanting[targets[0]]]) - 1)
+            runner.cache.copy(source, targets, len(self.prompts[wanting[targets[0]]]) - 1)
         return sum(map(len, unread.values()))

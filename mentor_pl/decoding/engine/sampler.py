@@ -11,7 +11,7 @@ from torch import Tensor
 from mentor_pl.algorithms.parts.gates import Gate
 from mentor_pl.decoding.engine.engine import Engine
 from mentor_pl.decoding.engine.guidance import Guidance
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError
@@ -46,7 +46,7 @@ class BatchedSampler(Sampler):
         models: Models,
         prompts: Sequence[Sequence[int]],
         keys: Tensor,
-        sampling: Sampling,
+        sampling: SamplingParams,
         gate: Gate | None = None,
         *,
         limits: Sequence[int] | None = None,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Seats:
+class Slots:
     """Columns of the host's table, one line per slot; [R] int64 on the CPU.
 
     Attributes:
@@ -25,19 +25,19 @@ class Seats:
         read: columns of its context that the expert has read: one for the prompt's last token, then one per token.
     """
 
-    COLUMNS = ("rollout", "prompt", "limit", "place", "open", "drafting", "cuts", "verified", "read")
+    COLUMNS = ("rollout", "prompt", "limit", "place", "pending", "drafting", "rejections", "verified", "read")
 
     def __init__(self, slots: int) -> None:
         self.used = 0
         columns = (torch.zeros(slots, dtype=torch.int64) for _ in self.COLUMNS)
-        self.rollout, self.prompt, self.limit, self.place, self.open, self.drafting, *rest = columns
-        self.cuts, self.verified, self.read = rest
+        self.rollout, self.prompt, self.limit, self.place, self.pending, self.drafting, *rest = columns
+        self.rejections, self.verified, self.read = rest
 
-    def take(self, newcomers: Tensor) -> None:
+    def assign(self, requests: Tensor) -> None:
         """Let rollouts sit down: slots, rollouts, lengths of their prompts and limits, [4, ·] int64."""
-        slots, rollouts, prompts, limits = newcomers
+        slots, rollouts, prompts, limits = requests
         self.rollout[slots], self.prompt[slots], self.limit[slots], self.drafting[slots] = rollouts, prompts, limits, 1
-        for column in (self.place, self.open, self.cuts, self.verified, self.read):
+        for column in (self.place, self.pending, self.rejections, self.verified, self.read):
             column[slots] = 0
         self.used = max(self.used, int(slots.max()) + 1)
 
@@ -49,11 +49,11 @@ class Seats:
 
     def ended(self) -> Tensor:
         """Slots in use whose rollouts are complete: they go no further, and nothing of them waits for the expert."""
-        return ((self.drafting == 0) & (self.open == 0))[: self.used].nonzero().squeeze(1)
+        return ((self.drafting == 0) & (self.pending == 0))[: self.used].nonzero().squeeze(1)
 
-    def most_cuts(self, prior_cuts: float, prior_tokens: float) -> float:
+    def max_rejection_rate(self, prior_cuts: float, prior_tokens: float) -> float:
         """Cuts per token of the row in use that has most of them, each row's counts added to the prior's."""
-        rates = (self.cuts + prior_cuts) / (self.place + prior_tokens)
+        rates = (self.rejections + prior_cuts) / (self.place + prior_tokens)
         return float(rates[: self.used].max())
 
     def width(self) -> int:

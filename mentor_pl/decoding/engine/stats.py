@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 
 
 @dataclass
-class Statistics:
+class DecodeStats:
     """Counts of one call.
 
     Attributes:
@@ -32,20 +32,20 @@ class Statistics:
     policy_forwards: int = 0
     policy_tokens: int = 0
     idle: int = 0
-    dropped: int = 0
+    rolled_back: int = 0
     prefill_tokens: int = 0
     expert_calls: int = 0
     expert_tokens: int = 0
-    expert_heads: int = 0
+    scored_positions: int = 0
     expert_rows: int = 0
     padding: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def __add__(self, other: Statistics) -> Statistics:
+    def __add__(self, other: DecodeStats) -> DecodeStats:
         names = [f.name for f in fields(self) if f.name != "seconds"]
         counts = {name: getattr(self, name) + getattr(other, name) for name in names}
         parts = {*self.seconds, *other.seconds}
-        return Statistics(
+        return DecodeStats(
             **counts, seconds={part: self.seconds.get(part, 0.0) + other.seconds.get(part, 0.0) for part in parts}
         )
 

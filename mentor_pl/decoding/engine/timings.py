@@ -1,7 +1,8 @@
 """What forwards cost on this machine: measured once per pair of models, then remembered.
 
-Costs choose how far drafts look ahead, and with it which rows share a forward, so the last bits of every number depend
-on them. They are therefore kept in a file (`$MENTOR_CACHE`, or the user's cache folder) and not measured anew by every
+Timings choose how far drafts look ahead, and with it which rows share a forward, so the last bits of every
+number depend on them. They are therefore kept in a file (`$MENTOR_CACHE`, or the user's cache folder) and not measured
+anew by every
 run: two runs on one machine draft alike, and are equal to the last bit.
 """
 
@@ -22,14 +23,14 @@ from typing import Any
 
 import torch
 
-from mentor_pl.decoding.engine.model_runner import Reader
+from mentor_pl.decoding.engine.model_runner import ModelRunner
 
 REPEATS = 5
 WIDTH = 64  # places of the cache that are read while measuring
 
 
 @dataclass(frozen=True)
-class Costs:
+class ForwardTimings:
     """Seconds.
 
     Attributes:
@@ -43,25 +44,25 @@ class Costs:
     expert_token: float
 
 
-def remembered_costs(policy: Any, expert: Any, rows: int, device: torch.device) -> Costs:
-    """Costs of this pair of models at so many rows; measured where this machine has not measured them before."""
-    file = _folder() / f"costs-{_fingerprint(policy, expert, rows, device)}.json"
+def remembered_timings(policy: Any, expert: Any, rows: int, device: torch.device) -> ForwardTimings:
+    """Timings of this pair of models at so many rows; measured where this machine has not measured them before."""
+    file = _folder() / f"timings-{_fingerprint(policy, expert, rows, device)}.json"
     found = _read(file)
     if found is not None:
         return found
     with suppress(OSError):
         file.unlink(missing_ok=True)  # it is not there, or it is spoilt
-    measured = measure_costs(policy, expert, rows, device)
+    measured = measure_timings(policy, expert, rows, device)
     with suppress(OSError):  # a machine without a writable cache folder measures in every run
         _keep(file, measured)
     return _read(file) or measured
 
 
-def _keep(file: Path, costs: Costs) -> None:
+def _keep(file: Path, timings: ForwardTimings) -> None:
     """Write the file unless another process has: of those that measure at once, the first one's word holds."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as draft:
-        json.dump(asdict(costs), draft)
+        json.dump(asdict(timings), draft)
     try:
         with suppress(FileExistsError):
             os.link(draft.name, file)
@@ -69,22 +70,22 @@ def _keep(file: Path, costs: Costs) -> None:
         os.unlink(draft.name)
 
 
-def measure_costs(policy: Any, expert: Any, rows: int, device: torch.device) -> Costs:
+def measure_timings(policy: Any, expert: Any, rows: int, device: torch.device) -> ForwardTimings:
     """Medians of a few forwards over scratch caches; call inside `ragged_attention`."""
-    reader = Reader(policy, rows, WIDTH, device)
+    runner = ModelRunner(policy, rows, WIDTH, device)
     tokens = torch.zeros(rows, dtype=torch.int64, device=device)
-    step = _seconds(lambda: reader.step(tokens, tokens + WIDTH - 1, WIDTH), device)
-    reader = Reader(expert, rows, WIDTH, device)
-    few, many = (_chunk_seconds(reader, rows, count, device) for count in (1, 9))
+    step = _seconds(lambda: runner.step(tokens, tokens + WIDTH - 1, WIDTH), device)
+    runner = ModelRunner(expert, rows, WIDTH, device)
+    few, many = (_chunk_seconds(runner, rows, count, device) for count in (1, 9))
     slope = max(0.0, (many - few) / (8 * rows))
-    return Costs(step, max(few - slope * rows, 0.1 * few), slope)
+    return ForwardTimings(step, max(few - slope * rows, 0.1 * few), slope)
 
 
-def _chunk_seconds(reader: Reader, rows: int, count: int, device: torch.device) -> float:
+def _chunk_seconds(runner: ModelRunner, rows: int, count: int, device: torch.device) -> float:
     counts = torch.full((rows,), count)
     tokens = torch.zeros(rows * count, dtype=torch.int64, device=device)
     starts = torch.full((rows,), WIDTH - 16)
-    return _seconds(lambda: reader.read(tokens, torch.arange(rows), starts, counts, counts.cumsum(0) - 1), device)
+    return _seconds(lambda: runner.read(tokens, torch.arange(rows), starts, counts, counts.cumsum(0) - 1), device)
 
 
 def _seconds(run: Callable[[], object], device: torch.device) -> float:
@@ -103,8 +104,8 @@ def _fingerprint(policy: Any, expert: Any, rows: int, device: torch.device) -> s
     """What costs depend on."""
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu × {torch.get_num_threads()}"
     shapes = [[str(tuple(p.shape)) + str(p.dtype) for p in model.parameters()] for model in (policy, expert)]
-    told = json.dumps([machine, torch.__version__, rows, torch.is_autocast_enabled(device.type), shapes])
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    on_host = json.dumps([machine, torch.__version__, rows, torch.is_autocast_enabled(device.type), shapes])
+    return hashlib.sha256(on_host.encode()).hexdigest()[:16]
 
 
 def _folder() -> Path:
@@ -112,10 +113,12 @@ def _folder() -> Path:
     return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mentor_pl"
 
 
-def _read(file: Path) -> Costs | None:
+def _read(file: Path) -> ForwardTimings | None:
     try:
-        costs = Costs(**{name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()})
+        timings = ForwardTimings(
+            **{name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
+        )
     except (OSError, ValueError, TypeError, AttributeError):  # not there, or spoilt
         return None
-    usable = costs.policy_step > 0 and costs.expert_call > 0 and costs.expert_token >= 0
-    return costs if usable and all(map(math.isfinite, asdict(costs).values())) else None
+    usable = timings.policy_step > 0 and timings.expert_call > 0 and timings.expert_token >= 0
+    return timings if usable and all(map(math.isfinite, asdict(timings).values())) else None

@@ -30,7 +30,17 @@ from mentor_pl.rewards.answers.notation import (
     without_label,
 )
 from mentor_pl.rewards.answers.rules import Conventions
-from mentor_pl.rewards.answers.text import LONGEST, NESTING, enclosed, key, nesting, same_text, split_list, tidy, unwrap
+from mentor_pl.rewards.answers.text import (
+    MAX_ANSWER,
+    NESTING,
+    enclosed,
+    key,
+    nesting,
+    same_text,
+    split_list,
+    tidy,
+    unwrap,
+)
 from mentor_pl.rewards.answers.units import DEGREE, currency_clash, degrees_to_radians, split_unit, units_clash
 from mentor_pl.rewards.answers.words import in_digits, same_time
 
@@ -50,7 +60,7 @@ def equal(answer: str, reference: str, conventions: Conventions) -> bool:
     """Whether `answer` equals `reference`. Run it in a worker only: it may take any time."""
     if same_text(answer, reference):
         return True
-    if max(nesting(answer), nesting(reference)) > NESTING or max(len(answer), len(reference)) > LONGEST:
+    if max(nesting(answer), nesting(reference)) > NESTING or max(len(answer), len(reference)) > MAX_ANSWER:
         return False
     if currency_clash(answer, reference) or currency_clash(reference, answer):
         return False

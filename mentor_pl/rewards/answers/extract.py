@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 
 TAIL = 4000  # characters of a response that are scored; answers stand at its end
-LONGEST = 250_000  # characters at a text's end that are searched for any box at all: some 30 ms where all are braces
+SEARCHED_CHARACTERS = (
+    250_000  # characters at a text's end that are searched for any box at all: some 30 ms where all are braces
+)
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _BARE = re.compile(r"[^\s${}\\]+")
@@ -100,7 +102,7 @@ def final_answer(text: str) -> str | None:
     has one.
     """
     answer = last_boxed(text)
-    if answer is None and (found := boxes(text[-LONGEST:])):
+    if answer is None and (found := boxes(text[-SEARCHED_CHARACTERS:])):
         answer = found[-1][2].strip()[-TAIL:]
     text = _CALCULATION.sub("", text[-TAIL:])
     if answer is not None:

@@ -106,7 +106,7 @@ class _Reader:
             raise _NotHere
         if base.is_number and not (base.is_Rational or base in (sympy.pi, sympy.E, sympy.I)):
             raise _NotHere
-        if exponent.is_number and not (exponent.is_Rational and abs(exponent) * _bits(base) <= _BITS):
+        if exponent.is_number and not (exponent.is_Rational and abs(exponent) * _exponent_bits(base) <= _BITS):
             raise _NotHere
         return sympy.Pow(base, exponent)
 
@@ -147,5 +147,5 @@ class _Reader:
         return inside
 
 
-def _bits(base: Any) -> int:
+def _exponent_bits(base: Any) -> int:
     return max(abs(base.p).bit_length(), base.q.bit_length()) if base.is_Rational else 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-LONGEST = 1500  # characters of an answer that are read as mathematics; longer ones are compared as strings
+MAX_ANSWER = 1500  # characters of an answer that are read as mathematics; longer ones are compared as strings
 
 NESTING = 16  # brackets within brackets; deeper answers are compared as strings
 
@@ -153,7 +153,7 @@ def same_text(answer: str, reference: str) -> bool:
     """Whether the two are equal as strings, after light normalisation."""
     if answer == reference:
         return bool(answer.strip())
-    if max(len(answer), len(reference)) > LONGEST or max(nesting(answer), nesting(reference)) > NESTING:
+    if max(len(answer), len(reference)) > MAX_ANSWER or max(nesting(answer), nesting(reference)) > NESTING:
         return False
     found = key(answer)
     return bool(found) and found == key(reference)

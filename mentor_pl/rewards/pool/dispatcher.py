@@ -17,12 +17,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from mentor_pl.rewards.pool.fork_server import Nursery, WorkerError
+from mentor_pl.rewards.pool.fork_server import ForkServer, WorkerError
 from mentor_pl.rewards.pool.worker import HEADER, encode
 
 WALL_FACTOR = 5.0  # a worker that uses no processor time is killed after this many deadlines
 TRIES = 2  # an item is given to this many workers that die under it
-HOPELESS = 8  # items in a row that ended all their workers: the fault is not theirs
+MAX_CONSECUTIVE_CRASHES = 8  # items in a row that ended all their workers: the fault is not theirs
 
 
 class Failure(enum.Enum):
@@ -56,7 +56,7 @@ class _Worker:
 
 
 class Dispatcher:
-    """Owns the nursery, the workers and the queue; everything but the queue belongs to its thread."""
+    """Owns the fork_server, the workers and the queue; everything but the queue belongs to its thread."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Dispatcher:
         start_timeout: float,
         counts: dict[Failure, int],
     ) -> None:
-        self._nursery_settings = (task, warmup, memory_mb, start_timeout)
+        self._fork_server_settings = (task, warmup, memory_mb, start_timeout)
         self._size = workers
         self._timeout = timeout
         self._counts = counts
@@ -117,22 +117,22 @@ class Dispatcher:
     def _run(self) -> None:
         """Serve until stopped; whatever ends the loop, no future is left waiting."""
         reason = WorkerError("the grading workers have been closed")
-        nursery: Nursery | None = None
+        fork_server: ForkServer | None = None
         try:
-            nursery = Nursery(*self._nursery_settings)
+            fork_server = ForkServer(*self._fork_server_settings)
             while not self._stopped:
-                self._hand_out(nursery)
+                self._hand_out(fork_server)
                 for key, events in self._selector.select(self._patience()):
-                    self._advance(nursery, key.data, events)
-                self._end_overdue(nursery)
+                    self._advance(fork_server, key.data, events)
+                self._end_overdue(fork_server)
         except WorkerError as error:
             reason = error
         except Exception as error:
             reason = WorkerError(f"the grading pool failed: {type(error).__name__}: {error}")
         finally:
             self._fail_all(reason)
-            if nursery is not None:
-                nursery.close()
+            if fork_server is not None:
+                fork_server.close()
             for worker in self._workers:
                 worker.channel.close()
             self._selector.close()
@@ -148,7 +148,7 @@ class Dispatcher:
             if not job.future.cancelled():
                 job.future.set_exception(reason)
 
-    def _hand_out(self, nursery: Nursery) -> None:
+    def _hand_out(self, fork_server: ForkServer) -> None:
         """Give every idle worker an item; workers are forked as items ask for them."""
         while True:
             idle = next((worker for worker in self._workers if worker.job is None), None)
@@ -160,14 +160,14 @@ class Dispatcher:
                 return
             if job.tries == 0 and not job.future.set_running_or_notify_cancel():
                 continue
-            worker = idle or self._fork(nursery)
+            worker = idle or self._fork(fork_server)
             worker.job, worker.unsent = job, job.frame
             worker.started, worker.spent = time.monotonic(), _processor_seconds(worker.pid)
             worker.deadline = worker.started + self._timeout
             self._send(worker)
 
-    def _fork(self, nursery: Nursery) -> _Worker:
-        worker = _Worker(*nursery.fork())
+    def _fork(self, fork_server: ForkServer) -> _Worker:
+        worker = _Worker(*fork_server.fork())
         self._workers.append(worker)
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
         return worker
@@ -177,7 +177,7 @@ class Dispatcher:
         deadlines = [worker.deadline for worker in self._workers if worker.job is not None]
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
-    def _advance(self, nursery: Nursery, worker: _Worker | None, events: int) -> None:
+    def _advance(self, fork_server: ForkServer, worker: _Worker | None, events: int) -> None:
         """Move one worker's bytes."""
         if worker is None:
             with contextlib.suppress(BlockingIOError):
@@ -187,7 +187,7 @@ class Dispatcher:
         if events & selectors.EVENT_WRITE:
             self._send(worker)
         if events & selectors.EVENT_READ and not self._receive(worker):
-            self._bury(nursery, worker)
+            self._reap(fork_server, worker)
 
     def _send(self, worker: _Worker) -> None:
         with contextlib.suppress(OSError):  # a dead worker shows as end of file when read
@@ -224,9 +224,9 @@ class Dispatcher:
         else:
             job.future.set_result(answer["result"])
 
-    def _bury(self, nursery: Nursery, worker: _Worker) -> None:
+    def _reap(self, fork_server: ForkServer, worker: _Worker) -> None:
         """Reap a worker that died by itself; its item is tried once more, then given up."""
-        job = self._discard(nursery, worker)
+        job = self._discard(fork_server, worker)
         if job is None:
             return
         job.tries += 1
@@ -237,10 +237,12 @@ class Dispatcher:
         self._counts[CRASH] += 1
         self._crashes_in_row += 1
         job.future.set_result(CRASH)
-        if self._crashes_in_row >= HOPELESS:
-            raise WorkerError(f"{HOPELESS} items in a row each ended {TRIES} workers: the grading task cannot run here")
+        if self._crashes_in_row >= MAX_CONSECUTIVE_CRASHES:
+            raise WorkerError(
+                f"{MAX_CONSECUTIVE_CRASHES} items in a row each ended {TRIES} workers: the grading task cannot run here"
+            )
 
-    def _end_overdue(self, nursery: Nursery) -> None:
+    def _end_overdue(self, fork_server: ForkServer) -> None:
         """Kill every worker past its deadline; one that the machine kept from running gets the rest of its time."""
         now = time.monotonic()
         for worker in [w for w in self._workers if w.job is not None and w.deadline <= now]:
@@ -249,19 +251,19 @@ class Dispatcher:
             if left > 0 and now < worker.started + WALL_FACTOR * self._timeout:
                 worker.deadline = now + max(left, 0.02)
                 continue
-            job = self._discard(nursery, worker)
+            job = self._discard(fork_server, worker)
             self._counts[TIMEOUT] += 1
             if job is not None:
                 job.future.set_result(TIMEOUT)
 
-    def _discard(self, nursery: Nursery, worker: _Worker) -> _Job | None:
+    def _discard(self, fork_server: ForkServer, worker: _Worker) -> _Job | None:
         """Take a worker out, dead or alive, and return the item it held."""
         self._selector.unregister(worker.channel)
         worker.channel.close()
         self._workers.remove(worker)
         job, worker.job = worker.job, None
         try:
-            nursery.end(worker.pid)
+            fork_server.end(worker.pid)
         except WorkerError:
             if job is not None:  # no worker holds it any more: it fails with the others
                 self._workers.append(_Worker(worker.pid, worker.channel, job))

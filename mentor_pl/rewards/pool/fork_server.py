@@ -1,4 +1,4 @@
-"""The parent's handle on the nursery process: start it, ask it for workers, let it end them."""
+"""The parent's handle on the fork_server process: start it, ask it for workers, let it end them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mentor_pl.rewards.pool.worker import encode, receive
 # An explicit program instead of multiprocessing's spawn: that one re-imports the parent's __main__ in every child.
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from mentor_pl.rewards.pool.worker import nursery; nursery(int(sys.argv[1]))"
+    "from mentor_pl.rewards.pool.worker import fork_server; fork_server(int(sys.argv[1]))"
 )
-_ANSWER_SECONDS = 60.0  # a fork or a kill takes milliseconds; past this the nursery is taken for dead
+_ANSWER_SECONDS = 60.0  # a fork or a kill takes milliseconds; past this the fork_server is taken for dead
 _LAST_SECONDS = 5.0
 
 
@@ -28,17 +28,17 @@ class WorkerError(RuntimeError):
     """The pool cannot work: its processes do not start, or every item ends them."""
 
 
-class Nursery:
+class ForkServer:
     """A warm process that forks workers.
 
     Args:
-        task: `module:function` that grades one item; imported in the nursery, never here.
+        task: `module:function` that grades one item; imported in the fork_server, never here.
         warmup: items to run before the first fork.
         memory_mb: address space of one worker, in MiB.
-        start_timeout: seconds until the nursery must be ready.
+        start_timeout: seconds until the fork_server must be ready.
 
     Raises:
-        WorkerError: the nursery ends or stays silent before it is ready; the message carries its last line.
+        WorkerError: the fork_server ends or stays silent before it is ready; the message carries its last line.
     """
 
     def __init__(self, task: str, warmup: Sequence[Any], memory_mb: int, start_timeout: float) -> None:
@@ -90,7 +90,7 @@ class Nursery:
             raise WorkerError(f"a grading worker could not be ended: {self._last_line(error)}") from None
 
     def close(self) -> None:
-        """End the nursery and with it every worker."""
+        """End the fork_server and with it every worker."""
         self._control.close()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
@@ -98,7 +98,7 @@ class Nursery:
         self._stderr.close()
 
     def _last_line(self, error: BaseException) -> str:
-        """Why the nursery stopped, in one line."""
+        """Why the fork_server stopped, in one line."""
         if isinstance(error, TimeoutError):
             return "it stayed silent too long"
         if self._process.poll() is None:  # a moment to write its last line; then it must not keep anyone waiting

@@ -1,6 +1,6 @@
-"""The process side of the worker pool: one nursery imports the task once and forks a fresh worker on request.
+"""The process side of the worker pool: one fork_server imports the task once and forks a fresh worker on request.
 
-The nursery is started by `pool.py` with a control socket. It imports the task, runs the warm-up items, reports
+The fork_server is started by `pool.py` with a control socket. It imports the task, runs the warm-up items, reports
 that it is ready and then obeys two requests, one at a time:
 
     {"fork": true}  -> {"pid": n}, with the worker's socket attached
@@ -61,7 +61,7 @@ def resolve(path: str) -> Callable[[Any], Any]:
     return task
 
 
-def nursery(control_fd: int) -> None:
+def fork_server(control_fd: int) -> None:
     """Serve the pool on the control socket until it closes."""
     control = socket.socket(fileno=control_fd)
     settings = receive(control)

@@ -39,7 +39,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Run:
+class Execution:
     """What came of one run.
 
     Attributes:
@@ -55,7 +55,7 @@ class Run:
     timeout: bool
 
 
-def run(code: str, tests: Sequence[str], stdin: str, seconds: float, limits: Limits) -> Run:
+def run(code: str, tests: Sequence[str], stdin: str, seconds: float, limits: Limits) -> Execution:
     """Run `code`, then each of `tests` in its name space; without tests `code` is the main program."""
     nonce = secrets.token_hex(32).encode()
     request = {
@@ -69,7 +69,7 @@ def run(code: str, tests: Sequence[str], stdin: str, seconds: float, limits: Lim
         with contextlib.suppress(ValueError, RecursionError):
             passed = json.loads(verdict[len(nonce) :])
     right = isinstance(passed, list) and len(passed) == len(tests)
-    return Run(finished and right, [one is True for one in passed] if right else [], output, timeout)
+    return Execution(finished and right, [one is True for one in passed] if right else [], output, timeout)
 
 
 @cache

@@ -27,7 +27,7 @@ def inspect(llama_folder, write_jsonl, capsys):
 
 ROWS = [
     {"problem": "find x", "answer": "7", "level": 1},
-    {"problem": "find the sum", "answer": "3", "level": 2, "traces": ["we check it", "we try"]},
+    {"problem": "find the sum", "answer": "3", "level": 2, "demonstrations": ["we check it", "we try"]},
     "{",
     {"problem": "find the value of x", "answer": "5", "level": 2},
     {"problem": "we try the walk to the left", "answer": "5", "level": 2},
@@ -44,7 +44,7 @@ def test_the_prompt_its_ids_and_everything_left_out_are_shown(inspect, llama_fol
     assert "1 left out, their level is not one of 2" in lines
     assert "1 left out, they cannot be used" in lines
     assert "1 left out, their prompts exceed max_prompt_tokens = 6" in lines
-    assert "1 with traces of an expert, 2 in all" in lines
+    assert "1 with demonstrations of an expert, 2 in all" in lines
     assert any(line.startswith(f"{path}:3: not JSON") for line in lines)
     assert "2: 2" in lines  # levels
     assert "least 4   5% 4   25% 4   50% 4   75% 6   95% 6   most 6" in lines
@@ -52,7 +52,7 @@ def test_the_prompt_its_ids_and_everything_left_out_are_shown(inspect, llama_fol
     assert "<s> find the sum" in lines
     assert " ".join(map(str, ids)) in lines
     assert "reference answer   3" in lines
-    assert "response opened    nothing" in lines
+    assert "response prefix    nothing" in lines
     assert "expert trace       'we check it', 11 characters" in lines
 
 
@@ -71,7 +71,7 @@ def test_another_row_is_shown_by_its_number_and_a_response_that_the_template_ope
     options = [*OPTIONS, "--row", "3", "--data.template", "{problem} <think>"]
     _, out, _, _ = inspect(ROWS, *options, "--data.max_prompt_tokens", "7")
     assert "<s> find the value of x <think>" in out
-    assert "response opened    '<think>'" in out
+    assert "response prefix    '<think>'" in out
 
 
 @pytest.mark.parametrize(("row", "what"), [("0", "row 0 was left out"), ("9", "row 9 is not among the 5 rows")])
@@ -86,11 +86,11 @@ def test_json_has_the_same_and_every_row(inspect, tmp_path):
     file = tmp_path / "new/report.json"
     _, _, _, path = inspect(ROWS, *OPTIONS, "--json", str(file))
     report = json.loads(file.read_text())
-    assert (report["read"], report["kept"], report["traces"], report["levels"]) == (5, 2, 2, {"2": 2})
+    assert (report["read"], report["kept"], report["demonstrations"], report["levels"]) == (5, 2, 2, {"2": 2})
     assert report["left_out"] == {"level": 1, "bad row": 1, "too long": 1}
     assert [row["place"] for row in report["listed"]["bad row"]] == [f"{path}:3"]
     assert report["prompt"]["text"] == "<s> find the sum"
-    assert report["prompt"]["traces"] == ["we check it", "we try"]
+    assert report["prompt"]["demonstrations"] == ["we check it", "we try"]
 
 
 def test_it_takes_the_configurations_of_fit(inspect, tmp_path):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.decoding.noise import rollout_keys
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decoding
 from mentor_pl.models.loading import Models
 
@@ -45,7 +45,7 @@ def sample() -> Callable[..., Samples]:
         models: Models,
         prompts: Sequence[Sequence[int]],
         keys: Tensor,
-        sampling: Sampling,
+        sampling: SamplingParams,
         gate: Gate | None = None,
         **options: Any,
     ) -> Samples:

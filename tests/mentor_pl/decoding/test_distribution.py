@@ -8,7 +8,7 @@ import torch
 from mentor_pl.decoding.distribution import draw, entropy, log_distribution
 from mentor_pl.decoding.engine.guidance import accept_or_redraw, settle_guided
 from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, exponential, rollout_keys, uniform
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.runtime.errors import UsageError
 
 ALPHA = 1e-4  # of each statistical test, on fixed keys
@@ -19,7 +19,7 @@ RULES = [settle_guided, accept_or_redraw]
 
 def distribution(vocab_size=4, **options):
     logits = torch.tensor([PROBABILITIES]).log()
-    return log_distribution(logits, Sampling(**options), vocab_size).exp()[0].tolist()
+    return log_distribution(logits, SamplingParams(**options), vocab_size).exp()[0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,20 @@ def test_log_distribution_by_hand(options, expected):
 def test_padded_ids_have_no_part_in_any_filter():
     logits = torch.tensor([[0.4, 0.3, 0.2, 0.1, 1000.0]]).log()  # the padding's logit is the greatest
     for options, expected in [({}, [0.4, 0.3, 0.2, 0.1]), ({"top_k": 1}, [1, 0, 0, 0]), ({"top_p": 0.3}, [1, 0, 0, 0])]:
-        got = log_distribution(logits, Sampling(**options), 4).exp()[0].tolist()
+        got = log_distribution(logits, SamplingParams(**options), 4).exp()[0].tolist()
         assert got == pytest.approx(expected, abs=1e-6)
 
 
 def test_filters_find_the_likeliest_tokens_in_any_order_and_row_by_row():
     logits = torch.tensor([[0.1, 0.4, 0.2, 0.3], [0.3, 0.2, 0.4, 0.1]]).log()
     for options in ({"top_k": 2}, {"top_p": 0.6}):
-        got = log_distribution(logits, Sampling(**options), 4).exp()
+        got = log_distribution(logits, SamplingParams(**options), 4).exp()
         assert got[0].tolist() == pytest.approx([0, 4 / 7, 0, 3 / 7], abs=1e-6)
         assert got[1].tolist() == pytest.approx([3 / 7, 0, 4 / 7, 0], abs=1e-6)
 
 
 def test_distributions_are_computed_in_float32_whatever_the_logits_are():
-    assert log_distribution(torch.zeros(1, 4, dtype=torch.bfloat16), Sampling(), 4).dtype == torch.float32
+    assert log_distribution(torch.zeros(1, 4, dtype=torch.bfloat16), SamplingParams(), 4).dtype == torch.float32
 
 
 def test_entropy_in_nats_by_hand():
@@ -226,4 +226,4 @@ def test_rounding_between_equal_models_replaces_nothing(rule, weight):
 def test_a_value_out_of_range_is_a_usage_error_that_names_it(options):
     ((name, value),) = options.items()
     with pytest.raises(UsageError, match=f"{name} is {value}"):
-        Sampling(**options)
+        SamplingParams(**options)

@@ -16,10 +16,10 @@ from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.distribution import draw, entropy
 from mentor_pl.decoding.engine import draft, verify
 from mentor_pl.decoding.engine.lookahead import AnyFlag, FixedK, MarginalValue
-from mentor_pl.decoding.engine.verify import Verdict, Verifier
+from mentor_pl.decoding.engine.verify import CallResult, Verifier
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, exponential, uniform
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Models, Vocabulary
 from mentor_pl.models.logprobs import token_logprobs
 from mentor_pl.runtime.errors import UsageError
@@ -109,7 +109,7 @@ def counts_of(toy, keys, sample):
         counts = torch.zeros(125, dtype=torch.int64)
         size = min(n, PER_CALL)
         for call in range(n // size):
-            draws = Sampling(max_new_tokens=3, **shape)
+            draws = SamplingParams(max_new_tokens=3, **shape)
             ids = sample(sampler, toy, [[0]] * size, keys(size, step=call), draws, gate).ids
             counts += torch.bincount((ids * torch.tensor([25, 5, 1])).sum(-1), minlength=125)
         return counts
@@ -209,45 +209,45 @@ def test_the_joint_test_catches_noise_that_is_the_same_at_every_position(
     assert chi_square(counts_of(sampler(), BROKEN, gate_of(GAMMA)), mixture) < 1e-9
 
 
-def open_again(verifier, seats, slots):
+def open_again(verifier, table, slots):
     """Let drafts of `slots` behind what is verified wait for the expert again."""
     for slot in slots.tolist():
-        behind = slice(int(seats.verified[slot]), int(seats.place[slot]))
-        guided = verifier.drafts.transcript.guided[seats.rollout[slot], behind]
-        seats.open[slot] = len(guided) if verifier.guidance.every else int(guided.sum())
-        verifier.drafts.open[slot] = seats.open[slot]
+        behind = slice(int(table.verified[slot]), int(table.place[slot]))
+        guided = verifier.drafts.buffers.guided[table.rollout[slot], behind]
+        table.pending[slot] = len(guided) if verifier.guidance.every else int(guided.sum())
+        verifier.drafts.pending[slot] = table.pending[slot]
 
 
-def tail_kept(right, verifier, seats):
+def tail_kept(right, verifier, table):
     """The drafts behind a replaced one stay, though they were drawn for another token."""
-    drafts, before = verifier.drafts, [seats.place.clone(), seats.drafting.clone(), verifier.drafts.token.clone()]
-    verdict = right(verifier, seats)
-    cut = (seats.place < before[0]).nonzero().squeeze(1)
-    for column, value in zip((seats.place, seats.drafting, drafts.token), before, strict=True):
+    drafts, before = verifier.drafts, [table.place.clone(), table.drafting.clone(), verifier.drafts.token.clone()]
+    result = right(verifier, table)
+    cut = (table.place < before[0]).nonzero().squeeze(1)
+    for column, value in zip((table.place, table.drafting, drafts.token), before, strict=True):
         column[cut] = value[cut]
-    drafts.place[cut], drafts.drafting[cut] = seats.place[cut], seats.drafting[cut].bool()
-    open_again(verifier, seats, cut)
-    return verdict
+    drafts.place[cut], drafts.drafting[cut] = table.place[cut], table.drafting[cut].bool()
+    open_again(verifier, table, cut)
+    return result
 
 
 def evicted(redraw):
     """A row that waits for the expert is evicted once, and what it had not settled is drafted anew on other noise."""
 
-    def call(right, verifier, seats):
+    def call(right, verifier, table):
         drafts = verifier.drafts
         if not hasattr(verifier, "patient"):
             verifier.patient = torch.ones(drafts.idle_row, dtype=torch.bool)
-        slots = (seats.open[: seats.used] > 0).nonzero().squeeze(1)
-        slots = slots[verifier.patient[seats.rollout[slots]]]
-        rollouts, kept = seats.rollout[slots], seats.verified[slots]
+        slots = (table.pending[: table.used] > 0).nonzero().squeeze(1)
+        slots = slots[verifier.patient[table.rollout[slots]]]
+        rollouts, kept = table.rollout[slots], table.verified[slots]
         verifier.patient[rollouts] = False
         drafts.keys[rollouts] += redraw
-        drafts.token[slots] = drafts.transcript.context[rollouts, kept]
-        for column in (seats, drafts):
-            column.place[slots], column.open[slots], column.drafting[slots] = kept, 0, 1
-        if not (seats.open[: seats.used] > 0).any():
-            return Verdict(0, 0, 0, 0, 0, 0)
-        return right(verifier, seats)
+        drafts.token[slots] = drafts.buffers.context[rollouts, kept]
+        for column in (table, drafts):
+            column.place[slots], column.pending[slots], column.drafting[slots] = kept, 0, 1
+        if not (table.pending[: table.used] > 0).any():
+            return CallResult(0, 0, 0, 0, 0, 0)
+        return right(verifier, table)
 
     return call
 
@@ -257,7 +257,7 @@ DRAFTERS = {"coin": TOY_SAMPLERS["coin"], "algorithm1": TOY_SAMPLERS["algorithm1
 
 def with_verifier(monkeypatch, wrong):
     right = Verifier.__call__
-    monkeypatch.setattr(Verifier, "__call__", lambda verifier, seats: wrong(right, verifier, seats))
+    monkeypatch.setattr(Verifier, "__call__", lambda verifier, table: wrong(right, verifier, table))
 
 
 @pytest.mark.parametrize("sampler", DRAFTERS.values(), ids=DRAFTERS)
@@ -283,7 +283,7 @@ def test_the_joint_test_catches_rows_that_are_evicted_while_they_wait_and_drawn_
 @pytest.mark.parametrize("sampler", TOY_SAMPLERS.values(), ids=TOY_SAMPLERS)
 def test_guided_and_replaced_shares_are_the_gates_and_the_total_variation(sampler, toy, keys, sample, gate_of):
     n = FEWER
-    samples = sample(sampler(), toy, [[0]] * n, keys(n), Sampling(max_new_tokens=1), gate_of(GAMMA))
+    samples = sample(sampler(), toy, [[0]] * n, keys(n), SamplingParams(max_new_tokens=1), gate_of(GAMMA))
     policy, expert = (shaped(model.table[0, 0]) for model in (toy.policy, toy.expert))
     w, distance = entropy_weight(float(torch.special.entr(policy).sum())), float((policy - expert).abs().sum()) / 2
     # four standard errors of a share of 50,000 are .009 at most
@@ -294,7 +294,7 @@ def test_guided_and_replaced_shares_are_the_gates_and_the_total_variation(sample
 
 @pytest.mark.parametrize("sampler", TOY_SAMPLERS.values(), ids=TOY_SAMPLERS)
 def test_what_is_reported_of_each_token_is_the_tables(sampler, toy, keys, sample, gate_of):
-    samples = sample(sampler(), toy, [[0]] * 300, keys(300), Sampling(max_new_tokens=3), gate_of(GAMMA))
+    samples = sample(sampler(), toy, [[0]] * 300, keys(300), SamplingParams(max_new_tokens=3), gate_of(GAMMA))
     for row, length in enumerate(samples.lengths.tolist()):
         last = 0
         for place, token in enumerate(samples.ids[row, :length].tolist()):
@@ -319,7 +319,7 @@ TEXTS = (
     "<think> if x = 2 then",
 )
 FAMILIES = ["qwen2", "llama", "qwen3", "sliding"]
-LIMIT = Sampling(max_new_tokens=32)
+LIMIT = SamplingParams(max_new_tokens=32)
 SAMPLERS = {
     "coin, K = 1": lambda: Coin(FixedK(1)),
     "coin, K = 3": lambda: Coin(FixedK(3)),
@@ -422,7 +422,7 @@ def test_reported_logprobs_and_entropies_are_those_of_a_plain_forward_and_of_tok
     temperature, gamma, pair, rollouts, sample, gate_of
 ):
     prompts, key = rollouts[0][::4], rollouts[1][::4]
-    sampling = Sampling(temperature=temperature, max_new_tokens=12)
+    sampling = SamplingParams(temperature=temperature, max_new_tokens=12)
     samples = sample(Coin(FixedK(3)), pair, prompts, key, sampling, gamma and gate_of(gamma))
     for row, prompt in enumerate(prompts):
         response = samples.ids[row, : samples.lengths[row]]
@@ -470,7 +470,7 @@ def test_without_weight_the_coin_gives_the_on_policy_rollouts_bit_for_bit_and_ne
             assert torch.equal(values, getattr(mixed, name)), name
     assert not mixed.guided.any()
     assert not mixed.gate_weights.any()
-    assert (mixed.statistics.expert_calls, mixed.statistics.expert_tokens, mixed.statistics.dropped) == (0, 0, 0)
+    assert (mixed.stats.expert_calls, mixed.stats.expert_tokens, mixed.stats.rolled_back) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("sampler", [Algorithm1, Naive])
@@ -495,7 +495,7 @@ def test_an_expert_equal_to_the_policy_replaces_nothing(sampler, pair, alone, sa
 
 
 def test_greedy_takes_the_likeliest_token_whatever_the_noise(pair, rollouts, keys, sample):
-    prompts, greedy = rollouts[0][::8], Sampling(temperature=0.0, max_new_tokens=6)
+    prompts, greedy = rollouts[0][::8], SamplingParams(temperature=0.0, max_new_tokens=6)
     one, other = (sample(Coin(), pair, prompts, keys(len(prompts), seed), greedy) for seed in (1, 2))
     assert torch.equal(one.ids, other.ids)
     for row, prompt in enumerate(prompts):
@@ -511,7 +511,7 @@ def test_filters_bound_what_can_be_sampled(pair, keys, sample):
     prompt = pair.tokenizer(TEXTS[0])["input_ids"]
     with torch.no_grad():
         logits = pair.policy(torch.tensor([prompt])).logits[0, -1, : pair.vocabulary.size]
-    samples = sample(Coin(), pair, [prompt] * 500, keys(500), Sampling(top_k=3, max_new_tokens=1))
+    samples = sample(Coin(), pair, [prompt] * 500, keys(500), SamplingParams(top_k=3, max_new_tokens=1))
     assert set(samples.ids.flatten().tolist()) == set(logits.topk(3).indices.tolist())
 
 
@@ -521,7 +521,7 @@ def test_padded_ids_are_never_sampled_and_have_no_part_in_the_entropy(sampler, l
     tables = [torch.cat([torch.zeros(1, 5, 5), torch.full((1, 5, extra), 50.0)], dim=-1) for extra in (3, 5)]
     models = lookup_models(*tables, stop_ids=[4])
     for gate in (None, ConstantGate(0.5), ConstantGate(1.0)):
-        samples = sample(sampler(), models, [[0]] * 300, keys(300), Sampling(max_new_tokens=4), gate)
+        samples = sample(sampler(), models, [[0]] * 300, keys(300), SamplingParams(max_new_tokens=4), gate)
         assert samples.ids.max() == 4
         real = samples.logprobs != 0
         assert samples.entropies[real].tolist() == pytest.approx([torch.tensor(5.0).log().item()] * int(real.sum()))
@@ -548,7 +548,7 @@ def test_vocabularies_of_qwen2_5_are_padded_differently_and_mixed_over_the_token
         return made
 
     models = Models(model(151_936, 1), model(152_064, 2), None, Vocabulary(ids, (ids - 1,), 2**15))
-    prompts, key, sampling = [[5, 6, 7], [8], [9, 10]], keys(3), Sampling(max_new_tokens=5)
+    prompts, key, sampling = [[5, 6, 7], [8], [9, 10]], keys(3), SamplingParams(max_new_tokens=5)
     # nearly uniform over 151,665 ids: H = ln 151,665 = 11.93
     naive, coin, algorithm1 = (
         sample(sampler, models, prompts, key, sampling, ConstantGate(0.4))
@@ -577,7 +577,7 @@ def test_a_gate_without_an_expert_is_a_usage_error(sampler, lookup_models, keys,
 @pytest.mark.parametrize("sampler", SAMPLER_TYPES)
 def test_a_gate_at_temperature_zero_is_a_usage_error(sampler, toy, keys, sample):
     with pytest.raises(UsageError, match="are draws: give a temperature above 0"):
-        sample(sampler(), toy, [[0]], keys(1), Sampling(temperature=0.0), ConstantGate(0.5))
+        sample(sampler(), toy, [[0]], keys(1), SamplingParams(temperature=0.0), ConstantGate(0.5))
 
 
 @pytest.mark.parametrize("sampler", SAMPLER_TYPES)

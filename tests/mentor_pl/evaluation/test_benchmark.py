@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark, Hub
 from mentor_pl.rewards.choice import ChoiceReward
 from mentor_pl.runtime.errors import UsageError
@@ -65,7 +65,7 @@ def test_problems_come_from_the_path_else_from_the_folder_else_from_the_hub(path
 
 
 def test_prompt_and_response_must_fit_the_window(path, tokenizer):
-    fitting = toy(path, sampling=Sampling(max_new_tokens=9))
+    fitting = toy(path, sampling=SamplingParams(max_new_tokens=9))
     assert len(ids(fitting, tokenizer, window=10)) == 3
     with pytest.raises(UsageError, match="max_new_tokens = 9 make 10 tokens, but the model attends to 9"):
         ids(fitting, tokenizer, window=9)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples
 from mentor_pl.evaluation import benchmark
 from mentor_pl.evaluation import evaluate as evaluate_file
@@ -119,7 +119,7 @@ def test_without_greedy_nothing_is_sampled_greedily(models, path):
 
 
 def test_the_protocol_reaches_the_sampler_and_greedy_differs_in_the_temperature_only(models, path):
-    sampling = Sampling(temperature=0.6, top_p=0.9, max_new_tokens=3)
+    sampling = SamplingParams(temperature=0.6, top_p=0.9, max_new_tokens=3)
     sampler = ScriptedSampler(ANSWERS, GREEDY)
     models.policy.train()
     measured(models, toy(path, sampling=sampling, greedy=True), sampler)
@@ -128,7 +128,7 @@ def test_the_protocol_reaches_the_sampler_and_greedy_differs_in_the_temperature_
     assert greedy_prompts == [(1,), (2,), (3,)]
     assert len(keys.unique()) == 6
     assert first == sampling
-    assert second == Sampling(temperature=0.0, top_p=0.9, max_new_tokens=3)
+    assert second == SamplingParams(temperature=0.0, top_p=0.9, max_new_tokens=3)
     assert (gate, training, gradients) == (None, False, False)
     assert models.policy.training
 
@@ -147,7 +147,7 @@ def test_noise_is_the_same_at_every_evaluation_and_another_for_another_seed_or_b
 
 
 def test_blocks_change_neither_noise_nor_results(models, path, monkeypatch):
-    benchmark = toy(path, samples=4, sampling=Sampling(max_new_tokens=2), greedy=True)
+    benchmark = toy(path, samples=4, sampling=SamplingParams(max_new_tokens=2), greedy=True)
     seen = []
     whole = measured(models, benchmark, Naive()), keys_of(models, path)
     monkeypatch.setattr(evaluate_file, "block_size", lambda samples: 2)
@@ -297,7 +297,7 @@ def test_another_number_of_processes_goes_on_where_the_others_stopped(models, pa
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"sampling": Sampling(temperature=0.5)}, r"sampling\.temperature = 1\.0, not 0\.5"),
+        ({"sampling": SamplingParams(temperature=0.5)}, r"sampling\.temperature = 1\.0, not 0\.5"),
         ({"samples": 3}, "samples = 2, not 3"),
         ({"greedy": True}, "greedy = False, not True"),
         ({"correct": "short"}, "correct = 'outcome', not 'short'"),

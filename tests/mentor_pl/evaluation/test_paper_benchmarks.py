@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.paper_benchmarks import (
     NINE,
     Aime24,
@@ -86,7 +86,7 @@ def test_the_flawed_row_of_olympiadbench_is_left_out_and_keeps_its_place(write_j
 
 def test_a_tolerance_reaches_the_grader(write_jsonl, lookup_models):
     rows = [{"problem": "p", "answer": "4.2", "tolerance": 0.1, "error": None}]
-    sampling = Sampling(temperature=0.0, max_new_tokens=8)
+    sampling = SamplingParams(temperature=0.0, max_new_tokens=8)
     benchmark = OlympiadBench(path=str(write_jsonl(rows)), rows=1, sampling=sampling, system_prompt=None)
     (prompt,) = benchmark.load(lookup_models(torch.zeros(1, 6, 6)).tokenizer, 100)
     assert prompt.metadata["tolerance"] == 0.1

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Lfm2Config, Lfm2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from mentor_pl.models.logprobs import token_logprobs
-from mentor_pl.models.prefix_sharing import ATTENTION, SharedPrompts, attend, shared_prompts
+from mentor_pl.models.prefix_sharing import ATTENTION, SharedPrefixes, attend, prefix_sharing
 from mentor_pl.runtime.errors import UsageError
 
 # three rollouts of one prompt, one of a prompt that is the first one's beginning, two of the first prompt again
@@ -20,7 +20,7 @@ RESPONSE_LENGTHS = torch.tensor([2, 1, 3, 1, 2, 1])
 
 @pytest.fixture
 def rows():
-    return SharedPrompts(PROMPTS, PROMPT_LENGTHS, RESPONSES, RESPONSE_LENGTHS)
+    return SharedPrefixes(PROMPTS, PROMPT_LENGTHS, RESPONSES, RESPONSE_LENGTHS)
 
 
 def test_neighbours_with_equal_prompts_share_theirs(rows):
@@ -35,13 +35,13 @@ def test_a_response_follows_its_prompt_wherever_that_stands(rows):
 
 def test_what_lies_behind_a_prompt_does_not_tell_it_from_another():
     prompts = torch.tensor([[7, 8, 1], [7, 8, 2], [7, 8, 2]])
-    rows = SharedPrompts(prompts, torch.tensor([2, 2, 3]), torch.tensor([[4], [5], [6]]), torch.tensor([1, 1, 1]))
+    rows = SharedPrefixes(prompts, torch.tensor([2, 2, 3]), torch.tensor([[4], [5], [6]]), torch.tensor([1, 1, 1]))
     assert rows.ids.tolist() == [[7, 8, 4, 5, 7, 8, 2, 6]]
 
 
 def test_a_prompt_that_goes_on_with_the_padding_id_is_another():
     prompts = torch.tensor([[7, 8, 0], [7, 8, 0]])
-    rows = SharedPrompts(prompts, torch.tensor([2, 3]), torch.tensor([[4], [5]]), torch.tensor([1, 1]))
+    rows = SharedPrefixes(prompts, torch.tensor([2, 3]), torch.tensor([[4], [5]]), torch.tensor([1, 1]))
     assert rows.ids.tolist() == [[7, 8, 4, 7, 8, 0, 5]]
 
 
@@ -57,7 +57,7 @@ def test_blocks_hold_whole_rollouts_and_every_token_has_one_answer(rows):
 
 def test_rollouts_of_unlike_lengths_attend_apart():
     lengths = torch.tensor([60, 200, 61, 125, 126])  # with a prompt of 3: 63, 203, 64, 128, 129
-    rows = SharedPrompts(
+    rows = SharedPrefixes(
         torch.ones(5, 3, dtype=torch.int64), torch.full((5,), 3), torch.ones(5, 200, dtype=torch.int64), lengths
     )
     assert [tuple(block.source.shape) for block in rows.blocks] == [(2, 64), (1, 128), (2, 203)]
@@ -84,7 +84,7 @@ def inputs(vocabulary, groups=((4, 3), (2, 2), (70, 4))):
 def gradients(model, values, entropies):
     weights = torch.linspace(0.5, 1.5, values.numel()).view_as(values)
     model.zero_grad()
-    with shared_prompts(model):
+    with prefix_sharing(model):
         ((values * weights).sum() + (entropies * weights.flip(1)).sum()).backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
@@ -152,7 +152,7 @@ def test_layers_that_run_again_on_the_way_back_give_the_same_gradients(models):
 
 def test_the_model_attends_as_before_afterwards(models):
     before = models.policy.config._attn_implementation
-    with pytest.raises(RuntimeError, match="stop"), shared_prompts(models.policy):
+    with pytest.raises(RuntimeError, match="stop"), prefix_sharing(models.policy):
         assert models.policy.config._attn_implementation == ATTENTION
         raise RuntimeError("stop")
     assert models.policy.config._attn_implementation == before
@@ -174,7 +174,7 @@ def test_an_attention_that_does_more_is_refused(options):
 )
 def test_scores_are_scaled_and_dropped_as_the_layer_says(options, expected):
     one = torch.tensor([1])
-    rows = SharedPrompts(one[None], one, one[None], one)
+    rows = SharedPrefixes(one[None], one, one[None], one)
     # the second of two tokens scores 0 on the first key and 1 on the second, whose values are 1 and 2
     query, key, value = torch.ones(2), torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0])
     states = [column.view(1, 1, 2, 1) for column in (query, key, value)]

@@ -1,10 +1,10 @@
-"""A row's problem, answer, level and traces are found wherever users' data sets keep them."""
+"""A row's problem, answer, level and demonstrations are found wherever users' data sets keep them."""
 
 from decimal import Decimal
 
 import pytest
 
-from mentor_pl.problems.columns import Columns, Unusable, problem_of, traces_of
+from mentor_pl.problems.columns import Columns, Unusable, demonstrations_of, problem_of
 from mentor_pl.problems.sources import Row
 
 GOOD = {"problem": "find x", "answer": "7"}
@@ -16,9 +16,9 @@ def read(values, **columns):
 
 
 def test_by_default_problem_answer_level_and_traces_are_columns_of_these_names():
-    problem = read({**GOOD, "level": 3, "traces": ["a", "b"], "subject": "algebra"})
+    problem = read({**GOOD, "level": 3, "demonstrations": ["a", "b"], "subject": "algebra"})
     assert (problem.index, problem.place, problem.problem, problem.answer) == (4, "here:1", "find x", "7")
-    assert (problem.level, problem.traces) == (3, ("a", "b"))
+    assert (problem.level, problem.demonstrations) == (3, ("a", "b"))
     assert problem.metadata == {"level": 3, "subject": "algebra"}
 
 
@@ -50,7 +50,7 @@ def test_a_level_is_a_number_or_a_text_with_one(level, number):
 
 
 @pytest.mark.parametrize(
-    ("traces", "texts"),
+    ("demonstrations", "texts"),
     [
         ("a", ("a",)),
         (["a", "b"], ("a", "b")),
@@ -61,8 +61,8 @@ def test_a_level_is_a_number_or_a_text_with_one(level, number):
         ([], ()),
     ],
 )
-def test_traces_are_a_text_a_chat_or_several_of_these(traces, texts):
-    assert read({**GOOD, "generations": traces}, traces="generations").traces == texts
+def test_traces_are_a_text_a_chat_or_several_of_these(demonstrations, texts):
+    assert read({**GOOD, "generations": demonstrations}, demonstrations="generations").demonstrations == texts
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_traces_are_a_text_a_chat_or_several_of_these(traces, texts):
         ({"problem": "a", "answer": True}, "field 'answer' is True, but every row needs a text or a number"),
         ({"problem": "a", "answer": ["1", "2"]}, "field 'answer' is ['1', '2']"),
         ({"problem": "a", "answer": ""}, "field 'answer' is ''"),
-        ({**GOOD, "traces": 5}, "field 'traces' is 5"),
-        ({**GOOD, "traces": [CHAT]}, "field 'traces' is [[{'role'"),
+        ({**GOOD, "demonstrations": 5}, "field 'demonstrations' is 5"),
+        ({**GOOD, "demonstrations": [CHAT]}, "field 'demonstrations' is [[{'role'"),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(values, reason):
@@ -95,6 +95,6 @@ def test_the_columns_to_keep_can_be_chosen():
 
 def test_a_row_of_traces_needs_no_answer_but_a_trace():
     row = Row({"question": "find x", "trace": "a"}, "here:1")
-    assert traces_of(row, Columns(problem="question", traces="trace")) == ("find x", ("a",))
-    with pytest.raises(Unusable, match="field 'traces' holds no trace"):
-        traces_of(row, Columns(problem="question"))
+    assert demonstrations_of(row, Columns(problem="question", demonstrations="trace")) == ("find x", ("a",))
+    with pytest.raises(Unusable, match="field 'demonstrations' holds no response"):
+        demonstrations_of(row, Columns(problem="question"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mentor_pl.problems.filter_report import Tally
+from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.overlap import BenchmarkTexts, hashed, normalised, read_benchmarks
 from mentor_pl.problems.selection import Selection, select_problems
 from mentor_pl.runtime.errors import UsageError
@@ -96,12 +96,12 @@ def test_of_a_benchmark_with_parts_the_test_part_is_compared_with(tmp_path):
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"needs real problems, and {DATA} is not here")
 def test_of_maths_training_split_only_olympiadbench_and_mmlu_pro_hold_problems():
-    tally = Tally()
+    filter_report = FilterReport()
     selection = Selection(exclude=[str(DATA / "benchmarks")])
-    kept = select_problems([DATA / "train/math12k_level3to5.jsonl"], selection, tally)
+    kept = select_problems([DATA / "train/math12k_level3to5.jsonl"], selection, filter_report)
     same: dict[str, int] = {}
-    for _, overlap in tally.overlaps:
+    for _, overlap in filter_report.overlaps:
         name = Path(overlap.benchmark).name.split(".")[0]
         same[name] = same.get(name, 0) + overlap.same
     assert same == {"math500": 0, "mmlu_pro": 118, "olympiadbench": 6}
-    assert len(kept) == 8882 - len(tally.overlaps)
+    assert len(kept) == 8882 - len(filter_report.overlaps)

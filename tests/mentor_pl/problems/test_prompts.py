@@ -25,18 +25,18 @@ def llama(llama_folder):
 
 
 def test_without_a_chat_template_a_plain_one_asks_for_the_response(qwen2):
-    ids, opened = render(qwen2, "find x", "check it")
+    ids, response_prefix = render(qwen2, "find x", "check it")
     assert qwen2.decode(ids) == "check it\n\nUser: find x\n\nAssistant:\n"
     assert qwen2.decode(render(qwen2, "find x", None)[0]) == "find x"
-    assert opened == ""
+    assert response_prefix == ""
 
 
 def test_a_template_of_ones_own_goes_before_the_chat_template_and_leaves_other_braces_alone(qwen2):
     qwen2.chat_template = "never"
     template = "{system} | {problem} | put it in \\boxed{}: <think>\n"
-    ids, opened = render(qwen2, "find {system} in {x}", "we try {problem}", template)
+    ids, response_prefix = render(qwen2, "find {system} in {x}", "we try {problem}", template)
     assert qwen2.decode(ids) == "we try {problem} | find {system} in {x} | put it in \\boxed{}: <think>\n"
-    assert opened == "<think>\n"
+    assert response_prefix == "<think>\n"
     assert qwen2.decode(render(qwen2, "x", None, "{system}\n\nQ: {problem}")[0]) == "Q: x"
 
 
@@ -83,14 +83,14 @@ def test_a_template_that_refuses_the_system_prompt_is_one_line(write_jsonl, llam
 
 
 @pytest.mark.parametrize(
-    ("end", "opened"),
+    ("end", "response_prefix"),
     [("<think>", "<think>"), ("<think>\n", "<think>\n"), ("<think> go", ""), ("</think>", ""), ("", "")],
     ids=repr,
 )
-def test_a_response_that_the_template_opened_is_known(end, opened, qwen2):
+def test_a_response_that_the_template_opened_is_known(end, response_prefix, qwen2):
     qwen2.chat_template = "{{ messages[-1]['content'] }} :" + end.replace("\n", "{{ '\n' }}")
     ids, got = render(qwen2, "find x", None)
-    assert got == opened
+    assert got == response_prefix
     assert qwen2.decode(ids) == f"find x :{end}"
 
 
@@ -128,17 +128,17 @@ def test_short_prompts_are_left_out_and_counted(write_jsonl, llama):
     path = write_jsonl([{**GOOD, "problem": text} for text in ("find x", "find the sum", "we try the walk to")])
     loaded = load_prompts(path, llama, None, 5, min_prompt_tokens=4)
     assert [prompt.index for prompt in loaded.prompts] == [1]
-    assert loaded.tally.counts == {"too short": 1, "too long": 1}
+    assert loaded.filter_report.counts == {"too short": 1, "too long": 1}
     with pytest.raises(UsageError, match=r"min_prompt_tokens = 5 to max_prompt_tokens = 5 tokens; they have 3 to 6"):
         load_prompts(path, llama, None, 5, min_prompt_tokens=5)
 
 
 def test_prompts_carry_traces_and_the_levels_kept_are_counted(write_jsonl, llama):
-    rows = [{**GOOD, "level": level, "traces": ["we check", "we try"]} for level in (1, 2, 2)]
+    rows = [{**GOOD, "level": level, "demonstrations": ["we check", "we try"]} for level in (1, 2, 2)]
     loaded = load_prompts(write_jsonl(rows), llama, None, 9, select=Selection(levels=[2]))
-    assert [prompt.traces for prompt in loaded.prompts] == [("we check", "we try")] * 2
-    assert "traces" not in loaded.prompts[0].metadata
-    assert loaded.tally.levels == {2: 2}
+    assert [prompt.demonstrations for prompt in loaded.prompts] == [("we check", "we try")] * 2
+    assert "demonstrations" not in loaded.prompts[0].metadata
+    assert loaded.filter_report.levels == {2: 2}
 
 
 def test_only_prompts_over_the_limit_is_a_usage_error_that_names_the_least_limit(write_jsonl, llama):

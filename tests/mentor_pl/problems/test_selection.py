@@ -3,7 +3,7 @@
 import pytest
 
 from mentor_pl.problems.columns import Columns
-from mentor_pl.problems.filter_report import Tally
+from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.overlap import hashed
 from mentor_pl.problems.selection import Selection, select_problems
 from mentor_pl.runtime.errors import UsageError
@@ -15,17 +15,17 @@ def row(problem, answer="7", **others):
 
 def select(*paths, **options):
     """Problems as (index, text), and the tally."""
-    tally = Tally()
-    problems = select_problems(paths, Selection(**options), tally)
-    return [(problem.index, problem.problem) for problem in problems], tally
+    filter_report = FilterReport()
+    problems = select_problems(paths, Selection(**options), filter_report)
+    return [(problem.index, problem.problem) for problem in problems], filter_report
 
 
 def test_levels_are_chosen_and_rows_without_one_are_not(write_jsonl):
     path = write_jsonl([row("a", level="Level 3"), row("b", level=2), row("c"), row("d", level=5)])
-    problems, tally = select(path, levels=[3, 5])
+    problems, filter_report = select(path, levels=[3, 5])
     assert problems == [(0, "a"), (3, "d")]
-    assert tally.counts == {"level": 2}
-    assert tally.lines("f") == ["f: 2 of 4 problems left out, their level is not one of 3, 5"]
+    assert filter_report.counts == {"level": 2}
+    assert filter_report.lines("f") == ["f: 2 of 4 problems left out, their level is not one of 3, 5"]
 
 
 def test_rows_without_answer_are_bad_unless_left_out_on_request(write_jsonl):
@@ -34,34 +34,34 @@ def test_rows_without_answer_are_bad_unless_left_out_on_request(write_jsonl):
         select(path)
     with pytest.raises(UsageError, match=r":5: field 'answer' is \[1, 2\]"):
         select(path, answered=True)
-    problems, tally = select(path, answered=True, on_bad_row="skip")
+    problems, filter_report = select(path, answered=True, on_bad_row="skip")
     assert problems == [(0, "a")]
-    assert tally.counts == {"unanswered": 3, "bad row": 1}
+    assert filter_report.counts == {"unanswered": 3, "bad row": 1}
 
 
 def test_bad_rows_stop_or_are_skipped_counted_and_listed_and_the_others_keep_their_place(write_jsonl):
     path = write_jsonl([row("a"), "{", row("b"), {"problem": "c"}, "[]", row("d")])
     with pytest.raises(UsageError, match=r":2: not JSON .*select.on_bad_row: skip leaves such rows out"):
         select(path)
-    problems, tally = select(path, on_bad_row="skip")
+    problems, filter_report = select(path, on_bad_row="skip")
     assert problems == [(0, "a"), (2, "b"), (5, "d")]
-    assert (tally.read, tally.counts) == (6, {"bad row": 3})
-    assert [bad.place for bad in tally.listed["bad row"]] == [f"{path}:{line}" for line in (2, 4, 5)]
-    (line,) = tally.lines(path)
+    assert (filter_report.read, filter_report.counts) == (6, {"bad row": 3})
+    assert [bad.place for bad in filter_report.listed["bad row"]] == [f"{path}:{line}" for line in (2, 4, 5)]
+    (line,) = filter_report.lines(path)
     assert line.startswith(f"{path}: 3 of 6 problems left out, they cannot be used; {path}:2: not JSON")
     assert line.endswith("; and 1 more")
-    _, tally = select(write_jsonl([row("a"), "{", "[]"]), on_bad_row="skip")
-    assert "more" not in tally.lines(path)[0]
+    _, filter_report = select(write_jsonl([row("a"), "{", "[]"]), on_bad_row="skip")
+    assert "more" not in filter_report.lines(path)[0]
 
 
 def test_the_two_sides_of_the_hash_split_part_the_problems_and_never_move(write_jsonl):
     rows = [row(f"problem {i}") for i in range(200)]
-    train, tally = select(write_jsonl(rows), held_out=0.2)
+    train, filter_report = select(write_jsonl(rows), held_out=0.2)
     held, _ = select(write_jsonl(rows), held_out=0.2, side="held_out")
     assert sorted(train + held) == [(i, f"problem {i}") for i in range(200)]
     assert {text for _, text in held} == {r["problem"] for r in rows if hashed(r["problem"]) < 0.2}
     assert 20 < len(held) < 60  # 40 expected, standard deviation 5.7
-    assert tally.counts == {"other side": len(held)}
+    assert filter_report.counts == {"other side": len(held)}
     # more rows in another order, another layout: nobody changes sides
     more = [row(f"new {i}") for i in range(50)] + [row(f"$Problem$  {i}.") for i in reversed(range(200))]
     moved, _ = select(write_jsonl(more), held_out=0.2, side="held_out")
@@ -70,25 +70,29 @@ def test_the_two_sides_of_the_hash_split_part_the_problems_and_never_move(write_
 
 def test_repeated_problems_are_counted_and_dropped_on_request_with_their_traces_joined(write_jsonl):
     path = write_jsonl(
-        [row("Find $x$", r"\dfrac12", traces="a"), row("b"), row("find x.", r"\frac{1}{2}", traces=["b", "a"])]
+        [
+            row("Find $x$", r"\dfrac12", demonstrations="a"),
+            row("b"),
+            row("find x.", r"\frac{1}{2}", demonstrations=["b", "a"]),
+        ]
     )
-    problems, tally = select(path)
+    problems, filter_report = select(path)
     assert len(problems) == 3
-    assert (tally.repeated, tally.counts) == (1, {})
-    assert tally.lines("f") == [
+    assert (filter_report.repeated, filter_report.counts) == (1, {})
+    assert filter_report.lines("f") == [
         "f: 1 of 3 problems repeat an earlier one and are kept; select.duplicates: drop leaves them out"
     ]
-    kept = select_problems([path], Selection(duplicates="drop"), tally := Tally())
-    assert [(problem.problem, problem.traces) for problem in kept] == [("Find $x$", ("a", "b")), ("b", ())]
-    assert (tally.repeated, tally.counts) == (0, {"duplicate": 1})
+    kept = select_problems([path], Selection(duplicates="drop"), filter_report := FilterReport())
+    assert [(problem.problem, problem.demonstrations) for problem in kept] == [("Find $x$", ("a", "b")), ("b", ())]
+    assert (filter_report.repeated, filter_report.counts) == (0, {"duplicate": 1})
 
 
 def test_of_a_problem_with_two_answers_no_row_is_kept_and_both_are_listed(write_jsonl):
     path = write_jsonl([row("a", "1"), row("b"), row("a", "2"), row("a", "1")])
-    problems, tally = select(path, duplicates="drop")
+    problems, filter_report = select(path, duplicates="drop")
     assert problems == [(1, "b")]
-    assert tally.counts == {"contradiction": 3}
-    first = tally.listed["contradiction"][0]
+    assert filter_report.counts == {"contradiction": 3}
+    first = filter_report.listed["contradiction"][0]
     assert (first.place, first.reason) == (f"{path}:1", f"answered '1' at {path}:1 and '2' at {path}:3")
 
 
@@ -102,20 +106,20 @@ def test_problems_of_benchmarks_are_left_out_and_named(write_jsonl, tmp_path):
     text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
     bench = write_jsonl([{"problem": "find x"}, {"problem": text}], "bench.jsonl")
     path = write_jsonl([row("a"), row("Find $x$."), row(f"{text} fifteen")])
-    problems, tally = select(path, exclude=[str(bench)])
+    problems, filter_report = select(path, exclude=[str(bench)])
     assert problems == [(0, "a")]
-    assert tally.counts == {"in a benchmark": 1, "near a benchmark": 1}
-    assert tally.listed["in a benchmark"][0].reason == f"the same text as {bench}:1"
-    assert tally.listed["near a benchmark"][0].reason == f"100% of 13-grams shared with {bench}:2"
-    assert tally.compared == {str(bench): 2}
+    assert filter_report.counts == {"in a benchmark": 1, "near a benchmark": 1}
+    assert filter_report.listed["in a benchmark"][0].reason == f"the same text as {bench}:1"
+    assert filter_report.listed["near a benchmark"][0].reason == f"100% of 13-grams shared with {bench}:2"
+    assert filter_report.compared == {str(bench): 2}
     assert len(select(path, exclude=[str(bench)], near=1.1)[0]) == 2
 
 
 def test_a_row_is_left_out_for_the_first_reason_alone(write_jsonl):
     bench = write_jsonl([{"problem": "a"}], "bench.jsonl")
     path = write_jsonl([row("a", level=1), row("a", level=2), row("a", level=2), row("b", level=2)])
-    _, tally = select(path, levels=[2], duplicates="drop", exclude=[str(bench)])
-    assert tally.counts == {"level": 1, "duplicate": 1, "in a benchmark": 1}
+    _, filter_report = select(path, levels=[2], duplicates="drop", exclude=[str(bench)])
+    assert filter_report.counts == {"level": 1, "duplicate": 1, "in a benchmark": 1}
 
 
 def test_nothing_left_is_a_usage_error_that_says_why(write_jsonl):
@@ -126,9 +130,9 @@ def test_nothing_left_is_a_usage_error_that_says_why(write_jsonl):
 
 def test_several_sources_are_one(write_jsonl):
     first, second = write_jsonl([row("a"), row("b")], "1.jsonl"), write_jsonl([row("b"), row("c")], "2.jsonl")
-    problems, tally = select(first, second, duplicates="drop")
+    problems, filter_report = select(first, second, duplicates="drop")
     assert problems == [(0, "a"), (1, "b"), (3, "c")]
-    assert tally.read == 4
+    assert filter_report.read == 4
 
 
 @pytest.mark.parametrize(

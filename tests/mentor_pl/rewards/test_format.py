@@ -9,7 +9,7 @@ from mentor_pl.types import Prompt
 
 
 @pytest.mark.parametrize(
-    ("opened", "response", "grade"),
+    ("response_prefix", "response", "grade"),
     [
         ("", r"<think>a</think> so \boxed{1} done", 1.0),
         ("<think>\n", r"a</think> so \boxed{1}", 1.0),
@@ -25,9 +25,9 @@ from mentor_pl.types import Prompt
     ],
 )
 def test_the_whole_response_with_what_the_template_opened_must_have_the_pattern(
-    opened: str, response: str, grade: float
+    response_prefix: str, response: str, grade: float
 ) -> None:
-    grades = FormatReward()([Prompt(0, "", "1", (), opened)], [response])
+    grades = FormatReward()([Prompt(0, "", "1", (), response_prefix)], [response])
     assert grades.total == [grade]
     assert grades.parts == {"format": [grade]}
 

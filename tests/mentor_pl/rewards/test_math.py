@@ -23,8 +23,8 @@ def reward() -> Iterator[MathReward]:
     built.close()
 
 
-def prompt(answer: str, opened: str = "<think>") -> Prompt:
-    return Prompt(0, "", answer, (), opened)
+def prompt(answer: str, response_prefix: str = "<think>") -> Prompt:
+    return Prompt(0, "", answer, (), response_prefix)
 
 
 def test_outcome_and_format_are_blended_by_their_weights(reward: MathReward) -> None:

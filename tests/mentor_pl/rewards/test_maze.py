@@ -22,8 +22,8 @@ MAZE = Maze(frozenset({(0, 1), (1, 2), (3, 3)}), goal=(2, 0), start=(0, 0))
 RIGHT = r"<think> try R X check no try D c10 D c20 D c30 U c20 check yes </think> \boxed{ D D D U }"
 
 
-def prompt(problem: str = PROBLEM, opened: str = "") -> Prompt:
-    return Prompt(index=0, problem=problem, answer="", token_ids=(), opened=opened)
+def prompt(problem: str = PROBLEM, response_prefix: str = "") -> Prompt:
+    return Prompt(index=0, problem=problem, answer="", token_ids=(), response_prefix=response_prefix)
 
 
 def test_a_problem_reads_back_as_it_was_written() -> None:
@@ -98,7 +98,7 @@ def test_reward_weighs_outcome_and_format(response: str, outcome: int, formed: i
 
 
 def test_text_that_the_prompt_has_opened_counts_as_part_of_the_response() -> None:
-    grades = MazeReward()([prompt(opened="<think>"), prompt()], [RIGHT.removeprefix("<think>")] * 2)
+    grades = MazeReward()([prompt(response_prefix="<think>"), prompt()], [RIGHT.removeprefix("<think>")] * 2)
     assert grades.parts["format"] == [1, 0]
 
 

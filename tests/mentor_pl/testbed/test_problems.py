@@ -1,4 +1,4 @@
-"""Problems are distinct, solvable and split for good; traces keep to their style and tell the truth."""
+"""Problems are distinct, solvable and split for good; demonstrations keep to their style and tell the truth."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ import torch
 
 from mentor_pl.algorithms.base import Group
 from mentor_pl.algorithms.parts.gates import ConstantGate, EntropyGate
-from mentor_pl.decoding.engine.stats import Statistics
+from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.noise import rollout_keys
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples, decode_text, response_values
 from mentor_pl.rewards.base import Grades
 from mentor_pl.runtime.errors import UsageError
@@ -80,7 +80,7 @@ class ScriptedSampler:
             guided=mask & bool(call),
             replaced=mask & bool(call),
             truncated=torch.zeros(n, dtype=torch.bool),
-            statistics=Statistics(tokens=int(lengths.sum()), dropped=5 + call, seconds={"drafting": 0.25}),
+            stats=DecodeStats(tokens=int(lengths.sum()), rolled_back=5 + call, seconds={"drafting": 0.25}),
         )
 
 
@@ -96,7 +96,7 @@ PROMPTS = [Prompt(8, "eight", "8", (1, 2)), Prompt(3, "three", "3", (4,))]
 def gather(learner, sampler, group=None, prompts=PROMPTS, reward=None, **options):
     options = {"seed": 5, "step": 2, "policy_updates": 9, **options}
     group, reward = group or Group(2, 1), reward or WordReward()
-    return collect(learner, prompts, group, sampler, Sampling(max_new_tokens=4), reward, **options)
+    return collect(learner, prompts, group, sampler, SamplingParams(max_new_tokens=4), reward, **options)
 
 
 def test_rows_are_ordered_by_prompt_and_a_groups_on_policy_rows_come_first(models):
@@ -136,7 +136,7 @@ def test_the_steps_own_numbers_are_kept(models):
 
 def test_what_decoding_cost_is_kept_per_token_of_both_parts(models):
     rollouts = gather(Learner(models), ScriptedSampler([[1, 2, 3, 4], [5, 6]]))
-    assert rollouts.decoding["dropped"] == 11 / 21  # 5 drafts of the on-policy rollouts, 6 of the mixed ones
+    assert rollouts.decoding["rolled_back"] == 11 / 21  # 5 drafts of the on-policy rollouts, 6 of the mixed ones
     assert rollouts.decoding["expert_calls"] == 0
     assert rollouts.seconds["sampling/drafting"] == 0.5
     assert set(rollouts.seconds) == {"sampling", "grading", "sampling/drafting"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mentor_pl.algorithms.base import Group
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.problems.columns import Columns
 from mentor_pl.problems.selection import Selection
 from mentor_pl.rewards.base import Grades, Reward
@@ -90,7 +90,10 @@ class NotANumber(Generous):
     [
         ({"prompts_per_step": 3}, r"prompts_per_step is 3, which 1 processes × 2 mini-batches do not divide"),
         ({"prompts_per_step": 400}, r"40 usable problems, fewer than data.prompts_per_step = 400"),
-        ({"sampling": Sampling(max_new_tokens=600)}, r"max_prompt_tokens \+ max_new_tokens = 608, but the models"),
+        (
+            {"sampling": SamplingParams(max_new_tokens=600)},
+            r"max_prompt_tokens \+ max_new_tokens = 608, but the models",
+        ),
         ({"max_prompt_tokens": 2}, r"all 40 prompts are longer than max_prompt_tokens = 2; the shortest has 4"),
         ({"train": "nowhere.jsonl"}, r"nowhere.jsonl: no such file"),
         ({"reward": Generous()}, r"reward Generous gave 1.5 to problem \d+, outside its declared range \(0.0, 1.0\)"),
@@ -115,7 +118,7 @@ def test_mixed_rollouts_without_expert_are_refused_before_weights_are_loaded(run
     [
         ({"steps": 0}, "data.steps is 0"),
         ({"prompts_per_step": 0}, "data.prompts_per_step is 0"),
-        ({"sampling": Sampling(temperature=0.0)}, "data.sampling.temperature is 0"),
+        ({"sampling": SamplingParams(temperature=0.0)}, "data.sampling.temperature is 0"),
     ],
 )
 def test_settings_out_of_range_are_refused_at_once(options, message):
@@ -134,14 +137,14 @@ def test_rows_columns_and_template_are_chosen_and_each_reason_is_one_line_of_the
     caplog.set_level("INFO")
     rows = [{"question": "we try", "final": {"answer": 7}, "level": i % 3, "trace": "the sum"} for i in range(12)]
     path = write_jsonl([*rows, "{", {**rows[0], "question": "we"}], "some.jsonl")
-    columns = Columns(problem="question", answer="final.answer", traces="trace")
+    columns = Columns(problem="question", answer="final.answer", demonstrations="trace")
     select = Selection(columns=columns, levels=[0, 1], on_bad_row="skip")
     job = run(
         steps=1, data_options={"train": str(path), "select": select, "template": "{problem} :", "min_prompt_tokens": 4}
     )
     job.fit()
     first = job.data.problems.prompts[0]
-    assert (first.problem, first.answer, first.traces) == ("we try", "7", ("the sum",))
+    assert (first.problem, first.answer, first.demonstrations) == ("we try", "7", ("the sum",))
     assert job.module.tokenizer.decode(first.token_ids) == "<s> we try :"
     assert [prompt.index for prompt in job.data.problems.prompts] == [0, 1, 3, 4, 6, 7, 9, 10]
     logged = [line for line in caplog.messages if line.startswith(str(path))]

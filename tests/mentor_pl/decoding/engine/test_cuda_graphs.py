@@ -8,13 +8,13 @@ import torch
 from mentor_pl.decoding.engine.cuda_graphs import Replayed, bucket
 
 
-@pytest.mark.parametrize("least", [8, 64])
-def test_a_bucket_holds_its_number_and_is_at_most_a_quarter_too_large(least):
-    sizes = [bucket(number, least) for number in range(1, 3000)]
+@pytest.mark.parametrize("min_size", [8, 64])
+def test_a_bucket_holds_its_number_and_is_at_most_a_quarter_too_large(min_size):
+    sizes = [bucket(number, min_size) for number in range(1, 3000)]
     for number, size in enumerate(sizes, start=1):
         assert size >= number
-        assert size <= max(least, 1.25 * number)
-        assert bucket(size, least) == size
+        assert size <= max(min_size, 1.25 * number)
+        assert bucket(size, min_size) == size
     assert sizes == sorted(sizes)
 
 

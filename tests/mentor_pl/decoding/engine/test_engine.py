@@ -12,15 +12,15 @@ from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.cuda_graphs import bucket
 from mentor_pl.decoding.engine.engine import STRIDE, Engine
-from mentor_pl.decoding.engine.lookahead import FixedK, MarginalValue, Schedule
+from mentor_pl.decoding.engine.lookahead import FixedK, LookaheadSchedule, MarginalValue
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import decoding
 from mentor_pl.models.logprobs import token_logprobs
 from mentor_pl.runtime.errors import UsageError
 
 LOOSE = 13.0  # γ_p under which a third of the tokens is guided and a fifth replaced
-SAMPLING = Sampling(max_new_tokens=16)
+SAMPLING = SamplingParams(max_new_tokens=16)
 END = 7  # of the scripted models
 TEXTS = ("find the value of x", "we try", "wait , let us verify the product", "the answer is")
 
@@ -83,7 +83,7 @@ def test_refilling_rows_changes_no_rollout(rows, pair, prompts, keys, mode, whol
     sampler, gate = mode
     samples = sample(sampler(rows=rows), pair, prompts, keys(len(prompts)), SAMPLING, gate)
     equal_samples(whole, samples)
-    assert samples.statistics.policy_tokens <= rows * samples.statistics.policy_forwards
+    assert samples.stats.policy_tokens <= rows * samples.stats.policy_forwards
 
 
 def test_rows_that_do_not_fit_the_cache_wait(pair, prompts, keys, mode, whole, sample, equal_samples):
@@ -100,9 +100,9 @@ def test_rows_that_do_not_fit_the_cache_wait(pair, prompts, keys, mode, whole, s
 def test_a_row_takes_the_longest_prompt_and_response(rows, cache_tokens, slots, counting, keys, sample):
     # six rollouts: prompts of 1 and 3 tokens, and of 4 tokens the responses: 7 places
     sampler, prompts = Coin(rows=rows, cache_tokens=cache_tokens), [[0], [1, 1, 0]] * 3
-    samples = sample(sampler, counting([4]), prompts, keys(6), Sampling(max_new_tokens=4))
+    samples = sample(sampler, counting([4]), prompts, keys(6), SamplingParams(max_new_tokens=4))
     assert samples.ids.tolist() == [[1, 2, 3, 4]] * 6
-    assert samples.statistics.policy_forwards == 4 * -(-6 // slots)
+    assert samples.stats.policy_forwards == 4 * -(-6 // slots)
 
 
 def test_the_order_of_the_prompts_changes_no_rollout(pair, prompts, keys, mode, whole, sample, equal_samples):
@@ -156,41 +156,44 @@ def ran(engine):
 
 
 def test_a_step_over_more_rows_and_places_than_needed_changes_no_rollout(engine, whole, equal_samples):
-    length, step = engine.readers[0].cache.length, engine.drafts.step
+    length, step = engine.runners[0].cache.length, engine.drafts.step
     engine.step = lambda rows, width: step(min(rows + 2, 5), min(bucket(width, 8), length))
     equal_samples(whole, ran(engine))
 
 
 def test_a_step_over_all_slots_and_all_places_changes_no_rollout(engine, whole, equal_samples):
-    slots, length, step = 5, engine.readers[0].cache.length, engine.drafts.step
+    slots, length, step = 5, engine.runners[0].cache.length, engine.drafts.step
     engine.step = lambda rows, width: step(slots, length)
     equal_samples(whole, ran(engine))
 
 
 def test_several_steps_between_two_looks_change_no_rollout(engine, whole, equal_samples):
-    looks, look = [], engine.drafts.look
+    looks, sync = [], engine.drafts.sync
     engine.on_gpu = True
 
-    def counted(seats):
+    def counted(table):
         looks.append(1)
-        look(seats)
+        sync(table)
 
-    engine.drafts.look = counted
+    engine.drafts.sync = counted
     samples = ran(engine)
     equal_samples(whole, samples)
     stride = STRIDE if engine.guidance is None else engine.guidance.schedule.stride
-    assert len(looks) * stride == samples.statistics.policy_forwards
+    assert len(looks) * stride == samples.stats.policy_forwards
 
 
 def test_a_row_that_has_ended_between_two_looks_asks_for_no_expert(scripted, keys):
     # the row ends at its second token; what it is fed further on would be uncertain, and so be guided
-    models, sampling = scripted([1, END, (2, 3), (2, 3), 1], [1, END, (2, 3), (2, 3), 1]), Sampling(max_new_tokens=9)
+    models, sampling = (
+        scripted([1, END, (2, 3), (2, 3), 1], [1, END, (2, 3), (2, 3), 1]),
+        SamplingParams(max_new_tokens=9),
+    )
     engine = Engine(models, [[0]], keys(1), sampling, Coin(FixedK(4)).guidance(Uncertain()), rows=1, cache_tokens=99)
     engine.on_gpu = True
     samples = ran(engine)
     assert samples.ids.tolist() == [[1, END]]
     assert not samples.guided.any()
-    assert (samples.statistics.policy_forwards, samples.statistics.idle, samples.statistics.expert_calls) == (4, 2, 0)
+    assert (samples.stats.policy_forwards, samples.stats.idle, samples.stats.expert_calls) == (4, 2, 0)
 
 
 def test_a_schedule_whose_look_ahead_is_no_multiple_of_its_stride_is_never_outrun(
@@ -203,8 +206,8 @@ def test_a_schedule_whose_look_ahead_is_no_multiple_of_its_stride_is_never_outru
             super().__init__(7)
             self.stride = 3
 
-        def due(self, ahead):
-            assert ahead.age <= 7
+        def due(self, state):
+            assert state.age <= 7
             return False
 
     gate, key = gate_of(4 * LOOSE), keys(len(prompts))
@@ -255,7 +258,7 @@ SAMPLERS = {
 def test_a_response_ends_with_its_first_stop_token_or_at_its_limit(
     sampler, policy, expert, limit, response, replaced, truncated, scripted, keys, sample
 ):
-    models, sampling = scripted(policy, expert), Sampling(max_new_tokens=limit)
+    models, sampling = scripted(policy, expert), SamplingParams(max_new_tokens=limit)
     samples = sample(sampler(), models, [[0]], keys(1), sampling, ConstantGate(1.0))
     assert samples.ids.tolist() == [response]
     assert samples.lengths.tolist() == [len(response)]
@@ -282,7 +285,7 @@ def test_a_stop_token_behind_a_waiting_draft_ends_the_response_only_if_the_draft
     sampler, policy, expert, response, scripted, keys, sample
 ):
     n = 6  # some draft one of the two, some the other
-    models, sampling = scripted(policy, expert), Sampling(max_new_tokens=6)
+    models, sampling = scripted(policy, expert), SamplingParams(max_new_tokens=6)
     samples = sample(sampler(), models, [[0]] * n, keys(n), sampling, Uncertain())
     assert samples.ids.tolist() == [response] * n
     guided = [isinstance(token, tuple) for token in policy[: len(response)]]
@@ -294,7 +297,7 @@ def test_a_stop_token_behind_a_waiting_draft_ends_the_response_only_if_the_draft
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 def test_rows_end_one_by_one_and_the_others_go_on(sampler, gate, counting, keys, sample):
     # prompts that end on 3, 1, 2 reach the stop token 4 after 1, 3 and 2 tokens; the one on 0 not within 3
-    prompts, sampling = [[3], [0, 1], [2], [1, 1, 0]], Sampling(max_new_tokens=3)
+    prompts, sampling = [[3], [0, 1], [2], [1, 1, 0]], SamplingParams(max_new_tokens=3)
     samples = sample(sampler(), counting([4]), prompts, keys(4), sampling, gate)
     assert samples.ids.tolist() == [[4, 0, 0], [2, 3, 4], [3, 4, 0], [1, 2, 3]]
     assert samples.lengths.tolist() == [1, 3, 2, 3]
@@ -302,14 +305,14 @@ def test_rows_end_one_by_one_and_the_others_go_on(sampler, gate, counting, keys,
 
 
 def test_any_of_several_stop_tokens_ends_a_response(counting, keys, sample):
-    samples = sample(Coin(), counting([2, 4]), [[0], [2], [3]], keys(3), Sampling(max_new_tokens=5))
+    samples = sample(Coin(), counting([2, 4]), [[0], [2], [3]], keys(3), SamplingParams(max_new_tokens=5))
     assert samples.ids.tolist() == [[1, 2], [3, 4], [4, 0]]
     assert samples.lengths.tolist() == [2, 2, 1]
 
 
 def test_a_stop_token_that_is_also_the_padding_counts_once(counting, keys, sample):
     # 0 follows 4, ends a response, and is what shorter rows are filled with
-    samples = sample(Coin(), counting([0]), [[4], [2]], keys(2), Sampling(max_new_tokens=5), ConstantGate(0.5))
+    samples = sample(Coin(), counting([0]), [[4], [2]], keys(2), SamplingParams(max_new_tokens=5), ConstantGate(0.5))
     assert samples.ids.tolist() == [[0, 0, 0], [3, 4, 0]]
     assert samples.lengths.tolist() == [1, 3]
     assert not samples.truncated.any()
@@ -317,13 +320,13 @@ def test_a_stop_token_that_is_also_the_padding_counts_once(counting, keys, sampl
 
 
 def test_responses_are_as_wide_as_the_longest_and_not_as_the_limit(counting, keys, sample):
-    samples = sample(Coin(), counting([4]), [[3], [2]], keys(2), Sampling(max_new_tokens=50))
+    samples = sample(Coin(), counting([4]), [[3], [2]], keys(2), SamplingParams(max_new_tokens=50))
     shapes = {tuple(value.shape) for value in vars(samples).values() if isinstance(value, torch.Tensor)}
     assert shapes == {(2, 2), (2,)}
 
 
 def test_a_rows_limit_may_be_shorter_than_the_samplings(counting, keys, sample):
-    models, sampling = counting([4]), Sampling(max_new_tokens=4)
+    models, sampling = counting([4]), SamplingParams(max_new_tokens=4)
     samples = sample(Coin(), models, [[0], [0], [0]], keys(3), sampling, ConstantGate(0.5), limits=[1, 4, 3])
     assert samples.ids.tolist() == [[1, 0, 0, 0], [1, 2, 3, 4], [1, 2, 3, 0]]
     assert samples.truncated.tolist() == [True, False, True]
@@ -335,7 +338,7 @@ def test_positions_count_the_rows_own_tokens(lookup_models, keys, sample):
     for place in range(5):
         places[place, :, place] = 50
     models = lookup_models(places, stop_ids=[5])
-    samples = sample(Coin(), models, [[0], [0, 0, 0], [0, 0]], keys(3), Sampling(max_new_tokens=2))
+    samples = sample(Coin(), models, [[0], [0, 0, 0], [0, 0]], keys(3), SamplingParams(max_new_tokens=2))
     assert samples.ids.tolist() == [[0, 1], [2, 3], [1, 2]]
 
 
@@ -345,24 +348,24 @@ def test_positions_count_the_rows_own_tokens(lookup_models, keys, sample):
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 @pytest.mark.parametrize("rows", [1, 2, 9])
 def test_every_rollout_is_handed_over_once_with_its_tokens(rows, sampler, scripted, keys, sample):
-    told = {}
+    on_host = {}
 
     def on_end(rollout, ids):
-        assert rollout not in told
-        told[rollout] = ids
+        assert rollout not in on_host
+        on_host[rollout] = ids
 
     # some rollouts are 4 tokens long, some 2, depending on which of two tokens comes second
     models = scripted([1, (2, END), 3, END], [4, (2, END), 3, END])
     chosen, n = sampler(), 8
     chosen.rows = rows
-    gate, sampling = ConstantGate(0.5), Sampling(max_new_tokens=9)
+    gate, sampling = ConstantGate(0.5), SamplingParams(max_new_tokens=9)
     samples = sample(chosen, models, [[0]] * n, keys(n), sampling, gate, on_end=on_end)
     assert set(samples.lengths.tolist()) == {2, 4}
-    assert told == {row: samples.ids[row, :length].tolist() for row, length in enumerate(samples.lengths.tolist())}
+    assert on_host == {row: samples.ids[row, :length].tolist() for row, length in enumerate(samples.lengths.tolist())}
 
 
 def test_a_rollout_is_handed_over_when_it_ends_and_not_with_the_last_one(counting, keys, sample):
-    models, told, steps = counting([4]), {}, []
+    models, on_host, steps = counting([4]), {}, []
     forward = models.policy.forward
 
     def counted(*arguments, **options):
@@ -376,10 +379,10 @@ def test_a_rollout_is_handed_over_when_it_ends_and_not_with_the_last_one(countin
         models,
         [[0], [3], [1], [2]],
         keys(4),
-        Sampling(max_new_tokens=9),
-        on_end=lambda rollout, ids: told.update({rollout: (ids, len(steps))}),
+        SamplingParams(max_new_tokens=9),
+        on_end=lambda rollout, ids: on_host.update({rollout: (ids, len(steps))}),
     )
-    assert told == {1: ([4], 1), 2: ([2, 3, 4], 3), 3: ([3, 4], 3), 0: ([1, 2, 3, 4], 4)}
+    assert on_host == {1: ([4], 1), 2: ([2, 3, 4], 3), 3: ([3, 4], 3), 0: ([1, 2, 3, 4], 4)}
 
 
 # ---------------------------------------------------------------- prompts that are shared
@@ -408,8 +411,8 @@ A, B, C = [1, 2, 0], [2, 1], [3]  # 2, 1 and 0 tokens before the last one
 def test_a_prompt_is_read_once_while_a_slot_holds_it(prompts, rows, read, gate, counting, keys, sample):
     # every response is one token long, so all seats are refilled at once
     models, n = counting([4]), len(prompts)
-    samples = sample(Coin(rows=rows), models, prompts, keys(n), Sampling(max_new_tokens=1), gate)
-    assert samples.statistics.prefill_tokens == read * (1 if gate is None else 2)
+    samples = sample(Coin(rows=rows), models, prompts, keys(n), SamplingParams(max_new_tokens=1), gate)
+    assert samples.stats.prefill_tokens == read * (1 if gate is None else 2)
     assert samples.ids.tolist() == [[prompt[-1] + 1] for prompt in prompts]
 
 
@@ -419,7 +422,7 @@ def test_a_prompt_is_copied_from_a_row_that_is_still_being_decoded(pair, keys, s
     prompts, limits, key = [prompt, other, prompt], [9, 1, 9], keys(3)
     endless = with_stops(pair, [-1])
     samples = sample(Coin(rows=2), endless, prompts, key, SAMPLING, limits=limits)
-    assert samples.statistics.prefill_tokens == len(prompt) + len(other) - 2
+    assert samples.stats.prefill_tokens == len(prompt) + len(other) - 2
     alone = sample(Coin(), endless, prompts[2:], key[2:], SAMPLING, limits=limits[2:])
     assert torch.equal(samples.ids[2], alone.ids[0])
 
@@ -427,8 +430,8 @@ def test_a_prompt_is_copied_from_a_row_that_is_still_being_decoded(pair, keys, s
 def test_an_expert_that_is_never_asked_reads_no_prompt(counting, keys, sample):
     models = counting([4])
     models.expert.forward = None
-    unguided = Coin(FixedK(3), rows=2), models, [A, A, B], keys(3), Sampling(max_new_tokens=4), ConstantGate(0.0)
-    assert sample(*unguided).statistics.prefill_tokens == 2 + 1
+    unguided = Coin(FixedK(3), rows=2), models, [A, A, B], keys(3), SamplingParams(max_new_tokens=4), ConstantGate(0.0)
+    assert sample(*unguided).stats.prefill_tokens == 2 + 1
 
 
 def test_an_expert_reads_the_prompts_of_the_rows_it_is_asked_about_and_of_those_that_follow(scripted, keys, sample):
@@ -437,7 +440,7 @@ def test_an_expert_reads_the_prompts_of_the_rows_it_is_asked_about_and_of_those_
     prompts = [[5, 0], [6, 5, 0], [5, 0]]
     samples = sample(Coin(FixedK(2), rows=1), models, prompts, keys(3), SAMPLING, Uncertain())
     assert samples.guided.any(1).tolist() == [False, True, False]
-    assert samples.statistics.prefill_tokens == 1 + 2 * 2 + 2 * 1
+    assert samples.stats.prefill_tokens == 1 + 2 * 2 + 2 * 1
 
 
 def test_an_expert_that_is_first_asked_after_rows_have_been_refilled_changes_no_rollout(
@@ -491,7 +494,7 @@ def bounded(models, policy=None, expert=None):
 
 
 def test_a_cache_smaller_than_one_row_is_a_usage_error(counting, keys, sample):
-    options = counting([4]), [[0], [1, 1, 0]], keys(2), Sampling(max_new_tokens=4)
+    options = counting([4]), [[0], [1, 1, 0]], keys(2), SamplingParams(max_new_tokens=4)
     sample(Coin(cache_tokens=7), *options)
     with pytest.raises(
         UsageError,
@@ -501,7 +504,7 @@ def test_a_cache_smaller_than_one_row_is_a_usage_error(counting, keys, sample):
 
 
 def test_a_rollout_longer_than_the_policys_window_is_a_usage_error(counting, keys, sample):
-    options = [[0], [1, 1, 0]], keys(2), Sampling(max_new_tokens=4)
+    options = [[0], [1, 1, 0]], keys(2), SamplingParams(max_new_tokens=4)
     sample(Coin(), bounded(counting([4]), policy=7), *options)
     with pytest.raises(
         UsageError, match=r"^prompt and response may take 7 tokens, but the policy attends to 6 at most: "
@@ -510,7 +513,7 @@ def test_a_rollout_longer_than_the_policys_window_is_a_usage_error(counting, key
 
 
 def test_a_rollout_longer_than_the_experts_window_is_a_usage_error_where_the_expert_is_asked(counting, keys, sample):
-    models, options = bounded(counting([4]), expert=6), ([[0], [1, 1, 0]], keys(2), Sampling(max_new_tokens=4))
+    models, options = bounded(counting([4]), expert=6), ([[0], [1, 1, 0]], keys(2), SamplingParams(max_new_tokens=4))
     sample(Coin(), models, *options)
     with pytest.raises(
         UsageError, match=r"^prompt and response may take 7 tokens, but the expert attends to 6 at most: "
@@ -520,7 +523,7 @@ def test_a_rollout_longer_than_the_experts_window_is_a_usage_error_where_the_exp
 
 def test_what_must_fit_is_each_prompt_with_its_own_limit(counting, keys, sample):
     models = bounded(counting([4]), policy=5)
-    samples = sample(Coin(), models, [[0], [1, 1, 0]], keys(2), Sampling(max_new_tokens=4), limits=[4, 2])
+    samples = sample(Coin(), models, [[0], [1, 1, 0]], keys(2), SamplingParams(max_new_tokens=4), limits=[4, 2])
     assert samples.lengths.tolist() == [4, 2]
 
 
@@ -530,21 +533,21 @@ def test_what_must_fit_is_each_prompt_with_its_own_limit(counting, keys, sample)
 def test_prompts_without_a_token_or_a_key_are_refused(prompts, count, lookup_models, keys, sample):
     models = lookup_models(torch.zeros(1, 5, 5))
     with pytest.raises(ValueError, match="give every prompt a key, and a token at least"):
-        sample(Coin(), models, prompts, keys(count), Sampling(max_new_tokens=2))
+        sample(Coin(), models, prompts, keys(count), SamplingParams(max_new_tokens=2))
 
 
 def test_the_slowest_row_counts_only_once_nobody_waits(lookup_models, keys, sample):
     seen = []
 
-    class Noting(Schedule):
+    class Noting(LookaheadSchedule):
         look_ahead = 1
 
-        def due(self, ahead):
-            seen.append(ahead.slowest())
+        def due(self, state):
+            seen.append(state.slowest())
             return True
 
     generator = torch.Generator().manual_seed(1)
     models = lookup_models(*(torch.randn(4, 5, 5, generator=generator) for _ in range(2)), stop_ids=[-1])
-    sample(Coin(Noting(), rows=2), models, [[0]] * 4, keys(4), Sampling(max_new_tokens=5), ConstantGate(1.0))
+    sample(Coin(Noting(), rows=2), models, [[0]] * 4, keys(4), SamplingParams(max_new_tokens=5), ConstantGate(1.0))
     # two rows at a time, five steps each: two rollouts wait during the first five
     assert [slowest > 0 for slowest in seen] == [False] * 5 + [True] * 5

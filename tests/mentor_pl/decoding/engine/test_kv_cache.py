@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoModelForCausalLM, Gemma2Config
 
-from mentor_pl.decoding.engine.kv_cache import ATTENTION, OneEach, Packed, RaggedCache, attend, ragged_attention
+from mentor_pl.decoding.engine.kv_cache import ATTENTION, Decode, KVCache, Varlen, attend, cached_attention
 from mentor_pl.models.attention import spans
 from mentor_pl.runtime.errors import UsageError
 
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 def packed(slots, starts, counts, total=9):
-    return Packed(torch.tensor(slots), torch.tensor(starts), torch.tensor(counts), total, CPU)
+    return Varlen(torch.tensor(slots), torch.tensor(starts), torch.tensor(counts), total, CPU)
 
 
 def numbered(tokens):
@@ -32,7 +32,7 @@ def test_spans_stand_one_behind_the_other():
 
 def test_a_step_writes_one_place_of_each_of_the_first_slots():
     buffer = torch.zeros(3, 1, 4, 1)
-    OneEach(torch.tensor([2, 0]), 3).write(buffer, numbered([5, 6]).transpose(0, 2))
+    Decode(torch.tensor([2, 0]), 3).write(buffer, numbered([5, 6]).transpose(0, 2))
     assert places(buffer) == [[0, 0, 5, 0], [6, 0, 0, 0], [0, 0, 0, 0]]
 
 
@@ -44,7 +44,7 @@ def test_a_chunk_writes_the_span_of_each_of_its_slots():
 
 def test_a_step_reads_the_first_slots_up_to_its_width_without_a_copy():
     buffer = torch.arange(12.0).view(3, 1, 4, 1)
-    got = OneEach(torch.tensor([2, 0]), 3).read(buffer)
+    got = Decode(torch.tensor([2, 0]), 3).read(buffer)
     assert places(got) == [[0, 1, 2], [4, 5, 6]]
     assert got.data_ptr() == buffer.data_ptr()
 
@@ -69,7 +69,7 @@ def seen(mask):
 
 
 def test_a_token_sees_itself_and_what_came_before_it_in_its_slot():
-    assert seen(OneEach(torch.tensor([2, 0]), 4).visible(None)) == [[[0, 1, 2]], [[0]]]
+    assert seen(Decode(torch.tensor([2, 0]), 4).visible(None)) == [[[0, 1, 2]], [[0]]]
     # the second row's second query is padding; nobody reads what it sees
     chunk = seen(packed([5, 1], [1, 0], [2, 1]).visible(None))
     assert chunk[0] == [[0, 1], [0, 1, 2]]
@@ -77,16 +77,16 @@ def test_a_token_sees_itself_and_what_came_before_it_in_its_slot():
 
 
 def test_a_window_ends_with_the_token_itself():
-    assert seen(OneEach(torch.tensor([3, 1]), 4).visible(2)) == [[[2, 3]], [[0, 1]]]
+    assert seen(Decode(torch.tensor([3, 1]), 4).visible(2)) == [[[2, 3]], [[0, 1]]]
     assert seen(packed([5], [2], [2]).visible(3)) == [[[0, 1, 2], [1, 2, 3]]]
 
 
 def test_layers_with_and_without_a_window_get_masks_of_their_own_and_share_them_among_equals():
-    placement = OneEach(torch.tensor([3]), 4)
-    wide, narrow = placement.mask(None, 1, torch.float32), placement.mask(2, 1, torch.float32)
+    metadata = Decode(torch.tensor([3]), 4)
+    wide, narrow = metadata.mask(None, 1, torch.float32), metadata.mask(2, 1, torch.float32)
     assert wide[0, 0, 0].tolist() == [0, 0, 0, 0]
     assert narrow[0, 0, 0].tolist() == [-torch.inf, -torch.inf, 0, 0]
-    assert placement.mask(2, 1, torch.float32) is narrow
+    assert metadata.mask(2, 1, torch.float32) is narrow
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
@@ -96,16 +96,16 @@ def test_folded_query_heads_attend_as_repeated_keys_do(kind, groups):
     key_heads, size, length, window = 3, 8, 6, 4
     keys, values = (torch.randn(4, key_heads, length, size, generator=generator) for _ in range(2))
     if kind == "step":
-        placement = OneEach(torch.tensor([3, 5, 0]), length)
+        metadata = Decode(torch.tensor([3, 5, 0]), length)
         owners, positions = [0, 1, 2], [3, 5, 0]
         shape = (3, key_heads * groups, 1, size)
     else:
-        placement = packed([3, 1], [2, 0], [3, 2])
+        metadata = packed([3, 1], [2, 0], [3, 2])
         owners, positions = [3, 3, 3, 1, 1], [2, 3, 4, 0, 1]
         shape = (1, key_heads * groups, 5, size)
     query = torch.randn(shape, generator=generator)
     got, _ = attend(
-        None, query, placement.read(keys), placement.read(values), None, placement=placement, sliding_window=window
+        None, query, metadata.read(keys), metadata.read(values), None, metadata=metadata, sliding_window=window
     )
     by_token = query[:, :, 0] if kind == "step" else query[0].transpose(0, 1)  # [T, H, D]
     for token, (owner, position) in enumerate(zip(owners, positions, strict=True)):
@@ -115,24 +115,24 @@ def test_folded_query_heads_attend_as_repeated_keys_do(kind, groups):
         assert torch.allclose(got.flatten(0, 1)[token], expected, atol=1e-6)
 
 
-def update(cache, placement, new):
-    cache.placement = placement
+def update(cache, metadata, new):
+    cache.metadata = metadata
     return cache.update(new, -new, 0)
 
 
 def test_a_cache_starts_with_zeros_and_keeps_what_is_written_until_it_is_written_again():
-    cache = RaggedCache(2, 3)
+    cache = KVCache(2, 3)
     update(cache, packed([0, 1], [0, 1], [2, 2], total=2), numbered([1, 2, 3, 4]))
     assert places(cache.keys[0]) == [[1, 2, 0], [0, 3, 4]]
-    keys, values = update(cache, OneEach(torch.tensor([1, 0]), 2), numbered([8, 9]).transpose(0, 2))
+    keys, values = update(cache, Decode(torch.tensor([1, 0]), 2), numbered([8, 9]).transpose(0, 2))
     assert places(keys) == [[1, 8], [9, 3]]
     assert places(values) == [[-1, -8], [-9, -3]]
     assert places(cache.keys[0]) == [[1, 8, 0], [9, 3, 4]]
 
 
 def test_layers_have_buffers_of_their_own():
-    cache = RaggedCache(1, 2)
-    cache.placement = OneEach(torch.tensor([0]), 1)
+    cache = KVCache(1, 2)
+    cache.metadata = Decode(torch.tensor([0]), 1)
     for layer in (0, 1):
         cache.update(numbered([layer + 1]), numbered([layer + 5]), layer)
     assert [places(keys) for keys in cache.keys] == [[[1, 0]], [[2, 0]]]
@@ -140,7 +140,7 @@ def test_layers_have_buffers_of_their_own():
 
 
 def test_a_copy_moves_the_first_places_of_a_slot_in_keys_and_values():
-    cache = RaggedCache(3, 3)
+    cache = KVCache(3, 3)
     update(cache, packed([0, 1, 2], [0, 0, 0], [3, 3, 3], total=3), numbered(range(1, 10)))
     cache.copy(1, [0, 2], 2)
     assert places(cache.keys[0]) == [[4, 5, 3], [4, 5, 6], [4, 5, 9]]
@@ -153,11 +153,11 @@ def tiny_gemma2():
 
 
 def test_attention_that_is_more_than_a_softmax_is_a_usage_error_that_names_the_layer():
-    model, cache = tiny_gemma2(), RaggedCache(1, 4)
-    cache.placement = OneEach(torch.tensor([0]), 1)
+    model, cache = tiny_gemma2(), KVCache(1, 4)
+    cache.metadata = Decode(torch.tensor([0]), 1)
     tokens = torch.tensor([[3]])
-    options = {"past_key_values": cache, "position_ids": tokens * 0, "placement": cache.placement}
-    with ragged_attention(model), pytest.raises(UsageError, match="Gemma2Attention caps its attention scores"):
+    options = {"past_key_values": cache, "position_ids": tokens * 0, "placement": cache.metadata}
+    with cached_attention(model), pytest.raises(UsageError, match="Gemma2Attention caps its attention scores"):
         model(input_ids=tokens, **options)
 
 
@@ -165,13 +165,13 @@ def test_attention_that_is_more_than_a_softmax_is_a_usage_error_that_names_the_l
 def test_sinks_and_arguments_that_never_arrive_are_usage_errors(options):
     ones = torch.ones(1, 1, 1, 1)
     with pytest.raises(UsageError, match="adds sinks or hides its arguments"):
-        attend(None, ones, ones, ones, None, **{"placement": OneEach(torch.tensor([0]), 1), **options})
+        attend(None, ones, ones, ones, None, **{"placement": Decode(torch.tensor([0]), 1), **options})
 
 
 def test_models_get_their_own_attention_back_even_after_an_error():
     model, other = tiny_gemma2(), object()  # what has no configuration is left alone
     model.config._attn_implementation = "eager"
-    with pytest.raises(KeyError), ragged_attention(model, other):
+    with pytest.raises(KeyError), cached_attention(model, other):
         assert model.config._attn_implementation == ATTENTION
         raise KeyError
     assert model.config._attn_implementation == "eager"

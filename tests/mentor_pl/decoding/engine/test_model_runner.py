@@ -12,9 +12,9 @@ from transformers import (
     Qwen3Config,
 )
 
-from mentor_pl.decoding.engine import model_runner as reader_file
-from mentor_pl.decoding.engine.kv_cache import Packed, ragged_attention
-from mentor_pl.decoding.engine.model_runner import Reader
+from mentor_pl.decoding.engine import model_runner as runner_file
+from mentor_pl.decoding.engine.kv_cache import Varlen, cached_attention
+from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.runtime.errors import UsageError
 
 IDS, LENGTH = 40, 24
@@ -60,11 +60,11 @@ class Ragged:
     """A reader whose calls are made as the engine makes them."""
 
     def __init__(self, model, slots):
-        self.reader = Reader(model, slots, LENGTH, torch.device("cpu"))
+        self.runner = ModelRunner(model, slots, LENGTH, torch.device("cpu"))
 
     def _call(self, name, *arguments):
-        with torch.no_grad(), ragged_attention(self.reader.model):
-            return getattr(self.reader, name)(*arguments)
+        with torch.no_grad(), cached_attention(self.runner.model):
+            return getattr(self.runner, name)(*arguments)
 
     def prefill(self, prompts, slots):
         return self._call("prefill", prompts, slots)
@@ -167,21 +167,21 @@ def test_a_chunk_goes_on_in_the_middle_of_rows(model):
     ],
 )
 def test_long_prompts_are_read_in_bounded_chunks(span, chunk, forwards, model, monkeypatch):
-    monkeypatch.setattr(reader_file, "SPAN_TOKENS", span)
-    monkeypatch.setattr(reader_file, "CHUNK_TOKENS", chunk)
+    monkeypatch.setattr(runner_file, "SPAN_TOKENS", span)
+    monkeypatch.setattr(runner_file, "CHUNK_TOKENS", chunk)
     packed = []
-    monkeypatch.setattr(reader_file, "Packed", lambda *arguments: packed.append(Packed(*arguments)) or packed[-1])
+    monkeypatch.setattr(runner_file, "Varlen", lambda *arguments: packed.append(Varlen(*arguments)) or packed[-1])
     sequences, ragged = [text(5), text(12), text(3)], Ragged(model, 3)
     ragged.prefill([sequence[:-1] for sequence in sequences], [0, 1, 2])
     assert len(packed) == forwards
-    assert max(placement.longest for placement in packed) <= span
-    assert max(len(placement.slots) * placement.longest for placement in packed) <= chunk
+    assert max(metadata.longest for metadata in packed) <= span
+    assert max(len(metadata.slots) * metadata.longest for metadata in packed) <= chunk
     got = ragged.step([sequence[-1] for sequence in sequences], [4, 11, 2])
     close(got, torch.stack([plain(model, sequence)[-1] for sequence in sequences]))
 
 
 def test_a_chunk_in_several_forwards_speaks_where_it_is_asked_to(model, monkeypatch):
-    monkeypatch.setattr(reader_file, "SPAN_TOKENS", 4)
+    monkeypatch.setattr(runner_file, "SPAN_TOKENS", 4)
     one, two = text(14), text(3)
     # forwards of 4, 4, 4 and 2 + 3 tokens; nothing is asked of the second
     got = Ragged(model, 2).read([(0, 0, one), (1, 0, two)], heads=[1, 3, 8, 13, 16])
@@ -211,7 +211,7 @@ def test_a_slot_forgets_the_longer_rollout_that_lived_there(model):
 def test_a_copied_prompt_is_a_read_prompt(model):
     prompt, ragged = text(9), Ragged(model, 3)
     ragged.prefill([text(15), prompt, text(12)], [0, 1, 2])
-    ragged.reader.cache.copy(1, [0, 2], len(prompt))
+    ragged.runner.cache.copy(1, [0, 2], len(prompt))
     got = ragged.step([3, 4, 5], [9, 9, 9])
     close(got, torch.stack([plain(model, [*prompt, token])[-1] for token in (3, 4, 5)]))
 

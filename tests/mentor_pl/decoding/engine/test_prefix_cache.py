@@ -27,36 +27,36 @@ def prefixes():
 
 
 def test_a_prompt_is_read_once_but_its_last_token_and_copied(prefixes):
-    readers = [Notes(), Notes()]
-    assert prefixes.fill({0: 0, 1: 1, 2: 2}, readers) == 2 * 3  # 2 + 1 tokens by each reader
-    for reader in readers:
-        assert reader.read == {0: [1, 2], 2: [1]}
-        assert reader.copied == [(0, [1], 2)]
+    runners = [Notes(), Notes()]
+    assert prefixes.fill({0: 0, 1: 1, 2: 2}, runners) == 2 * 3  # 2 + 1 tokens by each reader
+    for runner in runners:
+        assert runner.read == {0: [1, 2], 2: [1]}
+        assert runner.copied == [(0, [1], 2)]
 
 
 def test_a_rollout_gets_the_slot_that_holds_its_prompt(prefixes):
     prefixes.fill({0: 2, 1: 0, 2: 3}, [Notes()])
-    assert prefixes.seating([0, 1], [3, 4]) == {1: 4, 0: 3}
-    assert prefixes.seating([0, 1, 2], [4]) == {1: 4}
+    assert prefixes.assignment([0, 1], [3, 4]) == {1: 4, 0: 3}
+    assert prefixes.assignment([0, 1, 2], [4]) == {1: 4}
 
 
 def test_rollouts_of_one_prompt_get_a_slot_each(prefixes):
     prefixes.fill({0: 0, 1: 1, 2: 2}, [Notes()])
-    assert prefixes.seating([0, 1, 2], [1, 4]) == {0: 1, 1: 4}
+    assert prefixes.assignment([0, 1, 2], [1, 4]) == {0: 1, 1: 4}
 
 
 def test_what_lies_in_its_slot_or_in_one_that_stays_is_not_read_again(prefixes):
     prefixes.fill({0: 0, 1: 2, 2: 3}, [Notes()])
-    reader = Notes()
-    assert prefixes.fill({0: 1, 1: 3}, [reader]) == 0  # a lies in slot 0, c in slot 2
-    assert (reader.read, reader.copied) == ({}, [(2, [1], 3)])
+    runner = Notes()
+    assert prefixes.fill({0: 1, 1: 3}, [runner]) == 0  # a lies in slot 0, c in slot 2
+    assert (runner.read, runner.copied) == ({}, [(2, [1], 3)])
 
 
 def test_a_prompt_that_is_overwritten_is_no_source(prefixes):
     prefixes.fill({0: 0, 1: 2, 2: 3}, [Notes()])
-    reader = Notes()
-    assert prefixes.fill({0: 2, 1: 4}, [reader]) == 3  # both a and b change their slots
-    assert reader.read == {0: [1], 1: [1, 2]}
+    runner = Notes()
+    assert prefixes.fill({0: 2, 1: 4}, [runner]) == 3  # both a and b change their slots
+    assert runner.read == {0: [1], 1: [1, 2]}
 
 
 def test_a_reader_that_comes_late_reads_what_the_rows_in_use_share(prefixes):

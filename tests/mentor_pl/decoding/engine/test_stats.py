@@ -11,12 +11,12 @@ from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine import stats
 from mentor_pl.decoding.engine.lookahead import FixedK
-from mentor_pl.decoding.engine.stats import Statistics
+from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.params import Sampling
+from mentor_pl.decoding.params import SamplingParams
 
-GUIDED, LIMIT = ConstantGate(1.0), Sampling(max_new_tokens=9)
-NAMES = list(asdict(Statistics()))[:-1]
+GUIDED, LIMIT = ConstantGate(1.0), SamplingParams(max_new_tokens=9)
+NAMES = list(asdict(DecodeStats()))[:-1]
 
 
 class Uncertain(Gate):
@@ -28,7 +28,7 @@ class Uncertain(Gate):
 
 def counts(samples):
     """Counts that are not 0."""
-    return {name: value for name, value in asdict(samples.statistics).items() if name in NAMES and value}
+    return {name: value for name, value in asdict(samples.stats).items() if name in NAMES and value}
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_both_models_read_every_token_at_every_step(sampler, gate, two_rows):
         "prefill_tokens": 2 * 3,
         "expert_calls": 4,
         "expert_tokens": 6,
-        "expert_heads": 6,
+        "scored_positions": 6,
         "expert_rows": 6,
     }
 
@@ -87,7 +87,7 @@ def test_drafts_of_three_tokens(sampler, two_rows):
         "prefill_tokens": 2 * 3,
         "expert_calls": 2,
         "expert_tokens": 5 + 1,
-        "expert_heads": 5 + 1,
+        "scored_positions": 5 + 1,
         "expert_rows": 2 + 1,
         "padding": 1,
     }
@@ -100,10 +100,10 @@ def test_what_falls_behind_a_replaced_draft_was_drafted_and_read_in_vain(scripte
         "tokens": 4,
         "policy_forwards": 5,
         "policy_tokens": 5,
-        "dropped": 1,
+        "rolled_back": 1,
         "expert_calls": 2,
         "expert_tokens": 3 + 2,
-        "expert_heads": 3 + 2,
+        "scored_positions": 3 + 2,
         "expert_rows": 2,
     }
 
@@ -117,7 +117,7 @@ def test_the_expert_reads_up_to_the_last_guided_token_and_speaks_at_guided_token
         "policy_tokens": 5,
         "expert_calls": 1,
         "expert_tokens": 2,
-        "expert_heads": 1,
+        "scored_positions": 1,
         "expert_rows": 1,
     }
 
@@ -134,7 +134,7 @@ def test_rows_without_a_guided_token_take_no_part_in_a_call(scripted, keys, samp
         "prefill_tokens": 2,
         "expert_calls": 1,
         "expert_tokens": 1,
-        "expert_heads": 1,
+        "scored_positions": 1,
         "expert_rows": 1,
     }
 
@@ -158,16 +158,16 @@ def test_every_token_that_a_model_is_fed_is_counted_once(sampler, gate, lookup_m
     models = lookup_models(*(torch.randn(3, 5, 5, generator=generator) for _ in range(2)))
     by_policy, by_expert = counted(models.policy), counted(models.expert)
     prompts = [[1, 2, 3], [1, 2, 3], [0, 2], [4]] * 5
-    told = sample(sampler, models, prompts, keys(20), LIMIT, gate).statistics
-    prefill = told.prefill_tokens // (1 if gate is None else 2)  # both models read what one of them does
-    assert sum(by_policy) == told.policy_tokens + prefill
-    assert sum(by_expert) == (0 if gate is None else told.expert_tokens + prefill)
-    assert told.tokens == told.policy_tokens - told.idle - told.dropped
+    on_host = sample(sampler, models, prompts, keys(20), LIMIT, gate).stats
+    prefill = on_host.prefill_tokens // (1 if gate is None else 2)  # both models read what one of them does
+    assert sum(by_policy) == on_host.policy_tokens + prefill
+    assert sum(by_expert) == (0 if gate is None else on_host.expert_tokens + prefill)
+    assert on_host.tokens == on_host.policy_tokens - on_host.idle - on_host.rolled_back
 
 
 def filled(start):
     """Counts start, start + 1, …"""
-    return Statistics(**{name: start + i for i, name in enumerate(NAMES)})
+    return DecodeStats(**{name: start + i for i, name in enumerate(NAMES)})
 
 
 def test_statistics_add_up_count_by_count_and_part_by_part():
@@ -180,25 +180,25 @@ def test_statistics_add_up_count_by_count_and_part_by_part():
 
 
 def test_every_count_is_reported_per_response_token():
-    told = Statistics(tokens=4, policy_forwards=2, dropped=6)
-    assert told.per_token() == {**dict.fromkeys(NAMES[1:], 0.0), "policy_forwards": 0.5, "dropped": 1.5}
-    assert Statistics(idle=3).per_token()["idle"] == 3.0  # without any token there is no division by 0
+    on_host = DecodeStats(tokens=4, policy_forwards=2, rolled_back=6)
+    assert on_host.per_token() == {**dict.fromkeys(NAMES[1:], 0.0), "policy_forwards": 0.5, "rolled_back": 1.5}
+    assert DecodeStats(idle=3).per_token()["idle"] == 3.0  # without any token there is no division by 0
 
 
 def test_seconds_are_added_to_their_part_even_after_an_error(monkeypatch):
     now = iter([10.0, 12.0, 20.0, 25.0])
     monkeypatch.setattr(stats, "time", SimpleNamespace(perf_counter=lambda: next(now)))
-    told = Statistics()
-    with told.timed("drafting"):
+    on_host = DecodeStats()
+    with on_host.timed("drafting"):
         pass
-    with pytest.raises(KeyError), told.timed("drafting"):
+    with pytest.raises(KeyError), on_host.timed("drafting"):
         raise KeyError
-    assert told.seconds == {"drafting": 7.0}
+    assert on_host.seconds == {"drafting": 7.0}
 
 
 def test_a_call_times_reading_drafting_and_verifying(counting, keys, sample):
     models = counting([4])
-    assert set(sample(Coin(), models, [[0]], keys(1), LIMIT).statistics.seconds) == {"prefill", "drafting"}
-    told = sample(Naive(), models, [[0]], keys(1), LIMIT, GUIDED).statistics
-    assert set(told.seconds) == {"prefill", "drafting", "verifying"}
-    assert min(told.seconds.values()) > 0
+    assert set(sample(Coin(), models, [[0]], keys(1), LIMIT).stats.seconds) == {"prefill", "drafting"}
+    on_host = sample(Naive(), models, [[0]], keys(1), LIMIT, GUIDED).stats
+    assert set(on_host.seconds) == {"prefill", "drafting", "verifying"}
+    assert min(on_host.seconds.values()) > 0

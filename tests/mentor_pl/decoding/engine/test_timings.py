@@ -1,4 +1,4 @@
-"""Costs are measured once per machine and pair of models, and remembered whatever has become of the file."""
+"""ForwardTimings are measured once per machine and pair of models, and remembered whatever has become of the file."""
 
 import json
 from types import SimpleNamespace
@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from mentor_pl.decoding.engine import timings
-from mentor_pl.decoding.engine.timings import Costs, measure_costs, remembered_costs
+from mentor_pl.decoding.engine.timings import ForwardTimings, measure_timings, remembered_timings
 
 CPU = torch.device("cpu")
-FIRST, SECOND = Costs(1.0, 2.0, 3.0), Costs(4.0, 5.0, 6.0)
+FIRST, SECOND = ForwardTimings(1.0, 2.0, 3.0), ForwardTimings(4.0, 5.0, 6.0)
 
 
 class Slow(nn.Module):
@@ -50,7 +50,7 @@ def measured(monkeypatch):
         made.append(arguments)
         return FIRST if len(made) == 1 else SECOND
 
-    monkeypatch.setattr(timings, "measure_costs", measure)
+    monkeypatch.setattr(timings, "measure_timings", measure)
     return made
 
 
@@ -60,23 +60,23 @@ def pair(size=1):
 
 def test_a_call_is_split_into_what_grows_with_its_tokens_and_what_does_not(clock):
     # a step feeds 4 rows: 1 + 4 · .25; chunks of 4 and 36 tokens take 5 + .4 and 5 + 3.6
-    got = measure_costs(Slow(clock, 1.0, 0.25), Slow(clock, 5.0, 0.1), 4, CPU)
+    got = measure_timings(Slow(clock, 1.0, 0.25), Slow(clock, 5.0, 0.1), 4, CPU)
     assert (got.policy_step, got.expert_call, got.expert_token) == pytest.approx((2.0, 5.0, 0.1))
 
 
 def test_a_call_never_seems_free_however_the_clock_wavers(clock):
-    got = measure_costs(Slow(clock, 1.0), Slow(clock, 0.0, 0.1), 4, CPU)
+    got = measure_timings(Slow(clock, 1.0), Slow(clock, 0.0, 0.1), 4, CPU)
     assert got.expert_call == pytest.approx(0.04)  # a tenth of the smaller chunk's .4
     # the larger chunk seems to take less than the smaller: no time per token, and all of it the call's
-    got = measure_costs(Slow(clock, 1.0), Slow(clock, 5.0, -0.1), 4, CPU)
+    got = measure_timings(Slow(clock, 1.0), Slow(clock, 5.0, -0.1), 4, CPU)
     assert (got.expert_call, got.expert_token) == pytest.approx((4.6, 0.0))
 
 
 def test_costs_are_measured_once_and_then_read(folder, measured):
     policy, expert = pair()
-    assert remembered_costs(policy, expert, 8, CPU) == FIRST
+    assert remembered_timings(policy, expert, 8, CPU) == FIRST
     assert measured == [(policy, expert, 8, CPU)]
-    assert remembered_costs(*pair(), 8, CPU) == FIRST  # other models of the same shapes
+    assert remembered_timings(*pair(), 8, CPU) == FIRST  # other models of the same shapes
     assert len(measured) == 1
     (file,) = folder.iterdir()
     assert json.loads(file.read_text()) == {"policy_step": 1.0, "expert_call": 2.0, "expert_token": 3.0}
@@ -92,53 +92,53 @@ def test_other_rows_shapes_types_and_roles_have_costs_of_their_own(folder, measu
         (pair()[0].to(torch.bfloat16), expert, 8),
     ]
     for case in cases:
-        remembered_costs(*case, CPU)
+        remembered_timings(*case, CPU)
     assert len(measured) == len(list(folder.iterdir())) == len(cases)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"policy_step": 1.0}'], ids=str)
 def test_a_spoilt_file_is_as_good_as_none(content, folder, measured):
-    remembered_costs(*pair(), 8, CPU)
+    remembered_timings(*pair(), 8, CPU)
     (file,) = folder.iterdir()
     file.write_bytes(content)
-    assert remembered_costs(*pair(), 8, CPU) == SECOND
+    assert remembered_timings(*pair(), 8, CPU) == SECOND
 
 
 def test_a_file_that_cannot_be_read_is_as_good_as_none(folder, measured):
-    remembered_costs(*pair(), 8, CPU)
+    remembered_timings(*pair(), 8, CPU)
     (file,) = folder.iterdir()
     file.unlink()
     file.mkdir()
-    assert remembered_costs(*pair(), 8, CPU) == SECOND
+    assert remembered_timings(*pair(), 8, CPU) == SECOND
 
 
 def test_where_nothing_can_be_written_every_run_measures(tmp_path, monkeypatch, measured):
     (tmp_path / "taken").write_text("a file where the folder should be")
     monkeypatch.setenv("MENTOR_CACHE", str(tmp_path / "taken"))
-    assert [remembered_costs(*pair(), 8, CPU) for _ in range(2)] == [FIRST, SECOND]
+    assert [remembered_timings(*pair(), 8, CPU) for _ in range(2)] == [FIRST, SECOND]
 
 
 def test_of_processes_that_measure_at_once_the_first_ones_word_holds(folder, monkeypatch):
     def measure(*_):
         if not folder.exists():  # while we measure, another process has measured and written
-            monkeypatch.setattr(timings, "measure_costs", lambda *_: SECOND)
-            remembered_costs(*pair(), 8, CPU)
+            monkeypatch.setattr(timings, "measure_timings", lambda *_: SECOND)
+            remembered_timings(*pair(), 8, CPU)
         return FIRST
 
-    monkeypatch.setattr(timings, "measure_costs", measure)
-    assert remembered_costs(*pair(), 8, CPU) == SECOND
-    assert remembered_costs(*pair(), 8, CPU) == SECOND
+    monkeypatch.setattr(timings, "measure_timings", measure)
+    assert remembered_timings(*pair(), 8, CPU) == SECOND
+    assert remembered_timings(*pair(), 8, CPU) == SECOND
     assert len(list(folder.iterdir())) == 1  # no drafts are left behind
 
 
 def test_without_a_folder_of_its_own_the_users_cache_is_taken(monkeypatch, tmp_path, measured):
     monkeypatch.delenv("MENTOR_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    remembered_costs(*pair(), 8, CPU)
+    remembered_timings(*pair(), 8, CPU)
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    remembered_costs(*pair(), 8, CPU)
-    found = {str(file.parent.relative_to(tmp_path)) for file in tmp_path.rglob("costs-*.json")}
+    remembered_timings(*pair(), 8, CPU)
+    found = {str(file.parent.relative_to(tmp_path)) for file in tmp_path.rglob("timings-*.json")}
     assert found == {"xdg/mentor_pl", "home/.cache/mentor_pl"}
 
 
@@ -146,10 +146,10 @@ def test_without_a_folder_of_its_own_the_users_cache_is_taken(monkeypatch, tmp_p
     "spoilt", ['{"policy_step": NaN, "expert_call": 1, "expert_token": 1}', "[1]", "{}", '{"policy_step": 0}']
 )
 def test_a_file_of_numbers_that_cannot_be_costs_is_replaced(spoilt, folder, monkeypatch):
-    monkeypatch.setattr(timings, "measure_costs", lambda *_: FIRST)
-    remembered_costs(*pair(), 8, CPU)
+    monkeypatch.setattr(timings, "measure_timings", lambda *_: FIRST)
+    remembered_timings(*pair(), 8, CPU)
     (file,) = folder.iterdir()
     file.write_text(spoilt, encoding="utf-8")
-    assert remembered_costs(*pair(), 8, CPU) == FIRST
-    monkeypatch.setattr(timings, "measure_costs", lambda *_: SECOND)
-    assert remembered_costs(*pair(), 8, CPU) == FIRST
+    assert remembered_timings(*pair(), 8, CPU) == FIRST
+    monkeypatch.setattr(timings, "measure_timings", lambda *_: SECOND)
+    assert remembered_timings(*pair(), 8, CPU) == FIRST

@@ -114,16 +114,16 @@ def test_a_task_that_cannot_be_imported_is_one_clear_error(pool: Callable[..., W
 
 def test_items_that_all_end_their_workers_are_one_clear_error(pool: Callable[..., WorkerPool]) -> None:
     with pytest.raises(WorkerError, match="in a row each ended 2 workers"):
-        pool().map([["die"]] * (dispatcher.HOPELESS + 1))
+        pool().map([["die"]] * (dispatcher.MAX_CONSECUTIVE_CRASHES + 1))
 
 
 def test_the_death_of_the_nursery_is_a_clear_error_and_the_next_batch_starts_afresh(
     pool: Callable[..., WorkerPool],
 ) -> None:
     one = pool(workers=2, timeout=30.0)
-    _, nursery = one.map([["pid"]])[0]
+    _, fork_server = one.map([["pid"]])[0]
     pending = one.submit(["stop"])
-    os.kill(nursery, signal.SIGKILL)
+    os.kill(fork_server, signal.SIGKILL)
     with pytest.raises(WorkerError):
         pending.result(timeout=20)
     assert one.map([["echo", 1]]) == [1]
