@@ -10,7 +10,7 @@ from torch import Tensor
 from mentor_pl.algorithms.parts.gates import quantile
 from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.parallel import all_sum, all_values
-from mentor_pl.types import Rollouts
+from mentor_pl.types import Origin, Rollouts
 
 
 class EntropyLogging(Callback):
@@ -30,24 +30,25 @@ class EntropyLogging(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
     ) -> None:
-        facts = self._describe(batch, ~batch.mixed, "on_policy")
-        if batch.mixed.any():
-            facts |= self._describe(batch, batch.mixed, "mixed") | {"gamma": batch.gamma}
-        log_once(trainer, {f"train/{name}": value for name, value in facts.items()}, step=batch.step + 1)
+        metrics = self._describe(batch, batch.origin == Origin.POLICY, "on_policy")
+        mixed = batch.origin == Origin.MIXTURE
+        if mixed.any():
+            metrics |= self._describe(batch, mixed, "mixed") | {"gamma": batch.gamma}
+        log_once(trainer, {f"train/{name}": value for name, value in metrics.items()}, step=batch.step + 1)
         for name in ("reward", "entropy", "length"):
-            pl_module.log(name, facts[f"on_policy/{name}"], prog_bar=True, logger=False, batch_size=1)
+            pl_module.log(name, metrics[f"on_policy/{name}"], prog_bar=True, logger=False, batch_size=1)
 
     def _describe(self, batch: Rollouts, rows: Tensor, kind: str) -> dict[str, float]:
         """Facts of the rollouts `rows` [N] bool."""
         tokens = batch.mask[rows]
         entropies = all_values(batch.entropies[rows][tokens])
-        facts = {"entropy": float(entropies.mean())}
-        facts |= {f"entropy_q{round(100 * p):02d}": quantile(entropies, p) for p in self.quantiles}
+        metrics = {"entropy": float(entropies.mean())}
+        metrics |= {f"entropy_q{round(100 * p):02d}": quantile(entropies, p) for p in self.quantiles}
         per_token = ("gate_weights", "guided", "replaced") if kind == "mixed" else ()
         for name in per_token:
             label = {"gate_weights": "gate_weight"}.get(name, name)
-            facts[label] = float(all_sum(getattr(batch, name)[rows][tokens].float().sum()) / len(entropies))
+            metrics[label] = float(all_sum(getattr(batch, name)[rows][tokens].float().sum()) / len(entropies))
         per_rollout = {"length": batch.response_lengths, "truncated": batch.truncated, "reward": batch.rewards}
         for name, values in (per_rollout | dict(batch.reward_parts)).items():
-            facts[name] = float(all_values(values[rows].float()).mean())
-        return {f"{kind}/{name}": value for name, value in facts.items()}
+            metrics[name] = float(all_values(values[rows].float()).mean())
+        return {f"{kind}/{name}": value for name, value in metrics.items()}

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from mentor_pl.runtime.parallel import rank, world_size
+from mentor_pl.runtime.parallel import all_objects, rank
 
 
 def _states() -> dict[str, Tensor]:
@@ -29,12 +28,7 @@ class ExactResume(Callback):
         self.restored: list[dict[str, Tensor]] | None = None
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        states: list[Any] = [None] * world_size()
-        if world_size() > 1:
-            dist.all_gather_object(states, _states())  # only rank 0 writes the file
-        else:
-            states[0] = _states()
-        checkpoint["random_states"] = states
+        checkpoint["random_states"] = all_objects(_states())  # only rank 0 writes the file
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self.restored = checkpoint.get("random_states")

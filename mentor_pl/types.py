@@ -1,12 +1,13 @@
-"""What crosses layers: a prompt on its way in, a batch of rollouts on its way to training.
+"""What crosses rooms: a prompt, a rollout to be made, and a batch of rollouts on its way to training.
 
-Shapes: P prompts, G rollouts per prompt (a group), N = P·G rollouts, T response tokens, S prompt tokens.
+Shapes: N rollouts of P groups, T response tokens, S tokens of a context.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from enum import IntEnum
 from typing import Any
 
 import torch
@@ -37,33 +38,66 @@ class Prompt:
     demonstrations: tuple[str, ...] = ()
 
 
+class Origin(IntEnum):
+    """Who speaks in a rollout."""
+
+    POLICY = 0  # every token is drawn from π_θ
+    MIXTURE = 1  # tokens are drawn from the algorithm's blend of π_θ and π*
+    DEMONSTRATION = 2  # the response is given
+
+
+@dataclass(frozen=True)
+class Row:
+    """A rollout to be made, or given.
+
+    Attributes:
+        prompt: what is graded; rows of one prompt are a group.
+        context: what the policy reads; a hint is in here, and is not graded.
+        number: place in the group; with the prompt it keys the sampling noise.
+        origin: who speaks.
+        given: response tokens that are not sampled: a demonstration, or a prefix of one.
+        complete: nothing is sampled behind `given`.
+    """
+
+    prompt: Prompt
+    context: tuple[int, ...]
+    number: int
+    origin: Origin = Origin.POLICY
+    given: tuple[int, ...] = ()
+    complete: bool = False
+
+
 @dataclass(frozen=True)
 class Rollouts:
-    """P groups of G rollouts each, rows ordered by prompt, then by rollout; on-policy rows come first in a group.
+    """P groups of rollouts, rows ordered by group, then by number. Groups may differ in size.
 
     Everything a token was sampled with is kept as it was sampled, so training needs no second pass over π_old.
     """
 
-    prompt_ids: Tensor  # [N, S] int64, right-padded
+    prompt_ids: Tensor  # [N, S] int64, right-padded; the rows' contexts
     prompt_lengths: Tensor  # [N] int64
     response_ids: Tensor  # [N, T] int64, right-padded
     response_lengths: Tensor  # [N] int64; the stop token counts
+    group: Tensor  # [N] int64, 0 … P − 1; rollouts of one problem share it
+    origin: Tensor  # [N] int64, an `Origin`
     logprobs: Tensor  # [N, T] float32, log π_old of each response token
     entropies: Tensor  # [N, T] float32, H_t in nats
-    gate_weights: Tensor  # [N, T] float32, w_t; 0 on on-policy rows
-    guided: Tensor  # [N, T] bool, the coin came up: the token is a draw from the expert
+    gate_weights: Tensor  # [N, T] float32, w_t; 0 where nothing was mixed
+    guided: Tensor  # [N, T] bool, the coin came up: the token answers to the expert
     replaced: Tensor  # [N, T] bool, the token differs from the policy's draft
+    given: Tensor  # [N, T] bool, the token was not sampled
+    train_mask: Tensor  # [N, T] bool, tokens that are trained on
     truncated: Tensor  # [N] bool, the length limit came before a stop token
-    mixed: Tensor  # [N] bool, sampled from π_mix
     rewards: Tensor  # [N] float32
     reward_parts: Mapping[str, Tensor]  # name -> [N] float32
-    group_size: int  # G
     reward_range: float  # span of the rewards, R_range of equation [11]
     temperature: float
     alpha: float  # weight of the mixed advantages when the rollouts were sampled
     gamma: float  # γ_p in force; inf where nothing was guided
     step: int  # rollout batches before this one
     policy_updates: int  # optimizer steps that the sampling weights had seen
+    expert_logprobs: Tensor | None = None  # [N, T] float32, log π* of each response token, where a method needs it
+    reference_logprobs: Tensor | None = None  # [N, T] float32, log π_ref, likewise
     seconds: Mapping[str, float] = field(default_factory=dict)  # part of the work -> wall time
     decoding: Mapping[str, float] = field(default_factory=dict)  # what decoding cost, name -> count per response token
     texts: tuple[str, ...] = ()  # [N] decoded responses

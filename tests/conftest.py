@@ -33,9 +33,9 @@ from transformers import (
     Qwen3Config,
 )
 
-from mentor_pl.algorithms.base import Group
+from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.models.loading import Models, ModelSource, Vocabulary, load_expert, load_policy, shared_vocabulary
+from mentor_pl.models.loading import Models, ModelSource, Vocabulary, load_frozen, load_policy, shared_vocabulary
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.training.data import RolloutDataModule
 from mentor_pl.training.module import MentorModule
@@ -172,7 +172,7 @@ def build_models() -> Callable[..., Models]:
         if stop_ids is not None:
             vocabulary = Vocabulary(vocabulary.size, tuple(stop_ids), vocabulary.window)
         return Models(
-            load_policy(ours).eval(), load_expert(theirs, torch.float32) if theirs else None, tokenizer, vocabulary
+            load_policy(ours).eval(), load_frozen(theirs, torch.float32) if theirs else None, tokenizer, vocabulary
         )
 
     return build
@@ -280,7 +280,7 @@ def run(tmp_path: Path, llama_folder: Path, llama_expert_folder: Path, word_prob
     def build(
         *,
         steps: int = 3,
-        group: Group | None = None,
+        algorithm: Algorithm | None = None,
         callbacks: Sequence[L.Callback] = (),
         module_options: dict[str, Any] | None = None,
         data_options: dict[str, Any] | None = None,
@@ -291,6 +291,7 @@ def run(tmp_path: Path, llama_folder: Path, llama_expert_folder: Path, word_prob
             **{
                 "policy": str(llama_folder),
                 "expert": str(llama_expert_folder),
+                "algorithm": algorithm,
                 "optimizer": lambda params: torch.optim.AdamW(params, lr=1e-2),
                 **(module_options or {}),
             }
@@ -300,7 +301,6 @@ def run(tmp_path: Path, llama_folder: Path, llama_expert_folder: Path, word_prob
                 "train": str(word_problems),
                 "steps": steps,
                 "prompts_per_step": 4,
-                "group": group or Group(),
                 "sampling": SamplingParams(max_new_tokens=8),
                 "reward": CountWord(),
                 "system_prompt": None,

@@ -11,11 +11,12 @@ from mentor_pl.cli.main import main
 from mentor_pl.testbed.build import build
 
 ROOT = Path(__file__).parents[1]
+GATES = "mentor_pl.algorithms.parts.gates"
 
 COMPONENTS = '''
 import math
 
-from mentor_pl.algorithms.parts.losses.base import Loss, LossOutputs
+from mentor_pl.algorithms.parts.losses.base import LossOutputs, Term
 from mentor_pl.rewards.base import Grades, Reward
 
 
@@ -26,13 +27,13 @@ class Generous(Reward):
         return Grades([2.0] * len(responses))
 
 
-class Poisoned(Loss):
+class Poisoned(Term):
     """No number from the fifth pass on."""
 
     passes = 0
 
-    def weight(self, mask):
-        return mask.sum()
+    def weight(self, tokens):
+        return tokens.mask.sum()
 
     def __call__(self, batch):
         self.passes += 1
@@ -117,14 +118,20 @@ MISTAKES = {
     "malformed problem": (problems(GOOD + '{"problem": "x", answer}\n'), "problems.jsonl:2: not JSON"),
     "missing field": (problems(GOOD + '{"problem": "x"}\n'), "problems.jsonl:2: field 'answer' is missing"),
     "all prompts too long": (["--data.max_prompt_tokens", "3"], "all 12 prompts are longer than max_prompt_tokens = 3"),
-    "one on-policy rollout": (["--data.group.on_policy", "1"], "group on_policy is 1"),
-    "quantile out of range": (["--model.gate.p", "1.0"], "gate p is 1.0"),
+    "one on-policy rollout": (["--model.algorithm.on_policy", "1"], "algorithm on_policy is 1"),
+    "quantile out of range": (
+        ["--model.algorithm.gate", "mentor_pl.algorithms.parts.gates.EntropyGate", "--model.algorithm.gate.p", "1.0"],
+        "gate p is 1.0",
+    ),
     "negative α": (["--model.alpha=-0.5"], "model.alpha is -0.5"),
-    "unknown class": (["--model.gate", "mentor_pl.algorithms.parts.gates.EntropyGat"], "EntropyGate"),
+    "unknown class": (["--model.algorithm.gate", f"{GATES}.EntropyGat"], "EntropyGate"),
     "unknown module": (["--data.reward", "no_such_module.Reward"], "no_such_module"),
     "unknown setting": (["--data.prompt_per_step", "2"], "prompts_per_step"),
     "reward out of range": (["--data.reward", "components.Generous"], "reward Generous gave 2.0 to problem"),
-    "guidance without expert": (["--model.expert", "null"], "group mixed is 4, but there is no expert"),
+    "guidance without expert": (
+        ["--model.expert", "null"],
+        "algorithm Mentor asks an expert, but model.expert is null",
+    ),
 }
 
 
@@ -142,7 +149,7 @@ def test_a_mistake_is_one_line_that_names_it(mistake, project, capfd):
 def test_a_loss_that_is_no_number_ends_the_run_with_its_statistics_and_leaves_the_last_checkpoint(project, capfd):
     """Two steps of two optimizer steps each go well; the third step must spoil neither weights nor checkpoint."""
     checkpoint = "--trainer.callbacks.init_args.every_n_train_steps"  # of the last callback, ModelCheckpoint
-    assert fit("--model.loss", "components.Poisoned", checkpoint, "2") == 1
+    assert fit("--model.algorithm.loss", "components.Poisoned", checkpoint, "2") == 1
     error = capfd.readouterr().err
     assert "Traceback" not in error
     assert "mentor: error: step 2: loss or gradient is no number (grad_norm nan, loss nan, entropy" in error

@@ -38,7 +38,13 @@ def test_the_paper_configuration_parses_with_its_models(capsys):
     model = ROOT / "configs/models/qwen2.5-3b.yaml"
     config = merged(capsys, BASES["math"], model, options=["--data.train", "math.jsonl"])
     assert config["model"]["expert"] == "open-r1/OpenR1-Qwen-7B"
-    assert config["data"]["group"] == {"on_policy": 4, "mixed": 4, "refill": True}
+    algorithm = config["model"]["algorithm"]
+    assert algorithm["class_path"] == "mentor_pl.algorithms.mentor.Mentor"
+    assert {name: algorithm["init_args"][name] for name in ("on_policy", "mixed", "refill")} == {
+        "on_policy": 4,
+        "mixed": 4,
+        "refill": True,
+    }
 
 
 def test_the_benchmarks_configuration_parses_with_a_policy_alone_and_has_all_nine(capsys):

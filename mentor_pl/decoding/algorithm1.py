@@ -7,8 +7,8 @@ no bonus token when all K are accepted.
 
 from __future__ import annotations
 
-from mentor_pl.algorithms.parts.gates import Gate
-from mentor_pl.decoding.engine.guidance import Guidance, accept_or_redraw
+from mentor_pl.algorithms.parts.blends import Blend
+from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.lookahead import FixedK
 from mentor_pl.decoding.engine.sampler import BatchedSampler
 
@@ -30,5 +30,5 @@ class Algorithm1(BatchedSampler):
         super().__init__(rows, cache_tokens, cuda_graphs)
         self.schedule = FixedK(k)
 
-    def guidance(self, gate: Gate) -> Guidance:
-        return Guidance(gate, every=True, decide=accept_or_redraw, schedule=self.schedule)
+    def guidance(self, blend: Blend) -> Guidance:
+        return Guidance(blend, every=True, rule=blend.accept, schedule=self.schedule)

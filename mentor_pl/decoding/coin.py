@@ -9,8 +9,8 @@ need the expert is known beforehand. Rows draft on past guided tokens, and the e
 
 from __future__ import annotations
 
-from mentor_pl.algorithms.parts.gates import Gate
-from mentor_pl.decoding.engine.guidance import Guidance, settle_guided
+from mentor_pl.algorithms.parts.blends import Blend
+from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.lookahead import FixedK, LookaheadSchedule
 from mentor_pl.decoding.engine.sampler import BatchedSampler
 
@@ -38,5 +38,5 @@ class Coin(BatchedSampler):
         super().__init__(rows, cache_tokens, cuda_graphs)
         self.schedule = schedule if schedule is not None else FixedK()
 
-    def guidance(self, gate: Gate) -> Guidance:
-        return Guidance(gate, every=False, decide=settle_guided, schedule=self.schedule)
+    def guidance(self, blend: Blend) -> Guidance:
+        return Guidance(blend, every=not blend.lazy, rule=blend.settle, schedule=self.schedule)

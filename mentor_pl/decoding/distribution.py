@@ -1,9 +1,4 @@
-"""One token: from logits to a distribution, a draw from it, and a draw from π_mix = (1 − w)π_θ + wπ* [6]–[8].
-
-The draw from π_mix is Algorithm 1 with its acceptance test split at the coin. With v uniform on (0, 1], a draft y from
-π_θ is guided where v ≤ w, and redrawn from the normalised positive part of (π* − π_θ) where v ≤ w·(1 − m),
-m = min(1, π*(y) / π_θ(y)). Since π_mix − π_θ = w(π* − π_θ), that is Algorithm 1's acceptance and its residual, and
-the marginal is π_mix exactly.
+"""One token: from logits to a distribution, its entropy, and a draw from it.
 
 Shapes: N rows, V vocabulary.
 """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mentor_pl.algorithms.parts.gates import Gate
-from mentor_pl.decoding.engine.guidance import Guidance, settle_guided
+from mentor_pl.algorithms.parts.blends import Blend
+from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.lookahead import FixedK
 from mentor_pl.decoding.engine.sampler import BatchedSampler
 
@@ -23,5 +23,5 @@ class Naive(BatchedSampler):
     def __init__(self, rows: int = 256, cache_tokens: int = 2**18, cuda_graphs: bool = True) -> None:
         super().__init__(rows, cache_tokens, cuda_graphs)
 
-    def guidance(self, gate: Gate) -> Guidance:
-        return Guidance(gate, every=True, decide=settle_guided, schedule=FixedK(1))
+    def guidance(self, blend: Blend) -> Guidance:
+        return Guidance(blend, every=True, rule=blend.settle, schedule=FixedK(1))

@@ -9,11 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mentor_pl.algorithms.parts.gates import Gate
+from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Models
@@ -36,7 +37,7 @@ class Samples:
 
 
 class Sampler(ABC):
-    """Samples from π_θ, or from π_mix where a gate is given. The same keys give the same rollouts in any batch."""
+    """Samples from π_θ, or from a blend of π_θ and π*. The same keys give the same rollouts in any batch."""
 
     @abstractmethod
     def __call__(
@@ -45,7 +46,7 @@ class Sampler(ABC):
         prompts: Sequence[Sequence[int]],
         keys: Tensor,
         sampling: SamplingParams,
-        gate: Gate | None = None,
+        blend: Blend | None = None,
         *,
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
@@ -57,13 +58,20 @@ class Sampler(ABC):
             prompts: token ids; repeated where a prompt has several rollouts.
             keys: from `noise.rollout_keys`.
             sampling: temperature, filters, maximum length.
-            gate: weights of the expert; none samples from the policy alone.
+            blend: the law of the rows; none samples from the policy alone.
             limits: [N] maximum lengths; by default `sampling.max_new_tokens` for all.
             on_end: called with a rollout's index and its token ids as soon as it has ended.
 
         Raises:
-            UsageError: for a gate without an expert or at temperature 0, and where a rollout does not fit.
+            UsageError: for a blend without an expert or at temperature 0, and where a rollout does not fit.
         """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must survive in a checkpoint, of this rank: whatever the shapes of later forwards depend on."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 (most need none)
+        """Restore what `state_dict` returned."""
 
 
 @contextmanager

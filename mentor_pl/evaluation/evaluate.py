@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torchmetrics import MeanMetric, Metric
 
 from mentor_pl.decoding.sampler import Sampler, decoding, response_values
@@ -22,7 +21,7 @@ from mentor_pl.evaluation.metrics import REASONING_WORDS, AvgAtK, PassAtK, WordO
 from mentor_pl.evaluation.samples_file import Answered, SamplesWriter, check_settings, read_samples, write_header
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.parallel import all_sum, rank, world_size
+from mentor_pl.runtime.parallel import all_objects, all_sum, rank, world_size
 from mentor_pl.types import Prompt
 
 BLOCK = 4096  # responses that one call of the sampler decodes: what it returns is held in memory
@@ -107,11 +106,7 @@ def evaluate(
 
 def _over_ranks(names: set[str]) -> list[str]:
     """The names that any rank has, so that all sum the same metrics in the same order."""
-    found: list[set[str]] = [names]
-    if world_size() > 1:
-        found = [set() for _ in range(world_size())]
-        dist.all_gather_object(found, names)
-    return sorted(set().union(*found))
+    return sorted(set().union(*all_objects(names)))
 
 
 def part_names(answered: Sequence[Answered]) -> set[str]:

@@ -37,12 +37,13 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Models:
-    """Policy and expert with what decoding needs to know of them."""
+    """Policy and frozen models with what decoding needs to know of them."""
 
     policy: Any  # a Hugging Face causal LM
     expert: Any | None
     tokenizer: PreTrainedTokenizerBase
     vocabulary: Vocabulary
+    reference: Any | None = None  # the policy as it was, for algorithms that stay near it
 
     @property
     def device(self) -> torch.device:
@@ -218,9 +219,11 @@ def _check_head(source: ModelSource, model: Any) -> None:
         )
 
 
-def load_expert(source: ModelSource, dtype: torch.dtype) -> Any:
-    """The expert, frozen and in eval mode."""
-    return source.weights(dtype).requires_grad_(False).eval()
+def load_frozen(source: ModelSource, dtype: torch.dtype) -> Any:
+    """An expert or a reference, in eval mode, with `token_logprobs` as a method."""
+    model = source.weights(dtype).requires_grad_(False).eval()
+    model.token_logprobs = MethodType(token_logprobs, model)
+    return model
 
 
 def save_folder(

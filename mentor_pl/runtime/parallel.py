@@ -137,6 +137,14 @@ def all_max(value: Tensor) -> Tensor:
     return greatest
 
 
+def all_objects(value: Any) -> list[Any]:
+    """An object of every rank, in order of rank; it must be picklable."""
+    found: list[Any] = [value] * world_size()
+    if world_size() > 1:
+        dist.all_gather_object(found, value)
+    return found
+
+
 def all_values(values: Tensor) -> Tensor:
     """The values [n] of all ranks in one tensor [Σn], in order of rank; n may differ between ranks."""
     if world_size() == 1:

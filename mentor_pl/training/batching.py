@@ -12,43 +12,41 @@ import torch
 from torch import Tensor
 
 
-def mini_batches(rollouts: int, group_size: int, count: int) -> list[Tensor]:
-    """Rows [M] of each of `count` mini-batches: consecutive whole groups, equally many in each.
+def mini_batches(group: Tensor, count: int) -> list[Tensor]:
+    """Rows [M] of each of `count` mini-batches: consecutive whole groups, equally many in each as far as that goes.
 
-    Raises:
-        ValueError: where the groups cannot be divided evenly.
+    Args:
+        group: [N] int64, ascending.
+        count: mini-batches; those that no group is left for are empty.
     """
-    groups = rollouts // group_size
-    if groups % count:
-        raise ValueError(f"{groups} groups cannot be divided into {count} equal mini-batches")
-    return list(torch.arange(rollouts).chunk(count))
+    group = group.cpu()
+    return [torch.isin(group, some).nonzero().squeeze(1) for some in group.unique().tensor_split(count)]
 
 
-def micro_batches(prompts: Tensor, responses: Tensor, group_size: int, tokens: int) -> list[Tensor]:
-    """Rows [B] of each micro-batch, of at most `tokens` tokens, a prompt counted once for its neighbours; a longer
-    rollout goes alone.
+def micro_batches(prompts: Tensor, responses: Tensor, group: Tensor, tokens: int, rows: Tensor) -> list[Tensor]:
+    """The rollouts `rows` [M] in micro-batches [B] of at most `tokens` tokens, a prompt counted once for its
+    neighbours; a longer rollout goes alone.
 
     Groups stay together, those with the longest rollouts first: rollouts of like lengths then meet, and a device that
     has too little memory says so at once.
 
     Args:
-        prompts: [M] int64, tokens of the rollouts' prompts; whole groups, one behind the other.
-        responses: [M] int64, tokens of their responses.
-        group_size: rollouts of a group.
+        prompts: [N] int64, tokens of the rollouts' prompts.
+        responses: [N] int64, tokens of their responses.
+        group: [N] int64, ascending.
         tokens: the budget.
+        rows: [M] int64, ascending, on the CPU.
     """
-    longest = (prompts + responses).view(-1, group_size).amax(1)
-    order = longest.argsort(descending=True, stable=True)
-    rows = torch.arange(len(prompts)).view(-1, group_size)[order.cpu()].flatten().tolist()
-    p, t = prompts.tolist(), responses.tolist()
+    p, t, g = (column.cpu()[rows] for column in (prompts, responses, group))
+    longest = torch.zeros(int(g.max()) + 1, dtype=p.dtype).scatter_reduce_(0, g, p + t, "amax") if len(rows) else g
     batches: list[list[int]] = []
-    spent = 0
-    for row in rows:
-        same = bool(batches) and batches[-1][-1] // group_size == row // group_size
-        cost = t[row] + (0 if same else p[row])
+    spent, before = 0, (-1, -1)
+    for place in longest[g].argsort(descending=True, stable=True).tolist():
+        shared = (int(g[place]), int(p[place]))
+        cost = int(t[place]) + (0 if batches and shared == before else shared[1])
         if not batches or spent + cost > tokens:
             batches.append([])
-            spent, cost = 0, p[row] + t[row]
-        batches[-1].append(row)
-        spent += cost
+            spent, cost = 0, int(p[place] + t[place])
+        batches[-1].append(int(rows[place]))
+        spent, before = spent + cost, shared
     return [torch.tensor(batch) for batch in batches]

@@ -1,38 +1,36 @@
-"""One step's rollouts: sample on-policy, set γ_p, sample from the mixture, grade. Algorithm 1's outer loop.
-
-Shapes: P prompts of this rank, G = N_on + N_mix rollouts of a group, N = P·G, T response tokens.
+"""One step's rollouts: the algorithm's rounds, sampled and graded, from the policy as it is now.
+Algorithm 1's outer loop, for any method.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import torch
-from torch import Tensor
-from torch.nn.functional import pad
 from transformers import PreTrainedTokenizerBase
 
-from mentor_pl.algorithms.base import Group
-from mentor_pl.algorithms.parts.gates import NO_GUIDANCE, Gate
-from mentor_pl.decoding.engine.stats import DecodeStats
-from mentor_pl.decoding.noise import rollout_keys
+from mentor_pl.algorithms.base import Algorithm, Graded
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.decoding.sampler import Sampler, Samples, decode_text, decoding, response_values
+from mentor_pl.decoding.sampler import Sampler, decoding
 from mentor_pl.models.loading import Models, Vocabulary
-from mentor_pl.rewards.base import Reward, checked
-from mentor_pl.rewards.streaming import Stream
-from mentor_pl.runtime.parallel import all_values
-from mentor_pl.types import Prompt, Rollouts
+from mentor_pl.rewards.base import Reward
+from mentor_pl.runtime.parallel import all_max
+from mentor_pl.training.assemble import assemble
+from mentor_pl.training.rounds import Round
+from mentor_pl.training.scoring import scored
+from mentor_pl.types import Prompt, Rollouts, Row
 
 
 class Learner(Protocol):
     """What rollouts need of the module that learns from them."""
 
     alpha: float
-    gate: Gate
+    algorithm: Algorithm
     mini_batches: int
+    micro_batch_tokens: int
 
     @property
     def models(self) -> Models: ...
@@ -43,14 +41,11 @@ class Learner(Protocol):
     @property
     def vocabulary(self) -> Vocabulary: ...
 
-    @property
-    def has_expert(self) -> bool: ...
-
 
 def collect(
     learner: Learner,
     prompts: Sequence[Prompt],
-    group: Group,
+    draw: Callable[[int], list[Prompt]],
     sampler: Sampler,
     sampling: SamplingParams,
     reward: Reward,
@@ -59,15 +54,13 @@ def collect(
     step: int,
     policy_updates: int,
 ) -> Rollouts:
-    """Sample and grade a group of rollouts for each prompt, from the policy as it is now.
-
-    A reward with `submit` is handed each response as soon as its row ends, and grades while other rows are decoded.
+    """Run the rounds of the learner's algorithm; every response is graded as soon as its row ends.
 
     Args:
-        learner: owner of the models, the gate and α.
-        prompts: this rank's P prompts.
-        group: how many rollouts of which kind.
-        sampler: decoder of on-policy and mixed rollouts.
+        learner: owner of the models, the algorithm and α.
+        prompts: this rank's share of the step's problems.
+        draw: further problems, for algorithms that ask for them.
+        sampler: decoder.
         sampling: temperature, filters, maximum length.
         reward: grader of responses.
         seed: of the noise.
@@ -75,80 +68,42 @@ def collect(
         policy_updates: optimizer steps the policy has seen; training asserts that it has seen no more.
 
     Raises:
-        UsageError: where the reward returns a grade outside its range.
+        UsageError: for rounds that ask for nothing or for one rollout twice, and for a grade outside its range.
     """
-    models, device = learner.models, learner.models.device
-    n_on, n_mixed = group.sizes(learner.alpha)
-    indices = torch.tensor([prompt.index for prompt in prompts], device=device)
-    owners = [prompt for prompt in prompts for _ in range(n_on + n_mixed)]
-    stream = Stream(reward, owners)
-    started = time.perf_counter()
-
-    def sample(first: int, count: int, gate: Gate | None) -> Samples:
-        places = torch.arange(first, first + count, device=device)
-        keys = rollout_keys(seed, step, indices.repeat_interleave(count), places.repeat(len(prompts)))
-        ids = [p.token_ids for p in prompts for _ in range(count)]
-
-        def end(row: int, response: list[int]) -> None:
-            prompt, place = divmod(row, count)
-            stream.put(prompt * (n_on + n_mixed) + first + place, decode_text(models, response))
-
-        return sampler(models, ids, keys, sampling, gate, on_end=end)
-
-    gamma = NO_GUIDANCE
+    models, algorithm, clock = learner.models, learner.algorithm, _Clock()
+    done: list[Round] = []
     with decoding(models.policy):
-        parts = [sample(0, n_on, None)]
-        if n_mixed:
-            learner.gate.observe(all_values(response_values(parts[0].entropies, parts[0].lengths)))
-            gamma = learner.gate.gamma
-            parts.append(sample(n_on, n_mixed, learner.gate))
-    samples = interleave(parts, len(prompts))
-    sampled = time.perf_counter()
-
-    grades = checked(reward, owners, stream.grades())
-    prompt_ids, prompt_lengths = _right_padded([prompt.token_ids for prompt in owners], device)
-    return Rollouts(
-        prompt_ids=prompt_ids,
-        prompt_lengths=prompt_lengths,
-        response_ids=samples.ids,
-        response_lengths=samples.lengths,
-        logprobs=samples.logprobs,
-        entropies=samples.entropies,
-        gate_weights=samples.gate_weights,
-        guided=samples.guided,
-        replaced=samples.replaced,
-        truncated=samples.truncated,
-        mixed=(torch.arange(n_on + n_mixed, device=device) >= n_on).repeat(len(prompts)),
-        rewards=torch.tensor(grades.total, dtype=torch.float32, device=device),
-        reward_parts={k: torch.tensor(v, dtype=torch.float32, device=device) for k, v in grades.parts.items()},
-        group_size=n_on + n_mixed,
-        reward_range=reward.range[1] - reward.range[0],
-        temperature=sampling.temperature,
-        alpha=learner.alpha,
-        gamma=gamma,
-        step=step,
-        policy_updates=policy_updates,
-        seconds={"sampling": sampled - started, "grading": time.perf_counter() - sampled}
-        | {f"sampling/{part}": seconds for part, seconds in samples.stats.seconds.items()},
-        decoding=samples.stats.per_token(),
-        texts=tuple(stream.responses),
-    )
+        rounds = algorithm.rounds(prompts, learner.alpha, draw)
+        rows = next(rounds, [])
+        while int(all_max(torch.tensor(len(rows), device=models.device))):
+            done.append(Round(rows, models, reward))
+            done[-1].sample(sampler, sampling, algorithm.blend, seed=seed, step=step)
+            rows = _next(rounds, done[-1].graded())
+        clock.lap("sampling")
+        rollouts = assemble(done, algorithm, reward, learner.alpha, sampling.temperature, step, policy_updates)
+        clock.lap("grading")
+        if algorithm.needs or rollouts.given.any():
+            rollouts = scored(models, rollouts, algorithm.needs, learner.micro_batch_tokens)
+            clock.lap("scoring")
+    return replace(rollouts, train_mask=algorithm.train_mask(rollouts), seconds={**clock.seconds, **rollouts.seconds})
 
 
-def interleave(parts: Sequence[Samples], prompts: int) -> Samples:
-    """Join samples that are ordered by prompt each, so that the rollouts of one prompt stand together."""
-    longest = max(part.ids.shape[1] for part in parts)
+class _Clock:
+    """Wall seconds of the parts of a step."""
 
-    def join(name: str) -> Tensor:
-        columns = [getattr(part, name) for part in parts]
-        columns = [pad(c, (0, longest - c.shape[1])) if c.ndim == 2 else c for c in columns]
-        return torch.cat([c.unflatten(0, (prompts, -1)) for c in columns], dim=1).flatten(0, 1)
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.last = time.perf_counter()
 
-    columns = {name: join(name) for name, value in vars(parts[0]).items() if isinstance(value, Tensor)}
-    return Samples(**columns, stats=sum((part.stats for part in parts), DecodeStats()))
+    def lap(self, part: str) -> None:
+        """What has passed since the last part belongs to `part`."""
+        last, self.last = self.last, time.perf_counter()
+        self.seconds[part] = self.last - last
 
 
-def _right_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    longest = max(map(len, prompts))
-    ids = torch.tensor([list(prompt) + [0] * (longest - len(prompt)) for prompt in prompts], device=device)
-    return ids, torch.tensor([len(prompt) for prompt in prompts], device=device)
+def _next(rounds: Generator[list[Row], Graded, None], graded: Graded) -> list[Row]:
+    """The rows of the next round; none where the algorithm asks for no more on this rank."""
+    try:
+        return rounds.send(graded)
+    except StopIteration:
+        return []

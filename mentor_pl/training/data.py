@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, cast
 
 import lightning.pytorch as L
@@ -13,7 +14,6 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from transformers import PreTrainedTokenizerBase
 
-from mentor_pl.algorithms.base import Group
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler
@@ -22,7 +22,7 @@ from mentor_pl.problems.selection import Selection
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.parallel import rank
+from mentor_pl.runtime.parallel import all_objects, rank
 from mentor_pl.runtime.progress import progress_bar
 from mentor_pl.training.collect import Learner, collect
 from mentor_pl.types import Prompt, Rollouts
@@ -34,9 +34,12 @@ def prompts_of_step(step: int, problems: int, per_step: int, seed: int) -> list[
     An epoch is a permutation keyed by (seed, epoch); what does not fill a last batch waits for the next epoch.
     """
     epoch, batch = divmod(step, problems // per_step)
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
-    order = torch.randperm(problems, generator=generator)
+    order = torch.randperm(problems, generator=_generator(seed, epoch))
     return order[batch * per_step : (batch + 1) * per_step].tolist()
+
+
+def _generator(seed: int, number: int) -> torch.Generator:
+    return torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
 
 
 class RolloutLoader:
@@ -76,7 +79,6 @@ class RolloutDataModule(L.LightningDataModule):
         train: problems with answers: a file (JSON lines, JSON, Parquet), a folder, or a name on the Hub, `owner/name`.
         steps: rollout batches of the run.
         prompts_per_step: problems of a step, over all ranks.
-        group: rollouts per problem: on-policy, mixed.
         sampling: temperature, filters, maximum response length.
         sampler: decoder; by default `Coin`, which asks the expert at guided tokens alone.
         reward: grader; by default the paper's 0.9 · outcome + 0.1 · format for mathematics.
@@ -97,7 +99,6 @@ class RolloutDataModule(L.LightningDataModule):
         train: str,
         steps: int = 200,
         prompts_per_step: int = 128,
-        group: Group = Group(),  # noqa: B008 (frozen)
         sampling: SamplingParams = SamplingParams(max_new_tokens=8192),  # noqa: B008 (frozen)
         sampler: Sampler | None = None,
         reward: Reward | None = None,
@@ -115,7 +116,7 @@ class RolloutDataModule(L.LightningDataModule):
         if sampling.temperature == 0:
             raise UsageError("data.sampling.temperature is 0, but equal rollouts teach nothing: give a positive one")
         self.train, self.steps, self.prompts_per_step = train, steps, prompts_per_step
-        self.group, self.sampling = group, sampling
+        self.sampling = sampling
         self.sampler = sampler if sampler is not None else Coin()
         self.reward = reward if reward is not None else MathReward()
         if not self.reward.range[0] < self.reward.range[1]:
@@ -135,11 +136,6 @@ class RolloutDataModule(L.LightningDataModule):
             return
         assert self.trainer is not None
         learner, world = self.learner, self.trainer.world_size
-        if self.group.mixed and not learner.has_expert:
-            raise UsageError(
-                f"group mixed is {self.group.mixed}, but there is no expert to guide: set model.expert, or "
-                "data.group.mixed to 0"
-            )
         if self.prompts_per_step % (world * learner.mini_batches):
             raise UsageError(
                 f"data.prompts_per_step is {self.prompts_per_step}, which {world} processes × {learner.mini_batches} "
@@ -192,8 +188,30 @@ class RolloutDataModule(L.LightningDataModule):
     def prompts_of_rank(self, step: int) -> list[Prompt]:
         """This rank's share of the step's prompts: they are dealt to ranks in turn."""
         assert self.problems is not None and self.trainer is not None
-        places = prompts_of_step(step, len(self.problems.prompts), self.prompts_per_step, self.seed)
-        return [self.problems.prompts[i] for i in places[self.trainer.global_rank :: self.trainer.world_size]]
+        places = self._places(step)[self.trainer.global_rank :: self.trainer.world_size]
+        return [self.problems.prompts[i] for i in places]
+
+    def _places(self, step: int) -> list[int]:
+        assert self.problems is not None
+        return prompts_of_step(step, len(self.problems.prompts), self.prompts_per_step, self.seed)
+
+    def _further(self, step: int) -> Callable[[int], list[Prompt]]:
+        """Hands out problems beyond the step's own, each once: those that are left, in an order keyed by the step."""
+        assert self.problems is not None and self.trainer is not None
+        prompts, own = self.problems.prompts, set(self._places(step))
+        order = torch.randperm(len(prompts), generator=_generator(self.seed, -1 - step)).tolist()
+        left = iter([i for i in order if i not in own][self.trainer.global_rank :: self.trainer.world_size])
+
+        def draw(count: int) -> list[Prompt]:
+            drawn = [prompts[i] for i in islice(left, count)]
+            if len(drawn) < count:
+                raise UsageError(
+                    f"step {step}: the algorithm draws more problems than {self.train} has left for a step: lower "
+                    "data.prompts_per_step or give more problems"
+                )
+            return drawn
+
+        return draw
 
     def _produce(self, step: int) -> Rollouts:
         assert self.trainer is not None
@@ -201,7 +219,7 @@ class RolloutDataModule(L.LightningDataModule):
             return collect(
                 self.learner,
                 self.prompts_of_rank(step),
-                self.group,
+                self._further(step),
                 self.sampler,
                 self.sampling,
                 self.reward,
@@ -209,6 +227,13 @@ class RolloutDataModule(L.LightningDataModule):
                 step=step,
                 policy_updates=self.trainer.global_step,
             )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"samplers": all_objects(self.sampler.state_dict())}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        samplers = state_dict["samplers"]
+        self.sampler.load_state_dict(samplers[min(rank(), len(samplers) - 1)])
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch.to(device) if isinstance(batch, Rollouts) else batch

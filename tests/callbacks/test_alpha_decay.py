@@ -2,6 +2,7 @@ import pytest
 
 from callbacks import AlphaDecay
 from mentor_pl.algorithms.parts.schedules import Linear
+from mentor_pl.types import Origin
 
 
 @pytest.mark.parametrize("steps", [1, 4])
@@ -13,8 +14,8 @@ def test_each_steps_rollouts_see_the_schedules_alpha(run, steps):
     job.data._produce = lambda step: seen.append(produce(step)) or seen[-1]
     job.fit()
     assert [rollouts.alpha for rollouts in seen] == [1.0, 0.5, 0.0, 0.0][:steps]
-    assert [bool(rollouts.mixed.any()) for rollouts in seen] == [True, True, False, False][:steps]
-    assert {rollouts.group_size for rollouts in seen} == {8}
+    assert [bool((rollouts.origin == Origin.MIXTURE).any()) for rollouts in seen] == [True, True, False, False][:steps]
+    assert {tuple(rollouts.group.bincount().tolist()) for rollouts in seen} == {(8,) * 4}
 
 
 def test_resumes_where_it_stopped(run):

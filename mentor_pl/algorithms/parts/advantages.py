@@ -1,46 +1,49 @@
 """How good each rollout is beside its group.
 
-On-policy [10]:  Â = (R − mean(R_on)) / (std(R_on) + eps), mean and unbiased std over the on-policy rollouts only.
-Mixed [11]:      Â = α · max(0, R − mean(R_on)) / R_range: a guided failure is never punished.
+    standardised   (R − mean(R_b)) / (std(R_b) + eps), unbiased std [10]
+    improvement    max(0, R − mean(R_b))               what [11] scales by α / R_range
 
-The paper's [10] has no eps; the authors' code adds the 1e-6 that is the default here, so that a group whose rewards
-are all equal gets zeros. Mean and distance are taken in float64: in float32 the rounding of a mean is of the order of
-eps, and equal rewards would get advantages that are not 0.
+R_b are the rewards of the group's rollouts that make up the baseline: by default all of them. Rewards are compared in
+float64, as distances from the group's lowest: in float32 the rounding of a mean is of the order of eps, and a group
+whose rewards are all equal would get advantages that are not 0.
 
-Shapes: P prompts, G rollouts per prompt.
+Shapes: N rollouts of P groups.
 """
 
 from __future__ import annotations
-
-from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
 
-class Advantage(ABC):
-    """Maps the rewards of whole groups to advantages."""
-
-    @abstractmethod
-    def __call__(self, rewards: Tensor, mixed: Tensor, alpha: float, reward_range: float) -> Tensor:
-        """Advantages [P, G] float32 of `rewards` [P, G]; `mixed` [P, G] bool marks the rollouts sampled from π_mix."""
-
-
-class MentorAdvantage(Advantage):
-    """Equations [10] and [11]. Without mixed rollouts it is GRPO's advantage.
+def standardised(rewards: Tensor, group: Tensor, *, baseline: Tensor | None = None, eps: float = 1e-6) -> Tensor:
+    """(R − mean) / (std + eps), [N] float32.
 
     Args:
-        eps: added to the standard deviation of [10].
+        rewards: [N].
+        group: [N] int64, 0 … P − 1.
+        baseline: [N] bool, the rollouts that mean and std are taken over; at least two of each group.
+        eps: added to the standard deviation.
     """
+    distance, count, baseline = _from_mean(rewards, group, baseline)
+    variance = _sums(distance.square() * baseline, group) / (count - 1)  # [P]
+    return (distance / (variance.sqrt() + eps)[group]).float()
 
-    def __init__(self, eps: float = 1e-6) -> None:
-        self.eps = eps
 
-    def __call__(self, rewards: Tensor, mixed: Tensor, alpha: float, reward_range: float) -> Tensor:
-        on_policy, rewards = ~mixed, rewards.double()
-        count = on_policy.sum(-1, keepdim=True)  # [P, 1]
-        mean = (rewards * on_policy).sum(-1, keepdim=True) / count  # [P, 1]
-        distance = rewards - mean  # [P, G]
-        variance = (distance.square() * on_policy).sum(-1, keepdim=True) / (count - 1)  # [P, 1]
-        guided = alpha * distance.clamp(min=0) / reward_range
-        return torch.where(mixed, guided, distance / (variance.sqrt() + self.eps)).float()
+def improvement(rewards: Tensor, group: Tensor, *, baseline: Tensor | None = None) -> Tensor:
+    """max(0, R − mean), [N] float64; arguments as of `standardised`, one rollout in each group's baseline is enough."""
+    return _from_mean(rewards, group, baseline)[0].clamp(min=0)
+
+
+def _from_mean(rewards: Tensor, group: Tensor, baseline: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Distances from the group's mean [N], sizes of the baselines [P], and the baselines [N] bool."""
+    rewards = rewards.double()
+    baseline = torch.ones_like(rewards, dtype=torch.bool) if baseline is None else baseline
+    count = _sums(baseline.double(), group)  # [P]
+    rewards = rewards - torch.zeros_like(count).scatter_reduce_(0, group, rewards, "amin", include_self=False)[group]
+    return rewards - (_sums(rewards * baseline, group) / count)[group], count, baseline
+
+
+def _sums(values: Tensor, group: Tensor) -> Tensor:
+    """Σ of `values` [N] over each group, [P]."""
+    return torch.zeros(int(group.max()) + 1, dtype=values.dtype, device=values.device).index_add_(0, group, values)

@@ -47,7 +47,7 @@ class Drafts:
         keys: [N] int64, noise keys of the call's rollouts.
         sampling: temperature, filters, maximum length.
         vocabulary: V and the stop ids.
-        guidance: gate, which drafts wait for the expert, and D; none for on-policy rollouts.
+        guidance: the blend, which drafts wait for the expert, and D; none for on-policy rollouts.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Drafts:
     ) -> Tensor:
         """Note which drafts wait for the expert, and keep the logits that it will be compared with: w [A]."""
         assert self.guidance is not None
-        weights = self.guidance.gate(entropies)
+        weights = self.guidance.blend.weights(entropies)
         guided = coins <= weights
         self.buffers.guided[rollout, column] = guided
         self.pending[:rows] += drafting if self.guidance.every else drafting & guided

@@ -48,6 +48,7 @@ class Engine:
         limits: maximum length of each rollout; by default `sampling.max_new_tokens` for all.
         on_end: called with a rollout's index and ids as soon as it has ended.
         cuda_graphs: whether a GPU replays recorded steps.
+        timings: rows at a time -> what forwards over them take, as far as it is known; what is measured is added.
 
     Raises:
         UsageError: where one rollout does not fit the cache or a model's window, or a limit exceeds the maximum length.
@@ -66,6 +67,7 @@ class Engine:
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
         cuda_graphs: bool = True,
+        timings: dict[int, ForwardTimings] | None = None,
     ) -> None:
         self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
         self.prompts = [list(prompt) for prompt in prompts]
@@ -94,6 +96,7 @@ class Engine:
         replay = self.on_gpu and cuda_graphs
         self.step = Replayed(self.drafts.step, slots, longest) if replay else self.drafts.step
         self.stats = DecodeStats()
+        self.timings = timings if timings is not None else {}
         self.lengths = torch.zeros(len(prompts), dtype=torch.int64)
         self.table = Slots(slots)
         self.assigned = 0  # rollouts that have been given a slot; the others wait
@@ -232,7 +235,10 @@ class Engine:
 
     def _timings(self) -> ForwardTimings:
         policy, expert = self.runners
-        return remembered_timings(policy.model, expert.model, policy.cache.slots, policy.device)
+        rows = policy.cache.slots
+        if rows not in self.timings:
+            self.timings[rows] = remembered_timings(policy.model, expert.model, rows, policy.device)
+        return self.timings[rows]
 
     def _samples(self) -> Samples:
         to, n = self.drafts.buffers, len(self.prompts)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.parts.gates import Gate
+from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.decoding.engine.engine import Engine
 from mentor_pl.decoding.engine.guidance import Guidance
+from mentor_pl.decoding.engine.timings import ForwardTimings
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples
 from mentor_pl.models.loading import Models
@@ -36,10 +39,11 @@ class BatchedSampler(Sampler):
         if cache_tokens < 1:
             raise UsageError(f"sampler cache_tokens is {cache_tokens}, but it counts tokens: give at least 1")
         self.rows, self.cache_tokens, self.cuda_graphs = rows, cache_tokens, cuda_graphs
+        self.timings: dict[int, ForwardTimings] = {}  # rows at a time -> what forwards over them take
 
     @abstractmethod
-    def guidance(self, gate: Gate) -> Guidance:
-        """How the expert takes part under `gate`."""
+    def guidance(self, blend: Blend) -> Guidance:
+        """How the expert takes part in `blend`."""
 
     def __call__(
         self,
@@ -47,14 +51,14 @@ class BatchedSampler(Sampler):
         prompts: Sequence[Sequence[int]],
         keys: Tensor,
         sampling: SamplingParams,
-        gate: Gate | None = None,
+        blend: Blend | None = None,
         *,
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
     ) -> Samples:
-        if gate is not None and models.expert is None:
-            raise UsageError("mixed-policy rollouts need an expert: set model.expert, or data.group.mixed to 0")
-        if gate is not None and sampling.temperature == 0:
+        if blend is not None and models.expert is None:
+            raise UsageError("mixed-policy rollouts need an expert: set model.expert")
+        if blend is not None and sampling.temperature == 0:
             raise UsageError("mixed-policy rollouts are draws: give a temperature above 0")
         if not prompts:
             return _nothing(models.device)
@@ -63,14 +67,22 @@ class BatchedSampler(Sampler):
             prompts,
             keys,
             sampling,
-            None if gate is None else self.guidance(gate),
+            None if blend is None else self.guidance(blend),
             rows=self.rows,
             cache_tokens=self.cache_tokens,
             limits=limits,
             on_end=on_end,
             cuda_graphs=self.cuda_graphs,
+            timings=self.timings,
         )
         return engine.run()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The timings: how far drafts look ahead depends on them, and with it the last bits of every number."""
+        return {"timings": {rows: asdict(timings) for rows, timings in self.timings.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.timings = {rows: ForwardTimings(**timings) for rows, timings in state["timings"].items()}
 
 
 def _nothing(device: torch.device) -> Samples:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mentor_pl.decoding.distribution import log_distribution
+from mentor_pl.decoding.distribution import draw, log_distribution
 from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.model_runner import ModelRunner
@@ -133,12 +133,13 @@ class Verifier:
         rollouts, places, slots = index
         to, keys = drafts.buffers, drafts.keys[rollouts]
         policy = log_distribution(drafts.logits_at(slots, places), drafts.sampling, drafts.size)  # [F, V]
-        ids, replaced = self.guidance.decide(
+        draft = to.context[rollouts, places + 1]
+        replaced, residual = self.guidance.rule(
             policy,
             log_distribution(logits, drafts.sampling, drafts.size),
-            to.context[rollouts, places + 1],
+            draft,
             to.weights[rollouts, places],
             uniform(keys, places, COIN),
-            exponential(keys, places, RESIDUAL, drafts.size),
         )
+        ids = torch.where(replaced, draw(residual, exponential(keys, places, RESIDUAL, drafts.size)), draft)
         return ids, replaced, policy.gather(1, ids[:, None]).squeeze(1)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
@@ -50,7 +51,7 @@ def sample() -> Callable[..., Samples]:
         **options: Any,
     ) -> Samples:
         with decoding(models.policy):
-            return sampler(models, prompts, keys, sampling, gate, **options)
+            return sampler(models, prompts, keys, sampling, gate and GatedMixture(gate), **options)
 
     return run
 

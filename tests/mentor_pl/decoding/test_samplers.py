@@ -10,10 +10,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
+from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import ConstantGate, EntropyGate
 from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.decoding.distribution import draw, entropy
+from mentor_pl.decoding.distribution import entropy
 from mentor_pl.decoding.engine import draft, verify
 from mentor_pl.decoding.engine.lookahead import AnyFlag, FixedK, MarginalValue
 from mentor_pl.decoding.engine.verify import CallResult, Verifier
@@ -151,26 +152,25 @@ def test_gamma_zero_is_the_expert_alone_wherever_the_policy_is_not_certain(
     assert chi_square(counts_of(sampler(), FEWER, gate_of(0.0)), joint(toy, lambda _: 1.0)) > ALPHA
 
 
-# What a wrong rule makes of (the right rule, log π_θ, log π*, draft, w, coin, noise)
-def residual_from_the_expert(rule, policy, expert, draft, weights, coin, noise):
-    _, replaced = rule(policy, expert, draft, weights, coin, noise)
-    return torch.where(replaced, draw(expert.exp(), noise), draft), replaced
+# What a wrong rule makes of (the right rule, log π_θ, log π*, draft, w, coin)
+def residual_from_the_expert(rule, policy, expert, draft, weights, coin):
+    return rule(policy, expert, draft, weights, coin)[0], expert.exp()
 
 
-def coin_ignored(rule, policy, expert, draft, weights, coin, noise):
-    return rule(policy, expert, draft, torch.ones_like(weights), coin, noise)
+def coin_ignored(rule, policy, expert, draft, weights, coin):
+    return rule(policy, expert, draft, torch.ones_like(weights), coin)
 
 
-def coin_counted_twice(rule, policy, expert, draft, weights, coin, noise):
-    return rule(policy, expert, draft, weights.square(), coin, noise)
+def coin_counted_twice(rule, policy, expert, draft, weights, coin):
+    return rule(policy, expert, draft, weights.square(), coin)
 
 
-def gate_read_from_the_expert(rule, policy, expert, draft, weights, coin, noise):
-    return rule(policy, expert, draft, (entropy(expert) / GAMMA).clamp(0, 1), coin, noise)
+def gate_read_from_the_expert(rule, policy, expert, draft, weights, coin):
+    return rule(policy, expert, draft, (entropy(expert) / GAMMA).clamp(0, 1), coin)
 
 
-def nothing_ever_rejected(rule, policy, expert, draft, weights, coin, noise):
-    return draft, torch.zeros_like(draft, dtype=torch.bool)
+def nothing_ever_rejected(rule, policy, expert, draft, weights, coin):
+    return torch.zeros_like(draft, dtype=torch.bool), expert.exp()
 
 
 RULES = [residual_from_the_expert, coin_ignored, coin_counted_twice, gate_read_from_the_expert, nothing_ever_rejected]
@@ -180,8 +180,8 @@ RULES = [residual_from_the_expert, coin_ignored, coin_counted_twice, gate_read_f
 @pytest.mark.parametrize("sampler", TOY_SAMPLERS.values(), ids=TOY_SAMPLERS)
 def test_the_joint_test_catches_a_wrong_rule(sampler, wrong, counts_of, mixture, gate_of, chi_square):
     broken = sampler()
-    right = broken.guidance(gate_of(GAMMA))
-    broken.guidance = lambda gate: replace(right, decide=lambda *columns: wrong(right.decide, *columns))
+    right = broken.guidance(GatedMixture(gate_of(GAMMA)))
+    broken.guidance = lambda blend: replace(right, rule=lambda *columns: wrong(right.rule, *columns))
     assert chi_square(counts_of(broken, BROKEN, gate_of(GAMMA)), mixture) < 1e-9
 
 

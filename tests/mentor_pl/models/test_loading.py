@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from mentor_pl.models.loading import ModelSource, load_expert, load_policy, shared_vocabulary
+from mentor_pl.models.loading import ModelSource, load_frozen, load_policy, shared_vocabulary
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -121,7 +121,7 @@ def test_dropout_is_refused_in_a_policy_and_does_no_harm_in_an_expert(qwen2_fold
     folder = copied(qwen2_folder, tmp_path / "model", {"attention_dropout": 0.1})
     with pytest.raises(UsageError, match=r"sets attention_dropout to 0\.1, .* set it to 0 in config\.json"):
         load_policy(source(folder))
-    assert not load_expert(source(folder, "expert"), torch.float32).training
+    assert not load_frozen(source(folder, "expert"), torch.float32).training
 
 
 def test_weights_that_are_cut_off_are_one_line(qwen2_folder, tmp_path):
@@ -189,7 +189,7 @@ def test_gradient_checkpointing_is_a_switch(qwen2_folder):
 
 
 def test_the_expert_is_frozen_in_eval_mode_and_keeps_its_rotary_frequencies_in_float32(qwen2_expert_folder):
-    expert = load_expert(source(qwen2_expert_folder, "expert"), torch.bfloat16)
+    expert = load_frozen(source(qwen2_expert_folder, "expert"), torch.bfloat16)
     assert {parameter.dtype for parameter in expert.parameters()} == {torch.bfloat16}
     assert not any(parameter.requires_grad for parameter in expert.parameters())
     assert not expert.training

@@ -45,7 +45,7 @@ class Probe(L.Callback):
         assert type(next(pl_module.policy.parameters())) is (DTensor if pl_module.device_mesh else torch.nn.Parameter)
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        names = ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "mixed")
+        names = ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "origin")
         gap = trainer.callback_metrics["train/logprob_gap"].item()
         self.rollouts.append({name: getattr(batch, name) for name in names} | {"gamma": batch.gamma, "gap": gap})
 
@@ -134,7 +134,7 @@ def test_two_processes_sample_what_one_does(trained):
     ranks = [read(trained / f"whole2/rank{rank}.pt")["rollouts"] for rank in (0, 1)]
     assert any(bool(batch["replaced"].any()) for batch in one)
     for step, whole in enumerate(one):
-        for name in ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "mixed"):
+        for name in ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "origin"):
             groups = whole[name].unflatten(0, (4, 8))  # 4 prompts, dealt to the ranks in turn
             for rank in (0, 1):
                 ours, theirs = groups[rank::2].flatten(0, 1), ranks[rank][step][name]

@@ -1,14 +1,16 @@
-"""One step's rollouts: which rows there are, what γ_p is read from, and that a reward keeps its word."""
+"""One step's rollouts: rows in their order, what γ_p is read from, and that a reward keeps its word."""
 
 import math
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 import torch
 
-from mentor_pl.algorithms.base import Group
+from mentor_pl.algorithms.base import Need
+from mentor_pl.algorithms.grpo import GRPO
+from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.gates import ConstantGate, EntropyGate
 from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.naive import Naive
@@ -18,16 +20,16 @@ from mentor_pl.decoding.sampler import Samples, decode_text, response_values
 from mentor_pl.rewards.base import Grades
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.collect import collect
-from mentor_pl.types import Prompt
+from mentor_pl.types import Origin, Prompt, Row
 
 
 @dataclass
 class Learner:
     models: Any
     alpha: float = 1.0
-    gate: Any = field(default_factory=lambda: EntropyGate(p=0.5))
+    algorithm: Any = field(default_factory=lambda: Mentor(2, 1, gate=EntropyGate(p=0.5)))
     mini_batches: int = 1
-    has_expert: bool = True
+    micro_batch_tokens: int = 1000
 
     @property
     def tokenizer(self):
@@ -59,10 +61,10 @@ class ScriptedSampler:
     entropies: tuple = (1.0, 100.0)
     calls: list = field(default_factory=list)
 
-    def __call__(self, models, prompts, keys, sampling, gate=None, *, limits=None, on_end=None):
+    def __call__(self, models, prompts, keys, sampling, blend=None, *, limits=None, on_end=None):
         call = len(self.calls)
         self.calls.append(
-            (list(prompts), keys, gate, models.policy.training, torch.is_grad_enabled(), gate and gate.gamma)
+            (list(prompts), keys, blend, models.policy.training, torch.is_grad_enabled(), blend and blend.gamma)
         )
         lengths = torch.tensor(self.lengths[call])
         n, longest = len(lengths), int(lengths.max())
@@ -90,13 +92,22 @@ def models(lookup_models):
     return lookup_models(*(torch.randn(4, 6, 6, generator=generator) for _ in range(2)))
 
 
+POLICY, MIXTURE = Origin.POLICY, Origin.MIXTURE
 PROMPTS = [Prompt(8, "eight", "8", (1, 2)), Prompt(3, "three", "3", (4,))]
 
 
-def gather(learner, sampler, group=None, prompts=PROMPTS, reward=None, **options):
+def never(count):
+    raise AssertionError("no further problems are asked for")
+
+
+def gather(learner, sampler, prompts=PROMPTS, reward=None, draw=never, **options):
     options = {"seed": 5, "step": 2, "policy_updates": 9, **options}
-    group, reward = group or Group(2, 1), reward or WordReward()
-    return collect(learner, prompts, group, sampler, SamplingParams(max_new_tokens=4), reward, **options)
+    reward = reward or WordReward()
+    return collect(learner, prompts, draw, sampler, SamplingParams(max_new_tokens=4), reward, **options)
+
+
+def guided_by(weight, on_policy=2, mixed=1):
+    return Mentor(on_policy, mixed, gate=ConstantGate(weight))
 
 
 def test_rows_are_ordered_by_prompt_and_a_groups_on_policy_rows_come_first(models):
@@ -104,15 +115,17 @@ def test_rows_are_ordered_by_prompt_and_a_groups_on_policy_rows_come_first(model
     # on-policy lengths 1, 2 for the first prompt and 3, 4 for the second; mixed ones 5 and 6
     rollouts = gather(Learner(models), ScriptedSampler([[1, 2, 3, 4], [5, 6]]), reward=reward)
     assert rollouts.response_lengths.tolist() == [1, 2, 5, 3, 4, 6]
-    assert rollouts.mixed.tolist() == [False, False, True] * 2
-    assert rollouts.group_size == 3
+    assert rollouts.origin.tolist() == [POLICY, POLICY, MIXTURE] * 2
+    assert rollouts.group.tolist() == [0, 0, 0, 1, 1, 1]
+    assert not rollouts.given.any()
+    assert torch.equal(rollouts.train_mask, rollouts.mask)
     assert rollouts.prompt_ids.tolist() == [[1, 2]] * 3 + [[4, 0]] * 3
     assert rollouts.prompt_lengths.tolist() == [2, 2, 2, 1, 1, 1]
     assert rollouts.response_ids[2].tolist() == [2, 2, 2, 2, 2, 0]  # the second call answers with 2
     assert rollouts.texts == ("t1", "t1 t1", "t2 " * 4 + "t2", "t1 t1 t1", "t1 t1 t1 t1", "t2 " * 5 + "t2")
-    ((graded_prompts, graded_texts),) = reward.seen
-    assert [prompt.index for prompt in graded_prompts] == [8, 8, 8, 3, 3, 3]
-    assert tuple(graded_texts) == rollouts.texts
+    pairs = (zip(prompts, texts, strict=True) for prompts, texts in reward.seen)
+    graded = [(prompt.index, text) for some in pairs for prompt, text in some]
+    assert sorted(graded) == sorted(zip([8, 8, 8, 3, 3, 3], rollouts.texts, strict=True))
     assert rollouts.rewards.tolist() == pytest.approx([0.1, 0.2, 0.5, 0.3, 0.4, 0.6])
     assert rollouts.reward_parts["words"].tolist() == [1, 2, 5, 3, 4, 6]
 
@@ -153,13 +166,13 @@ def test_gamma_is_the_quantile_of_this_steps_on_policy_response_tokens_alone(mod
 
     learner, sampler = Learner(models), Rising([[1, 2, 2, 1], [1, 1]])
     rollouts = gather(learner, sampler)
-    assert rollouts.gamma == learner.gate.gamma == 3.5  # the median of 1 … 6; mixed rows have 100
-    assert [call[2] for call in sampler.calls] == [None, learner.gate]
+    assert rollouts.gamma == learner.algorithm.gate.gamma == 3.5  # the median of 1 … 6; mixed rows have 100
+    assert [call[2] for call in sampler.calls] == [None, learner.algorithm.blend]
     assert sampler.calls[1][5] == 3.5  # known before a mixed token is sampled
 
 
 def test_a_gate_that_lags_gives_the_gamma_of_the_step_before(models):
-    learner = Learner(models, gate=EntropyGate(p=0.5, source="previous"))
+    learner = Learner(models, algorithm=Mentor(2, 1, gate=EntropyGate(p=0.5, source="previous")))
     gammas = []
     for entropy in (1.0, 2.0, 4.0):
         sampler = ScriptedSampler([[1] * 4, [1] * 2], entropies=(entropy, 100.0))
@@ -170,29 +183,9 @@ def test_a_gate_that_lags_gives_the_gamma_of_the_step_before(models):
 def test_alpha_zero_draws_no_mixed_rollouts_and_their_share_goes_to_the_policy(models):
     learner, sampler = Learner(models, alpha=0.0), ScriptedSampler([[1] * 6])
     rollouts = gather(learner, sampler)
-    assert (len(rollouts), rollouts.group_size, len(sampler.calls)) == (6, 3, 1)
-    assert not rollouts.mixed.any()
+    assert (rollouts.group.tolist(), len(sampler.calls)) == ([0, 0, 0, 1, 1, 1], 1)
+    assert not rollouts.origin.any()
     assert rollouts.gamma == math.inf
-
-
-def test_without_refill_the_group_shrinks(models):
-    rollouts = gather(Learner(models, alpha=0.0), ScriptedSampler([[1] * 4]), Group(2, 1, refill=False))
-    assert (len(rollouts), rollouts.group_size) == (4, 2)
-
-
-@pytest.mark.parametrize(
-    ("group", "alpha", "sizes"),
-    [
-        (Group(), 1.0, (4, 4)),
-        (Group(), 1e-9, (4, 4)),
-        (Group(), 0.0, (8, 0)),
-        (Group(8, 4, refill=False), 1.0, (8, 4)),
-        (Group(8, 4, refill=False), 0.0, (8, 0)),
-        (Group(8, 0), 1.0, (8, 0)),
-    ],
-)
-def test_group_sizes_follow_alpha(group, alpha, sizes):
-    assert group.sizes(alpha) == sizes
 
 
 def test_noise_is_keyed_by_seed_step_problem_and_place_in_the_group(models):
@@ -225,26 +218,26 @@ def same(one, other):
 
 
 def test_a_group_without_mixed_rollouts_is_the_refilled_group_bit_for_bit(models):
-    plain = gather(Learner(models, alpha=1.0), Naive(), Group(3, 0))
-    refilled = gather(Learner(models, alpha=0.0), Naive(), Group(2, 1))
+    plain = gather(Learner(models, algorithm=GRPO(3)), Naive())
+    refilled = gather(Learner(models, alpha=0.0), Naive())
     same(plain, refilled)
 
 
 def test_on_policy_rows_are_the_same_whatever_the_expert_does(models):
-    guided = gather(Learner(models), Naive(), Group(2, 2))
-    unguided = gather(Learner(models, gate=ConstantGate(0.0)), Naive(), Group(2, 2))
-    alone = gather(Learner(models, alpha=0.0), Naive(), Group(4, 0))
+    guided = gather(Learner(models, algorithm=Mentor(2, 2, gate=EntropyGate(p=0.5))), Naive())
+    unguided = gather(Learner(models, algorithm=guided_by(0.0, 2, 2)), Naive())
+    alone = gather(Learner(models, algorithm=GRPO(4)), Naive())
     assert guided.replaced.any()
-    same(unguided, gather(Learner(models, gate=ConstantGate(0.0)), Naive(rows=1), Group(2, 2)))
+    same(unguided, gather(Learner(models, algorithm=guided_by(0.0, 2, 2)), Naive(rows=1)))
     assert torch.equal(unguided.response_ids, alone.response_ids)
-    for row in torch.nonzero(~guided.mixed).flatten().tolist():
+    for row in torch.nonzero(guided.origin == POLICY).flatten().tolist():
         length = int(alone.response_lengths[row])
         assert guided.response_ids[row, :length].tolist() == alone.response_ids[row, :length].tolist()
 
 
 def test_a_prompts_rollouts_do_not_depend_on_the_prompts_beside_it(models):
-    together = gather(Learner(models, gate=ConstantGate(0.5)), Naive())
-    alone = gather(Learner(models, gate=ConstantGate(0.5)), Naive(), prompts=PROMPTS[1:])
+    together = gather(Learner(models, algorithm=guided_by(0.5)), Naive())
+    alone = gather(Learner(models, algorithm=guided_by(0.5)), Naive(), prompts=PROMPTS[1:])
     width = alone.response_ids.shape[1]
     assert torch.equal(together.response_ids[3:, :width], alone.response_ids)
     assert torch.equal(together.response_lengths[3:], alone.response_lengths)
@@ -252,7 +245,7 @@ def test_a_prompts_rollouts_do_not_depend_on_the_prompts_beside_it(models):
 
 def test_steps_and_seeds_draw_anew(models):
     draws = [
-        gather(Learner(models, alpha=0.0), Naive(), Group(16, 0), seed=seed, step=step).response_ids[:, 0].tolist()
+        gather(Learner(models, algorithm=GRPO(16)), Naive(), seed=seed, step=step).response_ids[:, 0].tolist()
         for seed, step in ((5, 2), (5, 3), (6, 2), (5, 2))
     ]
     assert draws[0] == draws[3]
@@ -287,13 +280,13 @@ def test_responses_are_handed_over_while_others_are_decoded(models):
         return samples
 
     reward = Streaming(returned)
-    rollouts = gather(Learner(models, gate=ConstantGate(0.5)), noting, reward=reward)
+    rollouts = gather(Learner(models, algorithm=guided_by(0.5)), noting, reward=reward)
     owners = [8, 8, 8, 3, 3, 3]
     given = [
-        (owner, text, int(mixed)) for owner, text, mixed in zip(owners, rollouts.texts, rollouts.mixed, strict=True)
+        (owner, text, int(origin)) for owner, text, origin in zip(owners, rollouts.texts, rollouts.origin, strict=True)
     ]
     assert sorted(reward.taken) == sorted(given)  # each once, the on-policy ones before the first call had returned
-    plain = gather(Learner(models, gate=ConstantGate(0.5)), Naive())
+    plain = gather(Learner(models, algorithm=guided_by(0.5)), Naive())
     assert plain.texts == rollouts.texts
     assert torch.equal(plain.rewards, rollouts.rewards)
     assert torch.equal(plain.reward_parts["words"], rollouts.reward_parts["words"])
@@ -317,17 +310,138 @@ def test_a_reward_outside_its_range_is_a_usage_error_that_names_it(total, models
 def test_the_ends_of_a_rewards_range_are_inside_it(models):
     class Ends(WordReward):
         def __call__(self, prompts, responses):
-            return Grades([0.0, 1.0] * 3)
+            return Grades([0.0, 1.0] * (len(responses) // 2))
 
-    assert gather(Learner(models), ScriptedSampler([[1] * 4, [1] * 2]), reward=Ends()).rewards.tolist() == [0, 1] * 3
+    assert gather(Learner(models), ScriptedSampler([[1] * 4, [1] * 2]), reward=Ends()).rewards.tolist() == [
+        0,
+        1,
+        0,
+        0,
+        1,
+        1,
+    ]
 
 
-@pytest.mark.parametrize("count", [1, 0, -1])
-def test_fewer_than_two_on_policy_rollouts_is_a_usage_error(count):
-    with pytest.raises(UsageError, match=f"on_policy is {count}"):
-        Group(on_policy=count)
+class Rounds(GRPO):
+    """Rounds from lists of rows; keeps what it is told of each."""
+
+    def __init__(self, *rounds):
+        super().__init__()
+        self.asked, self.told = rounds, []
+
+    def rounds(self, prompts, alpha, draw):
+        for rows in self.asked:
+            self.told.append((yield list(rows)))
 
 
-def test_a_negative_number_of_mixed_rollouts_is_a_usage_error():
-    with pytest.raises(UsageError, match="mixed is -1"):
-        Group(mixed=-1)
+def row(prompt, number, **options):
+    return Row(prompt, prompt.token_ids, number, **options)
+
+
+EIGHT, THREE = PROMPTS
+
+
+def test_an_algorithm_is_told_what_became_of_each_round(models):
+    algorithm = Rounds([row(EIGHT, 0), row(THREE, 0)], [row(EIGHT, 1)])
+    gather(Learner(models, algorithm=algorithm), ScriptedSampler([[2, 5], [3]]))
+    first, second = algorithm.told
+    assert [(one.prompt.index, one.number) for one in first.rows] == [(8, 0), (3, 0)]
+    assert first.lengths.tolist() == [2, 5]
+    assert first.rewards.tolist() == pytest.approx([0.2, 0.5])
+    assert first.entropies.tolist() == [1.0] * 7
+    assert second.rewards.tolist() == pytest.approx([0.3])
+
+
+def test_rows_come_out_by_problem_and_number_whatever_round_asked_for_them(models):
+    algorithm = Rounds([row(THREE, 2), row(EIGHT, 1)], [row(EIGHT, 0), row(THREE, 0)])
+    rollouts = gather(Learner(models, algorithm=algorithm), ScriptedSampler([[1, 2], [3, 4]]))
+    assert rollouts.response_lengths.tolist() == [4, 1, 3, 2]  # problem 3 was asked for first
+    assert rollouts.group.tolist() == [0, 0, 1, 1]
+    assert rollouts.rewards.tolist() == pytest.approx([0.4, 0.1, 0.3, 0.2])
+
+
+def test_a_rank_that_is_done_takes_part_until_all_are(models, monkeypatch):
+    """As if another rank had one round more; what that rank's rollouts are, it alone knows."""
+    counts = []
+
+    def all_max(value):
+        counts.append(int(value))
+        return value if len(counts) != 2 else value + 1
+
+    monkeypatch.setattr("mentor_pl.training.collect.all_max", all_max)
+    sampler = ScriptedSampler([[1, 2]])
+    rollouts = gather(Learner(models, algorithm=Rounds([row(EIGHT, 0), row(THREE, 0)])), sampler)
+    assert counts == [2, 0, 0]
+    assert len(rollouts) == 2
+    assert len(sampler.calls) == 1
+
+
+def test_given_rows_are_taken_as_they_are_and_graded_and_scored(build_models, qwen2_folder):
+    """A complete row and a prefix that the policy goes on from: log π is that of a plain forward over all tokens."""
+    models = build_models(qwen2_folder)
+    prompt = Prompt(0, "p", "a", (3, 4, 5))
+    stop = models.vocabulary.stop_ids[0]
+    algorithm = Rounds(
+        [
+            row(prompt, 0, origin=Origin.DEMONSTRATION, given=(6, 7, stop), complete=True),
+            row(prompt, 1, given=(8, 9)),
+            row(prompt, 2),
+        ]
+    )
+    reward = WordReward()
+    rollouts = gather(Learner(models, algorithm=algorithm), Naive(), prompts=[prompt], reward=reward)
+    assert rollouts.response_ids[0, :3].tolist() == [6, 7, stop]
+    assert rollouts.response_ids[1, :2].tolist() == [8, 9]
+    assert rollouts.response_lengths[0] == 3
+    assert 2 < rollouts.response_lengths[1] <= 4  # at most max_new_tokens = 4, the prefix included
+    assert rollouts.given.sum(1).tolist() == [3, 2, 0]
+    assert not rollouts.truncated[0]
+    assert len(reward.seen[0][1]) == 3
+    assert algorithm.told[0].entropies.numel() == int(rollouts.response_lengths.sum()) - 3 - 2  # only what was sampled
+    for i in range(3):
+        length = int(rollouts.response_lengths[i])
+        ids = torch.cat([torch.tensor(prompt.token_ids), rollouts.response_ids[i, :length]])
+        with torch.no_grad():
+            logits = models.policy(ids[None]).logits[0, 2:-1, : models.vocabulary.size]
+        logp = logits.log_softmax(-1)
+        expected = logp.gather(1, ids[3:, None]).squeeze(1)
+        assert torch.allclose(rollouts.logprobs[i, :length], expected, atol=1e-5)
+        assert torch.allclose(rollouts.entropies[i, :length], -(logp.exp() * logp).sum(-1), atol=1e-5)
+
+
+class Scored(GRPO):
+    needs = frozenset(Need)
+
+
+def test_expert_and_reference_are_scored_where_the_algorithm_needs_them(
+    build_models, qwen2_folder, qwen2_expert_folder
+):
+    models = build_models(qwen2_folder, qwen2_expert_folder)
+    models = replace(models, reference=models.policy)
+    prompts = [Prompt(0, "p", "a", (3, 4, 5)), Prompt(1, "q", "b", (6,))]
+    plain = gather(Learner(models, algorithm=GRPO(2)), Naive(), prompts=prompts)
+    assert plain.expert_logprobs is None
+    assert plain.reference_logprobs is None
+    rollouts = gather(Learner(models, algorithm=Scored(2), micro_batch_tokens=9), Naive(), prompts=prompts)
+    assert torch.allclose(rollouts.reference_logprobs, rollouts.logprobs, atol=1e-5)
+    for i, prompt in enumerate([prompts[0], prompts[0], prompts[1], prompts[1]]):
+        length = int(rollouts.response_lengths[i])
+        ids = torch.cat([torch.tensor(prompt.token_ids), rollouts.response_ids[i, :length]])
+        with torch.no_grad():
+            logits = models.expert(ids[None]).logits[0, len(prompt.token_ids) - 1 : -1, : models.vocabulary.size]
+        expected = logits.log_softmax(-1).gather(1, ids[len(prompt.token_ids) :, None]).squeeze(1)
+        assert torch.allclose(rollouts.expert_logprobs[i, :length], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "message"),
+    [
+        ([], "algorithm Rounds asked for no rollouts"),
+        ([[row(EIGHT, 1), row(EIGHT, 1)]], "asked twice for rollout 1 of problem 8"),
+        ([[row(EIGHT, 1)], [row(EIGHT, 1)]], "asked twice for rollout 1 of problem 8"),
+        ([[row(EIGHT, 0, origin=MIXTURE)]], "asked for a mixture rollout, but has no blend"),
+    ],
+)
+def test_rounds_that_cannot_be_are_refused_in_one_line(models, rounds, message):
+    with pytest.raises(UsageError, match=message):
+        gather(Learner(models, algorithm=Rounds(*rounds)), ScriptedSampler([[1] * len(rows) for rows in rounds]))

@@ -1,15 +1,16 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from mentor_pl.algorithms.base import Group
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.problems.columns import Columns
 from mentor_pl.problems.selection import Selection
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.data import RolloutDataModule, RolloutLoader, prompts_of_step
+from mentor_pl.types import Origin
 
 
 def test_an_epoch_shows_every_problem_once_and_the_rest_waits():
@@ -65,11 +66,12 @@ def test_gamma_is_the_quantile_of_this_steps_on_policy_entropies(run):
     job.data._produce = lambda step: seen.append(produce(step)) or seen[-1]
     job.fit()
     for rollouts in seen:
-        entropies = rollouts.entropies[~rollouts.mixed][rollouts.mask[~rollouts.mixed]]
+        mixed = rollouts.origin == Origin.MIXTURE
+        entropies = rollouts.entropies[~mixed][rollouts.mask[~mixed]]
         assert rollouts.gamma == pytest.approx(float(torch.quantile(entropies, 0.95)), abs=1e-6)
-        weights = (rollouts.entropies / rollouts.gamma).clamp(max=1)[rollouts.mixed] * rollouts.mask[rollouts.mixed]
-        assert torch.allclose(rollouts.gate_weights[rollouts.mixed], weights, atol=1e-6)
-        assert not rollouts.guided[~rollouts.mixed].any()
+        weights = (rollouts.entropies / rollouts.gamma).clamp(max=1)[mixed] * rollouts.mask[mixed]
+        assert torch.allclose(rollouts.gate_weights[mixed], weights, atol=1e-6)
+        assert not rollouts.guided[~mixed].any()
         assert not (rollouts.replaced & ~rollouts.guided).any()
 
 
@@ -104,13 +106,6 @@ def test_data_that_cannot_work_is_refused_in_one_line(run, options, message):
     with pytest.raises(UsageError, match=message) as refused:
         run(data_options=options).fit()
     assert "\n" not in str(refused.value)
-
-
-def test_mixed_rollouts_without_expert_are_refused_before_weights_are_loaded(run):
-    job = run(group=Group(on_policy=4, mixed=4), module_options={"expert": None})
-    with pytest.raises(UsageError, match=r"group mixed is 4, but there is no expert"):
-        job.fit()
-    assert job.module.policy is None
 
 
 @pytest.mark.parametrize(
@@ -159,3 +154,22 @@ def test_the_seed_is_seed_everythings_unless_given(monkeypatch):
     monkeypatch.setenv("PL_GLOBAL_SEED", "41")
     assert RolloutDataModule("problems.jsonl").seed == 41
     assert RolloutDataModule("problems.jsonl", seed=2).seed == 2
+
+
+def test_further_problems_are_others_than_the_steps_own_each_once_and_dealt_to_ranks(run):
+    job = run(steps=2)
+    job.data.trainer = job.trainer
+    job.trainer.strategy.connect(job.module)
+    job.data.setup("fit")
+
+    def drawn(step, rank=0, world=1, count=6):
+        job.data.trainer = SimpleNamespace(global_rank=rank, world_size=world)
+        return [prompt.index for prompt in job.data._further(step)(count)]
+
+    own = set(job.data._places(0))
+    assert len(set(drawn(0))) == 6
+    assert not own & set(drawn(0, count=36))  # of 40 problems, 4 are the step's own
+    assert drawn(0) == drawn(0) != drawn(1)
+    assert [*drawn(0, 0, 2, 3), *drawn(0, 1, 2, 3)] == [*drawn(0)[::2], *drawn(0)[1::2]]
+    with pytest.raises(UsageError, match=r"draws more problems than .* has left for a step"):
+        drawn(0, count=37)

@@ -1,3 +1,4 @@
+import logging
 import math
 from dataclasses import replace
 from itertools import pairwise
@@ -7,13 +8,17 @@ import lightning.pytorch as L
 import pytest
 import torch
 
-from mentor_pl.algorithms.base import Group
-from mentor_pl.algorithms.parts.advantages import Advantage
-from mentor_pl.algorithms.parts.losses.base import Loss, LossOutputs
+from callbacks import AlphaDecay
+from mentor_pl.algorithms.grpo import GRPO
+from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.algorithms.parts.losses.base import LossOutputs, Term
+from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
 from mentor_pl.rewards.base import Grades, Reward
 from mentor_pl.runtime.errors import DivergenceError, UsageError
 from mentor_pl.training.data import RolloutLoader
 from mentor_pl.training.module import MentorModule
+from mentor_pl.training.update import Update
+from mentor_pl.types import Origin
 
 
 class Gradients(L.Callback):
@@ -63,12 +68,14 @@ def test_gradient_is_that_of_the_token_mean_written_out(run):
     total, tokens = torch.zeros(()), 0
     for group in (0, 1):  # the first mini-batch holds two of the four prompts
         rows = range(group * 8, group * 8 + 8)
-        on = [float(rollouts.rewards[i]) for i in rows if not rollouts.mixed[i]]
+        on = [float(rollouts.rewards[i]) for i in rows if rollouts.origin[i] == Origin.POLICY]
         mean = sum(on) / len(on)
         std = math.sqrt(sum((r - mean) ** 2 for r in on) / (len(on) - 1))
         for i in rows:
             reward = float(rollouts.rewards[i])
-            advantage = max(0.0, reward - mean) if rollouts.mixed[i] else (reward - mean) / (std + 1e-6)
+            advantage = (
+                max(0.0, reward - mean) if rollouts.origin[i] == Origin.MIXTURE else (reward - mean) / (std + 1e-6)
+            )
             n, t = int(rollouts.prompt_lengths[i]), int(rollouts.response_lengths[i])
             ids = torch.cat([rollouts.prompt_ids[i, :n], rollouts.response_ids[i, :t]])
             logits = policy(ids[None]).logits[0, n - 1 : n + t - 1, : fresh.module.vocabulary.size]
@@ -81,26 +88,46 @@ def test_gradient_is_that_of_the_token_mean_written_out(run):
         assert (ours - expected.grad).abs().max() <= 1e-6
 
 
-def test_without_mixed_rollouts_mentor_is_plain_grpo_bit_for_bit(run, equal_weights):
-    """MENTOR's configuration with N_mix = 0, expert loaded, against on-policy RL without gate or expert."""
+def test_grpo_learns_by_its_own_equations_written_out(run, equal_weights):
+    class PlainGRPO(GRPO):
+        def advantages(self, rollouts):
+            rewards = rollouts.rewards.view(-1, 8).double()
+            distance = rewards - rewards.mean(-1, keepdim=True)
+            variance = distance.square().sum(-1, keepdim=True) / 7
+            return (distance / (variance.sqrt() + 1e-6)).float().flatten()
 
-    class PlainGRPO(Advantage):
-        def __call__(self, rewards, mixed, alpha, reward_range):
-            assert not mixed.any()
-            distance = rewards.double() - rewards.double().mean(-1, keepdim=True)
-            variance = distance.square().sum(-1, keepdim=True) / (rewards.shape[-1] - 1)
-            return (distance / (variance.sqrt() + 1e-6)).float()
-
-    mentor = run(group=Group(on_policy=8, mixed=0)).fit()
-    grpo = run(group=Group(on_policy=8, mixed=0), module_options={"expert": None, "advantage": PlainGRPO()}).fit()
-    guided = run(group=Group(on_policy=4, mixed=4)).fit()
-    assert equal_weights(mentor, grpo)
-    assert not equal_weights(mentor, guided)
+    assert equal_weights(run(algorithm=GRPO(8)).fit(), run(algorithm=PlainGRPO(8)).fit())
 
 
-def test_alpha_zero_refills_the_group_and_is_plain_grpo(run, equal_weights):
-    ended = run(group=Group(on_policy=4, mixed=4), module_options={"alpha": 0.0}).fit()
-    assert equal_weights(ended, run(group=Group(on_policy=8, mixed=0)).fit())
+def test_alpha_zero_refills_the_group_and_is_plain_grpo_bit_for_bit(run, equal_weights):
+    ended = run(algorithm=Mentor(4, 4), module_options={"alpha": 0.0}).fit()
+    grpo = run(algorithm=GRPO(8), module_options={"expert": None}).fit()
+    assert equal_weights(ended, grpo)
+    assert not equal_weights(ended, run(algorithm=Mentor(4, 4)).fit())
+
+
+def test_an_algorithm_without_an_expert_loads_none_and_says_so(run, equal_weights, caplog):
+    job = run(algorithm=GRPO(8))  # beside model.expert
+    weights = job.fit()
+    assert job.module.models.expert is None
+    (line,) = [record.getMessage() for record in caplog.records if "asks no expert" in record.getMessage()]
+    assert line.endswith("is not loaded")
+    assert equal_weights(weights, run(algorithm=GRPO(8), module_options={"expert": None}).fit())
+
+
+def test_an_algorithm_that_asks_an_expert_is_refused_without_one(run):
+    with pytest.raises(UsageError, match=r"algorithm Mentor asks an expert, but model\.expert is null.*grpo\.yaml"):
+        run(module_options={"expert": None}).fit()
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "algorithm", "said"), [([], None, 1), ([AlphaDecay()], None, 0), ([], GRPO(8), 0)]
+)
+def test_mentor_without_a_callback_that_moves_alpha_says_so_in_one_line(run, callbacks, algorithm, said, caplog):
+    run(steps=1, algorithm=algorithm, callbacks=callbacks).fit()
+    lines = [text for text in map(logging.LogRecord.getMessage, caplog.records) if "no callback has set α" in text]
+    assert len(lines) == said
+    assert all("callbacks.AlphaDecay" in line and "\n" not in line for line in lines)
 
 
 def test_rollouts_of_older_weights_stop_the_run(run, monkeypatch):
@@ -193,11 +220,11 @@ def test_a_pass_that_only_keeps_ranks_in_step_changes_nothing(run, monkeypatch, 
     plain, forwards = run(steps=2, module_options=options), []
     weights = plain.fit()
     monkeypatch.setattr(
-        "mentor_pl.training.module.all_max", lambda value: value if value.is_floating_point() else value + 2
+        "mentor_pl.training.update.all_max", lambda value: value if value.is_floating_point() else value + 2
     )
     padded = run(steps=2, module_options=options)
-    score = MentorModule._logprobs
-    monkeypatch.setattr(MentorModule, "_logprobs", lambda *some: forwards.append(some[2]) or score(*some))
+    score = Update._logprobs
+    monkeypatch.setattr(Update, "_logprobs", lambda *some: forwards.append(some[2]) or score(*some))
     assert equal_weights(weights, padded.fit())
     for name in ("loss", "entropy", "kl", "clipped", "logprob_gap"):
         name = f"train/{name}"
@@ -218,21 +245,22 @@ class _Late(Reward):
 
 
 def test_overruns_are_counted_over_all_rewards(run):
-    job = run(steps=1, group=Group(3, 2), data_options={"reward": _Late()})
+    job = run(steps=1, algorithm=GRPO(5), data_options={"reward": _Late()})
     job.fit()
     assert job.trainer.callback_metrics["reward/timeouts"].item() == 2 * 5
-    job = run(steps=1, group=Group(3, 2))
+    job = run(steps=1)
     job.fit()
     assert "reward/timeouts" not in job.trainer.callback_metrics
 
 
-class _Poisoned(Loss):
+class _Poisoned(Term):
     """A loss that is no number at the third optimizer step."""
 
+    name = "poisoned"
     calls = 0
 
-    def weight(self, mask):
-        return mask.sum()
+    def weight(self, tokens):
+        return tokens.mask.sum()
 
     def __call__(self, batch):
         self.calls += 1
@@ -240,8 +268,8 @@ class _Poisoned(Loss):
 
 
 def test_a_loss_that_is_no_number_stops_with_statistics_and_spares_the_weights(run, equal_weights, tmp_path):
-    after_two = run(steps=1, module_options={"loss": _Poisoned()}).fit()
-    job = run(steps=3, module_options={"loss": _Poisoned()})
+    after_two = run(steps=1, algorithm=Mentor(loss=_Poisoned())).fit()
+    job = run(steps=3, algorithm=Mentor(loss=_Poisoned()))
     with pytest.raises(DivergenceError, match=r"step 1: .*grad_norm nan, loss nan, entropy \d") as stopped:
         job.fit()
     assert "\n" not in str(stopped.value)
@@ -316,3 +344,61 @@ def test_bf16_mixed_trains(run):
 def test_gradient_checkpointing_changes_no_gradient(run, equal_weights):
     plain = run(steps=1).fit()
     assert equal_weights(plain, run(steps=1, module_options={"gradient_checkpointing": True}).fit())
+
+
+class _Mean(Term):
+    """−A · log π over tokens or over rollouts, times a coefficient."""
+
+    def __init__(self, name, coefficient=1.0, rows=False):
+        self.name, self.coefficient, self.rows = name, coefficient, rows
+
+    def weight(self, tokens):
+        return tokens.mask.any(1).sum() if self.rows else tokens.mask.sum()
+
+    def __call__(self, batch):
+        return LossOutputs(-(batch.advantages * batch.logprobs * batch.mask).sum())
+
+
+def test_terms_add_up_each_by_its_coefficient_and_over_its_own_global_weight(run):
+    """Two terms of one numerator: ½ over tokens and 2 over rollouts are one over tokens with both factors."""
+    gradients, metrics = [], []
+    for terms in ([_Mean("all", 0.5), _Mean("rows", 2.0, rows=True)], [_Mean("all")], [_Mean("rows", rows=True)]):
+        algorithm, seen = Mentor(), Gradients()
+        algorithm.terms = lambda terms=terms: terms
+        options = {"max_grad_norm": 1e9, "micro_batch_tokens": 60}
+        job = run(steps=1, algorithm=algorithm, callbacks=[seen], module_options=options)
+        job.fit()
+        gradients.append(seen.steps[0])
+        metrics.append(job.trainer.callback_metrics)
+    for both, tokens, rows in zip(*gradients, strict=True):
+        expected = 0.5 * tokens + 2.0 * rows
+        assert (both - expected).norm() <= 1e-5 * expected.norm()
+    assert {"train/loss", "train/all", "train/rows"} <= metrics[0].keys()
+    assert "train/all" not in metrics[1]  # one term is the loss
+    step = {name: float(value) for name, value in metrics[0].items()}
+    assert step["train/loss"] == pytest.approx(0.5 * step["train/all"] + 2.0 * step["train/rows"], rel=1e-5)
+
+
+def test_tokens_outside_the_train_mask_carry_neither_gradient_nor_weight(run):
+    class Prefix(GRPO):
+        def train_mask(self, rollouts):
+            return rollouts.mask & (torch.arange(rollouts.mask.shape[1]) < 2)
+
+    class PrefixByHand(GRPO):
+        def terms(self):
+            class Cut(ClippedSurrogate):
+                def weight(self, tokens):
+                    return tokens.mask[:, :2].sum()
+
+                def __call__(self, batch):
+                    return super().__call__(replace(batch, mask=batch.mask & (torch.arange(batch.mask.shape[1]) < 2)))
+
+            return [Cut()]
+
+    gradients = []
+    for algorithm in (Prefix(8), PrefixByHand(8)):
+        seen = Gradients()
+        run(steps=1, algorithm=algorithm, callbacks=[seen], module_options={"max_grad_norm": 1e9}).fit()
+        gradients.append(seen.steps)
+    for ours, by_hand in zip(*gradients, strict=True):
+        assert all((a - b).abs().max() <= 1e-7 for a, b in zip(ours, by_hand, strict=True))

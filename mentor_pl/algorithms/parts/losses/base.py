@@ -1,9 +1,11 @@
-"""What a loss is: a micro-batch in, a sum over its tokens out. The caller divides by the mini-batch's global weight.
+"""What a term of the loss is: a micro-batch in, a sum over its tokens out.
+
+    loss = Σ_terms coefficient · (Σ_tokens …) / weight
 
 A sum, not a mean: micro-batches and ranks hold different numbers of tokens, and only the sum over all of them divided
-once by the total weight equals the loss of the undivided mini-batch.
+once by the term's weight over the global mini-batch equals the loss of the undivided mini-batch.
 
-Shapes: B rollouts of a micro-batch, T response tokens.
+Shapes: B rollouts of a micro-batch (or M of a mini-batch), T response tokens.
 """
 
 from __future__ import annotations
@@ -16,32 +18,55 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class LossInputs:
+class Tokens:
+    """What is known of the tokens of some rollouts before the policy reads them."""
+
+    mask: Tensor  # [B, T] bool, response tokens that are trained on
+    advantages: Tensor  # [B, T] float32
+    old_logprobs: Tensor  # [B, T] float32, log π_old(y_t)
+    origin: Tensor  # [B] int64, an `Origin`
+    gate_weights: Tensor  # [B, T] float32, w_t
+    guided: Tensor  # [B, T] bool
+    replaced: Tensor  # [B, T] bool
+    given: Tensor  # [B, T] bool
+    expert_logprobs: Tensor | None = None  # [B, T] float32, log π*(y_t), where the algorithm needs it
+    reference_logprobs: Tensor | None = None  # [B, T] float32, log π_ref(y_t), likewise
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossInputs(Tokens):
     """One micro-batch of rollouts as the current policy sees it."""
 
     logprobs: Tensor  # [B, T] float32, log π_θ(y_t), carries the gradient
     entropies: Tensor  # [B, T] float32, entropy of π_θ in nats, carries the gradient
-    old_logprobs: Tensor  # [B, T] float32, log π_old(y_t)
-    advantages: Tensor  # [B] float32
-    mask: Tensor  # [B, T] bool, response tokens
-    mixed: Tensor  # [B] bool
 
 
 @dataclass(frozen=True)
 class LossOutputs:
-    """The loss's sum over the micro-batch and sums of what is worth logging (divided by the tokens' count there)."""
+    """A term's sum over the micro-batch, and sums of what is worth logging (divided by the tokens' count there)."""
 
     total: Tensor  # scalar
     token_sums: Mapping[str, Tensor] = field(default_factory=dict)  # name -> scalar
 
 
-class Loss(ABC):
-    """A loss over response tokens; a subclass is named in YAML by its import path."""
+class Term(ABC):
+    """A term of the loss; a subclass is named in YAML by its import path.
+
+    Attributes:
+        name: logged as `train/<name>` where there are several terms.
+        coefficient: what the term counts for.
+        skips_zero_advantage: whether a token without advantage adds nothing, neither to the sum nor to its gradient;
+            rollouts that no term learns from are left out of the update's forward.
+    """
+
+    name: str
+    coefficient: float = 1.0
+    skips_zero_advantage: bool = False
 
     @abstractmethod
-    def weight(self, mask: Tensor) -> Tensor:
-        """What the sum over rows with `mask` [B, T] is to be divided by, a scalar that adds up over micro-batches."""
+    def weight(self, tokens: Tokens) -> Tensor:
+        """What the sum is to be divided by, a scalar that adds up over rollouts."""
 
     @abstractmethod
     def __call__(self, batch: LossInputs) -> LossOutputs:
-        """The sum of the loss over a micro-batch."""
+        """The sum over a micro-batch."""

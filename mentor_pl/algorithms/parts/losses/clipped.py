@@ -15,14 +15,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.parts.losses.base import Loss, LossInputs, LossOutputs
+from mentor_pl.algorithms.parts.losses.base import LossInputs, LossOutputs, Term, Tokens
 from mentor_pl.runtime.errors import UsageError
 
 # e^20 is far outside any clip range: the bound only keeps inf · 0 = NaN out of tokens that carry no advantage.
 MAX_LOG_RATIO = 20.0
 
 
-class ClippedSurrogate(Loss):
+class ClippedSurrogate(Term):
     """Equation [9].
 
     Args:
@@ -34,6 +34,9 @@ class ClippedSurrogate(Loss):
     Raises:
         UsageError: for a bound outside its range.
     """
+
+    name = "surrogate"
+    skips_zero_advantage = True
 
     def __init__(
         self,
@@ -50,11 +53,11 @@ class ClippedSurrogate(Loss):
             raise UsageError(f"loss dual_clip is {dual_clip}, but it bounds ratios above 1: give more than 1, or null")
         self.clip_low, self.clip_high, self.dual_clip, self.aggregation = clip_low, clip_high, dual_clip, aggregation
 
-    def weight(self, mask: Tensor) -> Tensor:
-        return mask.sum() if self.aggregation == "token" else mask.any(-1).sum()
+    def weight(self, tokens: Tokens) -> Tensor:
+        return tokens.mask.sum() if self.aggregation == "token" else tokens.mask.any(-1).sum()
 
     def __call__(self, batch: LossInputs) -> LossOutputs:
-        advantages = batch.advantages[:, None]  # [B, 1]
+        advantages = batch.advantages  # [B, T]
         log_ratio = (batch.logprobs - batch.old_logprobs).clamp(max=MAX_LOG_RATIO)
         ratio = log_ratio.exp()  # [B, T]
         clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)

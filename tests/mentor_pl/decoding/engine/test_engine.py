@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import ConstantGate, Gate
 from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
@@ -145,7 +146,7 @@ def test_a_rollout_does_not_depend_on_those_beside_it(pair, prompts, keys, mode,
 def engine(pair, prompts, keys, mode):
     """An engine with 5 rows, to be run by `ran`."""
     sampler, gate = mode
-    guidance = gate and sampler().guidance(gate)
+    guidance = gate and sampler().guidance(GatedMixture(gate))
     key = keys(len(prompts))
     return Engine(pair, prompts, key, SAMPLING, guidance, rows=5, cache_tokens=2**20)
 
@@ -188,7 +189,9 @@ def test_a_row_that_has_ended_between_two_looks_asks_for_no_expert(scripted, key
         scripted([1, END, (2, 3), (2, 3), 1], [1, END, (2, 3), (2, 3), 1]),
         SamplingParams(max_new_tokens=9),
     )
-    engine = Engine(models, [[0]], keys(1), sampling, Coin(FixedK(4)).guidance(Uncertain()), rows=1, cache_tokens=99)
+    engine = Engine(
+        models, [[0]], keys(1), sampling, Coin(FixedK(4)).guidance(GatedMixture(Uncertain())), rows=1, cache_tokens=99
+    )
     engine.on_gpu = True
     samples = ran(engine)
     assert samples.ids.tolist() == [[1, END]]
@@ -212,7 +215,9 @@ def test_a_schedule_whose_look_ahead_is_no_multiple_of_its_stride_is_never_outru
 
     gate, key = gate_of(4 * LOOSE), keys(len(prompts))
     whole = sample(Naive(), pair, prompts, key, SAMPLING, gate)
-    engine = Engine(pair, prompts, key, SAMPLING, Coin(Uneven()).guidance(gate), rows=5, cache_tokens=2**20)
+    engine = Engine(
+        pair, prompts, key, SAMPLING, Coin(Uneven()).guidance(GatedMixture(gate)), rows=5, cache_tokens=2**20
+    )
     engine.on_gpu = True
     equal_samples(whole, ran(engine))
 

@@ -8,20 +8,26 @@ import torch
 from mentor_pl.algorithms.parts.losses.base import LossInputs
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.types import Origin
 
 
-def batch(ratios, advantages, mask=None, mixed=None):
-    """Rows of ratios π_θ/π_old; log π_θ carries the gradient, log π_old is ln ½."""
+def batch(ratios, advantages, mask=None, origin=Origin.POLICY):
+    """Rows of ratios π_θ/π_old; log π_θ carries the gradient, log π_old is ln ½. `advantages`: of rows or of tokens."""
     ratios = torch.tensor(ratios)
     old = torch.full_like(ratios, math.log(0.5))
     logprobs = (old + ratios.log()).requires_grad_()
+    each, none = torch.tensor(advantages), torch.zeros_like(ratios, dtype=torch.bool)
     return LossInputs(
         logprobs=logprobs,
         entropies=torch.zeros_like(old),
         old_logprobs=old,
-        advantages=torch.tensor(advantages),
-        mask=torch.ones_like(ratios, dtype=torch.bool) if mask is None else torch.tensor(mask, dtype=torch.bool),
-        mixed=torch.zeros(len(ratios), dtype=torch.bool) if mixed is None else torch.tensor(mixed),
+        advantages=each if each.ndim == 2 else each[:, None].expand_as(ratios),
+        mask=~none if mask is None else torch.tensor(mask, dtype=torch.bool),
+        origin=torch.full((len(ratios),), int(origin)),
+        gate_weights=torch.zeros_like(old),
+        guided=none,
+        replaced=none,
+        given=none,
     )
 
 
@@ -81,13 +87,13 @@ ROWS = ([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]], [1.0, -5.0], [[1, 1, 1], [1, 0, 0]])
 def test_token_aggregation_weighs_every_token_of_the_mini_batch_alike():
     loss, inputs = ClippedSurrogate(), batch(*ROWS)
     assert loss(inputs).total.item() == pytest.approx(-3 + 5)
-    assert loss.weight(inputs.mask).item() == 4  # mean ½
+    assert loss.weight(inputs).item() == 4  # mean ½
 
 
 def test_sequence_aggregation_takes_the_mean_of_each_rollout_first():
     loss, inputs = ClippedSurrogate(aggregation="sequence"), batch(*ROWS)
     assert loss(inputs).total.item() == pytest.approx(-1 + 5)
-    assert loss.weight(inputs.mask).item() == 2  # mean 2
+    assert loss.weight(inputs).item() == 2  # mean 2
 
 
 @pytest.mark.parametrize("aggregation", ["token", "sequence"])
@@ -97,7 +103,7 @@ def test_micro_batches_sum_to_the_undivided_mini_batch(aggregation):
     whole = batch(ratios, advantages, mask)
     parts = [batch(ratios[:1], advantages[:1], mask[:1]), batch(ratios[1:], advantages[1:], mask[1:])]
     assert sum(loss(part).total.item() for part in parts) == pytest.approx(loss(whole).total.item())
-    assert sum(loss.weight(part.mask).item() for part in parts) == loss.weight(whole.mask).item()
+    assert sum(loss.weight(part).item() for part in parts) == loss.weight(whole).item()
 
 
 @pytest.mark.parametrize("aggregation", ["token", "sequence"])
@@ -114,11 +120,11 @@ def test_padding_carries_neither_loss_nor_gradient_nor_counts(aggregation):
 def test_a_row_without_tokens_weighs_nothing(aggregation):
     loss, inputs = ClippedSurrogate(aggregation=aggregation), batch([[1.0], [1.0]], [1.0, 1.0], [[1], [0]])
     assert loss(inputs).total.item() == pytest.approx(-1.0)
-    assert loss.weight(inputs.mask).item() == 1
+    assert loss.weight(inputs).item() == 1
 
 
 def test_mixed_rollouts_are_weighed_by_the_same_ratio():
-    plain, mixed = (batch([[1.1, 1.5]], [1.0], mixed=[flag]) for flag in (False, True))
+    plain, mixed = (batch([[1.1, 1.5]], [1.0], origin=origin) for origin in (Origin.POLICY, Origin.MIXTURE))
     assert ClippedSurrogate()(plain).total == ClippedSurrogate()(mixed).total
 
 
@@ -150,3 +156,17 @@ def test_a_bound_out_of_range_is_a_usage_error_that_names_it(options):
     ((name, value),) = options.items()
     with pytest.raises(UsageError, match=f"{name} is {value}"):
         ClippedSurrogate(**options)
+
+
+def test_each_token_may_have_an_advantage_of_its_own():
+    # −1.1 · 2 and, clipped at 0.8, +0.8 · 1
+    assert ClippedSurrogate()(batch([[1.1, 0.5]], [[2.0, -1.0]])).total.item() == pytest.approx(-2.2 + 0.8)
+
+
+def test_tokens_without_advantage_carry_no_gradient_which_is_what_skipping_them_relies_on():
+    inputs = batch([[1.5, 0.5], [1.1, 0.9]], [[0.0, 0.0], [0.0, 1.0]])
+    outputs = ClippedSurrogate(dual_clip=3.0)(inputs)
+    outputs.total.backward()
+    assert ClippedSurrogate.skips_zero_advantage
+    assert outputs.total.item() == pytest.approx(-0.9)
+    assert inputs.logprobs.grad.tolist() == [[0.0, 0.0], [0.0, pytest.approx(-0.9)]]

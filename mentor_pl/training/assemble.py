@@ -1,0 +1,117 @@
+"""From the rounds of a step to one `Rollouts`.
+
+Shapes: N rollouts of P groups, S tokens of a context, T response tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from mentor_pl.algorithms.base import Algorithm
+from mentor_pl.algorithms.parts.gates import NO_GUIDANCE
+from mentor_pl.rewards.base import Grades, Reward, checked
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.training.rounds import Round, joined, joined_columns
+from mentor_pl.types import Origin, Rollouts, Row
+
+
+def assemble(
+    rounds: Sequence[Round],
+    algorithm: Algorithm,
+    reward: Reward,
+    alpha: float,
+    temperature: float,
+    step: int,
+    policy_updates: int,
+) -> Rollouts:
+    """The rows of all rounds, ordered by problem, in the order of their first rows, then by number.
+
+    Waits for grades that are not there yet.
+
+    Raises:
+        UsageError: where there are no rows, or two of one problem have one number, and for grades that are not what
+            the reward declares.
+    """
+    rows = [row for one in rounds for row in one.rows]
+    _check(rows, algorithm)
+    groups: dict[int, int] = {}
+    group = [groups.setdefault(row.prompt.index, len(groups)) for row in rows]
+    places = sorted(range(len(rows)), key=lambda place: (group[place], rows[place].number))
+    samples = joined([one.samples for one in rounds], torch.tensor(places))
+    given = joined_columns([one.given for one in rounds], torch.tensor(places))
+    device = samples.ids.device
+    prompt_ids, prompt_lengths = _right_padded([rows[place].context for place in places], device)
+    grades, texts = _grades(rounds, places, reward)
+    mixed = any(row.origin == Origin.MIXTURE for row in rows)
+
+    def column(values: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.tensor(values, dtype=dtype, device=device)
+
+    rollouts = Rollouts(
+        prompt_ids=prompt_ids,
+        prompt_lengths=prompt_lengths,
+        response_ids=samples.ids,
+        response_lengths=samples.lengths,
+        group=column([group[place] for place in places], torch.int64),
+        origin=column([rows[place].origin for place in places], torch.int64),
+        logprobs=samples.logprobs,
+        entropies=samples.entropies,
+        gate_weights=samples.gate_weights,
+        guided=samples.guided,
+        replaced=samples.replaced,
+        given=given,
+        train_mask=given,
+        truncated=samples.truncated,
+        rewards=column(grades.total),
+        reward_parts={name: column(part) for name, part in grades.parts.items()},
+        reward_range=reward.range[1] - reward.range[0],
+        temperature=temperature,
+        alpha=alpha,
+        gamma=algorithm.blend.gamma if mixed and algorithm.blend is not None else NO_GUIDANCE,
+        step=step,
+        policy_updates=policy_updates,
+        seconds={f"sampling/{part}": seconds for part, seconds in samples.stats.seconds.items()},
+        decoding=samples.stats.per_token(),
+        texts=texts,
+    )
+    return replace(rollouts, train_mask=rollouts.mask)
+
+
+def _check(rows: Sequence[Row], algorithm: Algorithm) -> None:
+    name = type(algorithm).__name__
+    if not rows:
+        raise UsageError(f"algorithm {name} asked for no rollouts: yield at least one row from `rounds`")
+    seen: set[tuple[int, int]] = set()
+    for row in rows:
+        if (row.prompt.index, row.number) in seen:
+            raise UsageError(
+                f"algorithm {name} asked twice for rollout {row.number} of problem {row.prompt.index}, and both would "
+                "be sampled with the same noise: give the rows of a problem different numbers"
+            )
+        seen.add((row.prompt.index, row.number))
+        if row.origin == Origin.MIXTURE and algorithm.blend is None:
+            raise UsageError(f"algorithm {name} asked for a mixture rollout, but has no blend: set its `blend`")
+
+
+def _grades(rounds: Sequence[Round], places: Sequence[int], reward: Reward) -> tuple[Grades, tuple[str, ...]]:
+    """Grades and texts of the rows of all rounds, in the order of `places`. A part that a round lacks is 0 there."""
+    parts = [checked(reward, [row.prompt for row in one.rows], one.stream.grades()) for one in rounds if one.rows]
+    texts = [text for one in rounds for text in one.stream.responses]
+    total = [value for grades in parts for value in grades.total]
+    names = dict.fromkeys(name for grades in parts for name in grades.parts)
+    columns = {
+        name: [value for grades in parts for value in grades.parts.get(name, [0.0] * len(grades.total))]
+        for name in names
+    }
+    ordered = {name: [column[place] for place in places] for name, column in columns.items()}
+    return Grades([total[place] for place in places], ordered), tuple(texts[place] for place in places)
+
+
+def _right_padded(contexts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    longest = max(map(len, contexts))
+    ids = torch.tensor([list(ids) + [0] * (longest - len(ids)) for ids in contexts], device=device)
+    return ids, torch.tensor([len(ids) for ids in contexts], device=device)

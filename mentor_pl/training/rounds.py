@@ -1,0 +1,145 @@
+"""One round: the rows an algorithm asks for, sampled together or taken as they are given, and graded as they end.
+
+Shapes: n rows of the round, T response tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from mentor_pl.algorithms.base import Graded
+from mentor_pl.algorithms.parts.blends import Blend
+from mentor_pl.decoding.engine.stats import DecodeStats
+from mentor_pl.decoding.noise import rollout_keys
+from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.decoding.sampler import Sampler, Samples, decode_text
+from mentor_pl.models.loading import Models
+from mentor_pl.rewards.base import Reward
+from mentor_pl.rewards.streaming import Stream
+from mentor_pl.runtime.parallel import all_values
+from mentor_pl.types import Origin, Row
+
+
+class Round:
+    """Rows on their way to being rollouts.
+
+    Args:
+        rows: [n]; none on a rank that merely takes part.
+        models: policy, expert and vocabulary.
+        reward: grader, which is handed every response as soon as it ends.
+    """
+
+    def __init__(self, rows: Sequence[Row], models: Models, reward: Reward) -> None:
+        self.rows, self.models = rows, models
+        self.stream = Stream(reward, [row.prompt for row in rows])
+        self.samples = _as_given([], models.device)
+
+    def sample(self, sampler: Sampler, sampling: SamplingParams, blend: Blend | None, *, seed: int, step: int) -> None:
+        """Have a response to each row, in their order; call inside `decoding(models.policy)`.
+
+        Args:
+            sampler: decoder.
+            sampling: temperature, filters, maximum length.
+            blend: the law of the mixture rows.
+            seed: of the noise.
+            step: rollout batches before this one; part of the noise key.
+        """
+        order = [place for place, row in enumerate(self.rows) if row.complete]
+        for place in order:
+            self._end(place, [])
+        parts = [_as_given([self.rows[place] for place in order], self.models.device)]
+        for law, origin in ((None, Origin.POLICY), (blend, Origin.MIXTURE)):
+            places = [i for i, row in enumerate(self.rows) if row.origin == origin and not row.complete]
+            if places:
+                parts.append(self._sampled(places, sampler, sampling, law, seed, step))
+                order += places
+        self.samples = joined(parts, torch.tensor(order, dtype=torch.int64).argsort())
+
+    def _sampled(
+        self, places: Sequence[int], sampler: Sampler, sampling: SamplingParams, law: Blend | None, seed: int, step: int
+    ) -> Samples:
+        rows, device = [self.rows[place] for place in places], self.models.device
+        numbers = torch.tensor([[row.prompt.index, row.number] for row in rows], device=device)
+        prefixes = [row.given for row in rows]
+        samples = sampler(
+            self.models,
+            [row.context + row.given for row in rows],
+            rollout_keys(seed, step, numbers[:, 0], numbers[:, 1]),
+            sampling,
+            law,
+            limits=[sampling.max_new_tokens - len(prefix) for prefix in prefixes] if any(prefixes) else None,
+            on_end=lambda row, ids: self._end(places[row], ids),
+        )
+        return _behind(prefixes, samples) if any(prefixes) else samples
+
+    def _end(self, place: int, ids: list[int]) -> None:
+        """Hand a row that has ended with the sampled `ids` to the grader."""
+        self.stream.put(place, decode_text(self.models, [*self.rows[place].given, *ids]))
+
+    @property
+    def given(self) -> Tensor:
+        """[n, T] bool: the tokens that were not sampled."""
+        counts = torch.tensor([len(row.given) for row in self.rows], dtype=torch.int64, device=self.samples.ids.device)
+        return torch.arange(self.samples.ids.shape[1], device=counts.device) < counts[:, None]
+
+    def graded(self) -> Graded:
+        """What the algorithm is told; all ranks together."""
+        samples = self.samples
+        policy = torch.tensor([row.origin == Origin.POLICY for row in self.rows], dtype=torch.bool)
+        steps = torch.arange(samples.ids.shape[1], device=samples.ids.device)
+        tokens = (steps < samples.lengths[:, None]) & ~self.given & policy.to(steps.device)[:, None]
+        return Graded(
+            rows=self.rows,
+            lengths=samples.lengths.cpu(),
+            entropies=all_values(samples.entropies[tokens]),
+            wait=lambda: torch.tensor(self.stream.grades().total, dtype=torch.float32),
+        )
+
+
+def joined(parts: Sequence[Samples], order: Tensor) -> Samples:
+    """Samples of several calls in one, then put into `order` [n]."""
+    names = [name for name, value in vars(parts[0]).items() if isinstance(value, Tensor)]
+    columns = {name: joined_columns([getattr(part, name) for part in parts], order) for name in names}
+    return Samples(**columns, stats=sum((part.stats for part in parts), DecodeStats()))
+
+
+def joined_columns(columns: Sequence[Tensor], order: Tensor) -> Tensor:
+    """Columns [·] or [·, T] in one, the shorter ones right-padded with 0, then put into `order` [n]."""
+    longest = max(column.shape[-1] for column in columns)
+    padded = [pad(column, (0, longest - column.shape[1])) if column.ndim == 2 else column for column in columns]
+    whole = torch.cat(padded)
+    return whole[order.to(whole.device)]
+
+
+def _as_given(rows: Sequence[Row], device: torch.device) -> Samples:
+    """Complete rows. What is not sampled has no log-probabilities or entropies here: 0."""
+    lengths = torch.tensor([len(row.given) for row in rows], dtype=torch.int64, device=device)
+    ids = torch.zeros(len(rows), max((len(row.given) for row in rows), default=0), dtype=torch.int64, device=device)
+    for i, row in enumerate(rows):
+        ids[i, : len(row.given)] = torch.tensor(row.given, device=device)
+    zeros, never = torch.zeros(ids.shape, device=device), torch.zeros(ids.shape, dtype=torch.bool, device=device)
+    return Samples(ids, lengths, zeros, zeros, zeros, never, never, torch.zeros_like(lengths, dtype=torch.bool))
+
+
+def _behind(prefixes: Sequence[Sequence[int]], samples: Samples) -> Samples:
+    """The samples with given tokens in front, of which as little is known as of complete rows."""
+    device = samples.ids.device
+    counts = torch.tensor([len(prefix) for prefix in prefixes], device=device)  # [n]
+    lengths = counts + samples.lengths
+    source = torch.arange(int(lengths.max()), device=device) - counts[:, None]  # [n, T], into the sampled tokens
+    sampled = (source >= 0) & (source < samples.lengths[:, None])
+    source = source.clamp(0, samples.ids.shape[1] - 1)
+    columns: dict[str, Any] = {
+        name: value.gather(1, source).where(sampled, torch.zeros((), dtype=value.dtype, device=device))
+        for name, value in vars(samples).items()
+        if isinstance(value, Tensor) and value.ndim == 2
+    }
+    for i, prefix in enumerate(prefixes):
+        columns["ids"][i, : len(prefix)] = torch.tensor(prefix, dtype=torch.int64, device=device)
+    return replace(samples, **columns, lengths=lengths)

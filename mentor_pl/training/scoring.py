@@ -1,0 +1,69 @@
+"""Log-probabilities of responses that were not kept from sampling: of given tokens, of the expert, of the reference.
+
+Shapes: N rollouts, B of a forward, T response tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mentor_pl.algorithms.base import Need
+from mentor_pl.models.loading import Models
+from mentor_pl.training.batching import micro_batches
+from mentor_pl.types import Rollouts
+
+
+def score(model: Any, rollouts: Rollouts, rows: Tensor, vocab_size: int, tokens: int) -> tuple[Tensor, Tensor]:
+    """log π and H in nats of the response tokens of some rollouts, [N, T] float32 each, 0 in all others.
+
+    Args:
+        model: a causal LM with `token_logprobs`, whole on this rank.
+        rollouts: of this rank.
+        rows: [B] int64, which of them.
+        vocab_size: ids of the tokenizer.
+        tokens: of one forward.
+    """
+    values = torch.zeros(2, *rollouts.response_ids.shape, device=rollouts.response_ids.device)
+    for some in micro_batches(rollouts.prompt_lengths, rollouts.response_lengths, rollouts.group, tokens, rows):
+        longest = int(rollouts.response_lengths[some].max())
+        values[:, some, :longest] = torch.stack(
+            model.token_logprobs(
+                rollouts.prompt_ids[some],
+                rollouts.prompt_lengths[some],
+                rollouts.response_ids[some, :longest],
+                rollouts.response_lengths[some],
+                vocab_size=vocab_size,
+                temperature=rollouts.temperature,
+            )
+        )
+    return values[0], values[1]
+
+
+def scored(models: Models, rollouts: Rollouts, needs: Collection[Need], tokens: int) -> Rollouts:
+    """The rollouts with what sampling could not keep; call inside `decoding(models.policy)`.
+
+    Args:
+        models: policy, and expert and reference where they are needed.
+        rollouts: of this rank.
+        needs: of the algorithm.
+        tokens: of one forward.
+    """
+    everyone, size = torch.arange(len(rollouts)), models.vocabulary.size
+    rows = rollouts.given.any(1).nonzero().squeeze(1).cpu()
+    if len(rows):
+        logprobs, entropies = score(models.policy, rollouts, rows, size, tokens)
+        rollouts = replace(
+            rollouts,
+            logprobs=torch.where(rollouts.given, logprobs, rollouts.logprobs),
+            entropies=torch.where(rollouts.given, entropies, rollouts.entropies),
+        )
+    if Need.EXPERT_LOGPROBS in needs:
+        rollouts = replace(rollouts, expert_logprobs=score(models.expert, rollouts, everyone, size, tokens)[0])
+    if Need.REFERENCE_LOGPROBS in needs:
+        rollouts = replace(rollouts, reference_logprobs=score(models.reference, rollouts, everyone, size, tokens)[0])
+    return rollouts
