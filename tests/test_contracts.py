@@ -1,0 +1,67 @@
+"""The plan of who may import whom holds, and one import against it is found."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the packages' code and of the contracts."""
+    for package in ("mentor_pl", "callbacks"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def broken(tree):
+    """The contracts that import-linter finds broken in `tree`."""
+    environment = os.environ | {"PYTHONPATH": str(tree), "NO_COLOR": "1", "COLUMNS": "200"}
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as lint; lint()"]
+    report = subprocess.run(
+        [*command, "--no-logo", "--no-cache"], cwd=tree, env=environment, capture_output=True, text=True
+    )
+    verdicts = [line.rsplit(" ", 1) for line in report.stdout.splitlines() if line.endswith((" KEPT", " BROKEN"))]
+    assert len(verdicts) == 3, report.stdout + report.stderr
+    names = [name for name, verdict in verdicts if verdict == "BROKEN"]
+    assert report.returncode == bool(names)
+    return names
+
+
+FLOORS = "a room imports from floors below its own"
+CALLBACKS = "nothing imports callbacks"
+WORKERS = "what runs in reward workers is free of torch"
+
+
+def test_the_code_keeps_the_plan(tree):
+    assert broken(tree) == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "contracts"),
+    [
+        ("models/loading.py", "mentor_pl.decoding.noise", [FLOORS]),  # from a floor above
+        ("evaluation/intervals.py", "mentor_pl.training.batching", [FLOORS]),  # from beside, as the next two
+        ("training/batching.py", "mentor_pl.evaluation.intervals", [FLOORS]),
+        ("rewards/maze.py", "mentor_pl.models.logprobs", [FLOORS]),
+        ("experiments/curves.py", "callbacks.alpha_decay", [CALLBACKS]),
+        ("rewards/answers/text.py", "torch", [WORKERS]),
+        ("rewards/__init__.py", "mentor_pl.types", [WORKERS]),  # by way of another module
+    ],
+)
+def test_an_import_against_the_plan_is_found(tree, importer, imported, contracts):
+    file = tree / "mentor_pl" / importer
+    file.write_text(f"{file.read_text(encoding='utf-8')}\n\ndef late():\n    import {imported}\n", encoding="utf-8")
+    assert broken(tree) == contracts
+
+
+def test_a_room_without_a_floor_is_found(tree):
+    (tree / "mentor_pl/attic").mkdir()
+    (tree / "mentor_pl/attic/__init__.py").touch()
+    assert broken(tree) == [FLOORS]
