@@ -156,16 +156,16 @@ def test_attention_that_is_more_than_a_softmax_is_a_usage_error_that_names_the_l
     model, cache = tiny_gemma2(), KVCache(1, 4)
     cache.metadata = Decode(torch.tensor([0]), 1)
     tokens = torch.tensor([[3]])
-    options = {"past_key_values": cache, "position_ids": tokens * 0, "placement": cache.metadata}
+    options = {"use_cache": False, "position_ids": tokens * 0, "metadata": cache.metadata}
     with cached_attention(model), pytest.raises(UsageError, match="Gemma2Attention caps its attention scores"):
         model(input_ids=tokens, **options)
 
 
-@pytest.mark.parametrize("options", [{"s_aux": torch.zeros(1)}, {"placement": None}], ids=["sinks", "hidden"])
+@pytest.mark.parametrize("options", [{"s_aux": torch.zeros(1)}, {"metadata": None}], ids=["sinks", "hidden"])
 def test_sinks_and_arguments_that_never_arrive_are_usage_errors(options):
     ones = torch.ones(1, 1, 1, 1)
     with pytest.raises(UsageError, match="adds sinks or hides its arguments"):
-        attend(None, ones, ones, ones, None, **{"placement": Decode(torch.tensor([0]), 1), **options})
+        attend(None, ones, ones, ones, None, **{"metadata": Decode(torch.tensor([0]), 1), **options})
 
 
 def test_models_get_their_own_attention_back_even_after_an_error():

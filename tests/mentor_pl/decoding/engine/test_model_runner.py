@@ -1,5 +1,7 @@
 """Logits read through a ragged cache are those of plain forwards over whole sequences, however they came to be read."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from transformers import (
@@ -220,3 +222,38 @@ def test_a_model_with_an_attention_of_its_own_is_a_usage_error():
     config = GPTJConfig(vocab_size=IDS, n_embd=16, n_layer=2, n_head=2, rotary_dim=4)
     with pytest.raises(UsageError, match="GPTJForCausalLM: 0 of 2 layers attend by way of"):
         Ragged(AutoModelForCausalLM.from_config(config).eval(), 1).step([3], [0])
+
+
+class NewNames(torch.nn.Module):
+    """A model as of transformers 5.24 on."""
+
+    def forward(self, input_ids, cache=None, **others):
+        self.given = {"cache": cache}
+        assert "past_key_values" not in others
+        return SimpleNamespace(logits=torch.zeros(*input_ids.shape, IDS))
+
+
+class OldNames(torch.nn.Module):
+    """A model as of transformers 5.23 and before."""
+
+    def forward(self, input_ids, past_key_values=None, **others):
+        self.given = {"past_key_values": past_key_values}
+        assert "cache" not in others
+        return SimpleNamespace(logits=torch.zeros(*input_ids.shape, IDS))
+
+
+class NoNames(torch.nn.Module):
+    """A wrapper, which passes all it is given on to a model that takes both names or the old one alone."""
+
+    def forward(self, **given):
+        self.given = {name: given.get(name) for name in ("cache", "past_key_values") if name in given}
+        return SimpleNamespace(logits=torch.zeros(*given["input_ids"].shape, IDS))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(NewNames, "cache"), (OldNames, "past_key_values"), (NoNames, "past_key_values")]
+)
+def test_a_model_is_given_the_cache_by_the_name_that_its_forward_has_for_it(kind, name):
+    runner = ModelRunner(kind(), 1, LENGTH, torch.device("cpu"))
+    runner.step(torch.tensor([3]), torch.tensor([0]), 1)
+    assert runner.model.given == {name: runner.cache}
