@@ -1,5 +1,8 @@
 # Makes .venv ready: `source scripts/env.sh` for running, `source scripts/env.sh dev` with the test tools.
-# To be sourced (bash or zsh), from anywhere. A second call with nothing changed only activates.
+# `source scripts/env.sh newest` makes .venv-newest, with the test tools and the newest versions that pyproject.toml allows
+# in place of those in constraints.txt.
+# To be sourced (bash or zsh), from anywhere. A second call with nothing changed only activates; .venv-newest is made anew
+# every day.
 #
 # Where the machine has no NVIDIA device, torch comes from PyTorch's own CPU index when that can be reached, since the
 # default index gives Linux a build with gigabytes of CUDA.
@@ -36,7 +39,8 @@ os._exit(0)
 PY
 }
 
-# $1: a python in an environment of its own; $2: constraints.txt; the rest: what to install, as pip takes it.
+# $1: a python in an environment of its own; $2: constraints.txt, or /dev/null for none; the rest: what to install, as
+# pip takes it.
 # torch goes first, so that only torch is ever looked for on the extra index.
 mentor_install() {
   local python=$1 constraints=$2
@@ -56,28 +60,35 @@ mentor_install() {
 }
 
 _mentor_env() {
-  local root=$1 extra=$2 python stamp target=$1
-  if [ -n "$extra" ] && [ "$extra" != dev ]; then
-    _mentor_say "error: source scripts/env.sh takes 'dev' or nothing, got '$extra'"
-    return 1
-  fi
+  local root=$1 extra=$2 venv=$1/.venv constraints=$1/constraints.txt python stamp target=$1
+  stamp=$(cat "$root/pyproject.toml" "$constraints" | cksum | tr -c '0-9\n' -)
+  case $extra in
+    '' | dev) ;;
+    newest)
+      # without versions to keep to, an empty environment is the way to the newest of all
+      venv=$root/.venv-newest constraints=/dev/null extra=dev stamp=$stamp-$(date +%F)
+      [ -e "$venv/.mentor-$stamp-dev" ] || rm -rf "$venv"
+      ;;
+    *)
+      _mentor_say "error: source scripts/env.sh takes 'dev', 'newest' or nothing, got '$extra'"
+      return 1
+      ;;
+  esac
 
   # An environment knows its own path, so one that came along with a copied folder is made anew.
-  local venv=$root/.venv
   if ! grep -qsF "$venv" "$venv/bin/activate" || ! "$venv/bin/python" -c '' 2>/dev/null; then
     if ! python=$(_mentor_python); then
       _mentor_say "error: no Python 3.11, 3.12 or 3.13 (with venv and ensurepip) found on PATH; install one"
       return 1
     fi
-    _mentor_say "making .venv with $("$python" --version)"
+    _mentor_say "making ${venv##*/} with $("$python" --version)"
     "$python" -m venv --clear "$venv" || return 1
   fi
 
-  stamp=$(cat "$root/pyproject.toml" "$root/constraints.txt" | cksum | tr -c '0-9\n' -)
   # What `dev` installs holds all that running needs.
   if [ ! -e "$venv/.mentor-$stamp-dev" ] && { [ -n "$extra" ] || [ ! -e "$venv/.mentor-$stamp-" ]; }; then
     [ -n "$extra" ] && target="${root}[$extra]"
-    mentor_install "$venv/bin/python" "$root/constraints.txt" --editable "$target" || {
+    mentor_install "$venv/bin/python" "$constraints" --editable "$target" || {
       _mentor_say "error: the installation failed; what pip says is above"
       return 1
     }

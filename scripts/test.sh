@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs them all. Arguments go to pytest: `bash scripts/test.sh -k gate`.
+# `bash scripts/test.sh --newest` runs them with the newest versions that pyproject.toml allows, in .venv-newest, and first
+# says which of them are not those of constraints.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source scripts/env.sh dev
+if [ "${1:-}" = --newest ]; then
+  shift
+  source scripts/env.sh newest
+  python -m pip --disable-pip-version-check freeze --exclude-editable | tr _ - | grep -vixFf <(tr _ - <constraints.txt) || true
+else
+  source scripts/env.sh dev
+fi
 
 # Nothing is fetched while testing: models and data are made by the tests or lie in the repository.
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 WANDB_MODE=offline TOKENIZERS_PARALLELISM=false
