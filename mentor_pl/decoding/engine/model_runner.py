@@ -5,6 +5,7 @@ Shapes: R slots, A rows of a step, B spans and T tokens of a chunk, F places who
 
 from __future__ import annotations
 
+from functools import cached_property
 from inspect import signature
 from typing import Any
 
@@ -31,8 +32,11 @@ class ModelRunner:
     def __init__(self, model: Any, slots: int, length: int, device: torch.device) -> None:
         self.model, self.device = model, device
         self.cache = KVCache(slots, length)
-        # transformers' name for it from 5.24 on, and the one before, which models of strangers may keep
-        self.cache_argument = "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
+
+    @cached_property
+    def _cache_argument(self) -> str:
+        """What the model calls its cache: transformers' name from 5.24 on, or the one before, which 5.40 drops."""
+        return "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
 
     def _forward(self, ids: Tensor, positions: Tensor, metadata: AttentionMetadata, keep: int | Tensor) -> Tensor:
         self.cache.metadata = metadata
@@ -42,7 +46,7 @@ class ModelRunner:
             use_cache=True,
             logits_to_keep=keep,
             metadata=metadata,
-            **{self.cache_argument: self.cache},
+            **{self._cache_argument: self.cache},
         )
         check_attended(self.model, metadata.layers)
         logits: Tensor = output.logits
