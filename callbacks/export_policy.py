@@ -13,7 +13,7 @@ from mentor_pl.training.collect import Learner
 
 
 class ExportPolicy(Callback):
-    """Saves weights, configuration and tokenizer, whole also where the policy is sharded.
+    """Saves weights, configuration, stop tokens and tokenizer, whole also where the policy is sharded.
 
     Args:
         folder: where to; by default `policy` in the run's folder.
@@ -27,4 +27,4 @@ class ExportPolicy(Callback):
         models = cast(Learner, pl_module).models
         weights = get_model_state_dict(models.policy, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
         if trainer.is_global_zero:
-            save_folder(models.policy, models.tokenizer, folder, weights)
+            save_folder(models.policy, models.tokenizer, folder, weights, models.vocabulary.stop_ids)

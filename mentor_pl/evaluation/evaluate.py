@@ -179,6 +179,7 @@ def open_samples(
     settings = {
         **facts,
         "seed": seed,
+        "stop_ids": list(models.vocabulary.stop_ids),
         "samples": benchmark.samples,
         "sampling": asdict(benchmark.sampling),
         "greedy": benchmark.greedy,

@@ -6,6 +6,7 @@ differently inside one family (Qwen2.5: 151,936 or 152,064 rows), so both models
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
@@ -26,7 +27,7 @@ class Vocabulary:
 
     Attributes:
         size: number of ids of the tokenizer, V.
-        stop_ids: ids that end a response; they are the same for both models.
+        stop_ids: ids that end a response, whoever says them: in training, on benchmarks and in the exported folder.
         window: tokens, prompt and response together, that both models can attend to.
     """
 
@@ -132,12 +133,17 @@ class ModelSource:
         return model
 
 
-def shared_vocabulary(policy: ModelSource, expert: ModelSource | None) -> tuple[PreTrainedTokenizerBase, Vocabulary]:
+def shared_vocabulary(
+    policy: ModelSource, expert: ModelSource | None, stop_tokens: Sequence[str] | None = None
+) -> tuple[PreTrainedTokenizerBase, Vocabulary]:
     """The policy's tokenizer and the ids it shares with the expert.
+
+    Args:
+        stop_tokens: all tokens that end a response; by default those that end one for the policy or for the expert.
 
     Raises:
         UsageError: where a model cannot be read, the two disagree on an id, an embedding is smaller than the
-            tokenizer, or nothing ends a response.
+            tokenizer, nothing ends a response, or `stop_tokens` are none or lack the policy's end of sequence.
     """
     tokenizer = policy.tokenizer()
     ids = tokenizer.get_vocab()
@@ -159,12 +165,30 @@ def shared_vocabulary(policy: ModelSource, expert: ModelSource | None) -> tuple[
         stops |= source.stop_ids(theirs, config)
         windows.append(getattr(config, "max_position_embeddings", None) or 2**31)
     stops = {stop for stop in stops if stop < size}
+    if stop_tokens is not None:
+        stops = _ids_of(stop_tokens, ids, tokenizer)
     if not stops:
         raise UsageError(
             f"{policy.role} '{policy.path}' has no end-of-sequence token, so no response could end: set eos_token in "
             "its tokenizer_config.json or eos_token_id in its generation_config.json"
         )
     return tokenizer, Vocabulary(size, tuple(sorted(stops)), min(windows))
+
+
+def _ids_of(stop_tokens: Sequence[str], ids: dict[str, int], tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The ids of the stop tokens; the tokenizer's own must be there, since it goes into the exported folder."""
+    for token in stop_tokens:
+        if token not in ids:
+            raise UsageError(
+                f"model.stop_tokens has {token!r}, which is no token of the policy: give tokens as its tokenizer.json "
+                "spells them"
+            )
+    if tokenizer.eos_token is not None and tokenizer.eos_token not in stop_tokens:
+        raise UsageError(
+            f"model.stop_tokens is {list(stop_tokens)}, without {tokenizer.eos_token!r}, which ends a text by the "
+            "policy's tokenizer, and so wherever the policy is used: add it"
+        )
+    return {ids[token] for token in stop_tokens}
 
 
 def _check_same_ids(policy: ModelSource, ours: dict[str, int], expert: ModelSource, theirs: dict[str, int]) -> None:
@@ -227,13 +251,20 @@ def load_frozen(source: ModelSource, dtype: torch.dtype) -> Any:
 
 
 def save_folder(
-    model: Any, tokenizer: PreTrainedTokenizerBase, folder: str | Path, weights: dict[str, Any] | None = None
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: str | Path,
+    weights: dict[str, Any] | None = None,
+    stop_ids: Sequence[int] = (),
 ) -> None:
     """Write an ordinary model folder, without the progress bar that would tear a running one.
 
     Args:
         weights: to be written in place of the model's own, which may be sharded.
+        stop_ids: ids that end a response for whatever decodes from the folder; by default the model's own.
     """
+    if stop_ids:
+        model.config.eos_token_id = model.generation_config.eos_token_id = list(stop_ids)
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

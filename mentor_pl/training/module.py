@@ -43,6 +43,9 @@ class MentorModule(L.LightningModule):
         policy: model folder, Hub name, or JSON file of a model configuration (random weights).
         expert: likewise, over the same token ids; loaded where the algorithm asks for it.
         algorithm: the method; by default `mentor_pl.algorithms.mentor.Mentor`.
+        stop_tokens: all tokens that end a response, such as `<|im_end|>`, in training, on benchmarks and in what is
+            exported; by default those of policy and expert together. Name them to train a policy without its expert
+            that is to be compared with one under it.
         reference: what algorithms that stay near a reference compare with; by default the policy as it is at the start.
         optimizer: from parameters to an optimizer.
         alpha: weight of what the expert teaches at the start; `callbacks.AlphaDecay` moves it.
@@ -72,6 +75,7 @@ class MentorModule(L.LightningModule):
         policy: str,
         expert: str | None = None,
         algorithm: Algorithm | None = None,
+        stop_tokens: list[str] | None = None,
         reference: str | None = None,
         optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-6, weight_decay=0.01),
         alpha: float = 1.0,
@@ -96,7 +100,7 @@ class MentorModule(L.LightningModule):
         self.policy_source = ModelSource(policy, "policy", trust_remote_code)
         self.expert_source = ModelSource(expert, "expert", trust_remote_code) if expert else None
         self.reference_source = ModelSource(reference or policy, "reference", trust_remote_code)
-        self.tokenizer, self.vocabulary = shared_vocabulary(self.policy_source, self.expert_source)
+        self.tokenizer, self.vocabulary = shared_vocabulary(self.policy_source, self.expert_source, stop_tokens)
         self.optimizer = optimizer
         self._alpha, self._alpha_is_moved = alpha, False
         self.warmup_steps, self.mini_batches, self.micro_batch_tokens = warmup_steps, mini_batches, micro_batch_tokens

@@ -1,7 +1,7 @@
 """A policy measured: the numbers by hand, the noise fixed, the protocol kept, finished problems never decoded again."""
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -318,6 +318,13 @@ def test_another_seed_or_other_weights_are_a_usage_error_and_another_limit_is_no
     with pytest.raises(UsageError, match="weights = 'w', not 'v'"):
         opened(keep, models, toy(path), weights="v")
     opened(keep, models, toy(path, limit=1))
+
+
+def test_other_stop_tokens_are_a_usage_error(models, path, tmp_path):
+    keep = opened(tmp_path / "toy", models, toy(path))
+    other = replace(models, vocabulary=replace(models.vocabulary, stop_ids=(4, EOS)))
+    with pytest.raises(UsageError, match=r"stop_ids = \[5\], not \[4, 5\]"):
+        opened(keep, other, toy(path))
 
 
 def test_a_limit_can_be_raised_over_kept_samples(models, path, tmp_path):

@@ -57,6 +57,29 @@ def test_both_models_stop_tokens_end_a_response_and_padding_ids_do_not(qwen2_fol
     assert shared_vocabulary(source(policy), source(expert, "expert"))[1].stop_ids == (0, 5, 7, 9)
 
 
+def test_stop_tokens_that_are_named_are_all_there_are_with_and_without_an_expert(qwen2_folder, qwen2_expert_folder):
+    names = ["<|endoftext|>", "!"]
+    ours, theirs = source(qwen2_folder), source(qwen2_expert_folder, "expert")
+    tokenizer, alone = shared_vocabulary(ours, None, names)
+    assert alone.stop_ids == tuple(sorted(tokenizer.convert_tokens_to_ids(names)))
+    assert len(alone.stop_ids) == 2
+    assert shared_vocabulary(ours, theirs, names)[1].stop_ids == alone.stop_ids
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["<|endoftext|>", "<|im_end|>"], "has '<|im_end|>', which is no token of the policy"),
+        (["!"], "is ['!'], without '<|endoftext|>', which ends a text by the policy's tokenizer"),
+        ([], "is [], without '<|endoftext|>'"),
+    ],
+)
+def test_stop_tokens_that_are_none_or_leave_out_the_policys_own_are_one_line(names, reason, qwen2_folder):
+    with pytest.raises(UsageError, match=re.escape(f"model.stop_tokens {reason}")) as caught:
+        shared_vocabulary(source(qwen2_folder), None, names)
+    assert "\n" not in str(caught.value)
+
+
 def test_the_window_is_the_smaller_models(qwen2_folder, qwen2_expert_folder, tmp_path):
     expert = copied(qwen2_expert_folder, tmp_path / "expert", {"max_position_embeddings": 100})
     assert shared_vocabulary(source(qwen2_folder), source(expert, "expert"))[1].window == 100
