@@ -15,256 +15,33 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from statistics import median
-from typing import Any
 
 import torch
-from mixture import Profile, Shape, build_pair
-from process import alone, measured
+from mixture import Shape
+from process import alone
 from report import Figure, add_report_options, finish, machine
-from rich import box
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
-from torch import Tensor
-from transformers import StoppingCriteria
-
-from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
-from mentor_pl.decoding.algorithm1 import Algorithm1
-from mentor_pl.decoding.coin import Coin
-from mentor_pl.decoding.engine.kv_cache import cached_attention
-from mentor_pl.decoding.engine.timings import ForwardTimings, measure_timings
-from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.noise import rollout_keys
-from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.decoding.sampler import Sampler, Samples, decoding
-from mentor_pl.models.loading import Models, Vocabulary
-
-NEVER = -1  # a stop id that no model says: lengths are set by limits
-SMALL, LARGE, WIDE = Shape(128, 4, 4, 1, 384), Shape(256, 4, 8, 2, 944), Shape(512, 4, 8, 2, 1536)  # 1, 4, 13 M
-LOW = Profile(unsure=0.18, settles=0.04, disagreement=0.062)  # TV about .17 at a mean w of .07
-HIGH = Profile(unsure=0.4, settles=0.01, disagreement=0.18)  # TV about .36 at a mean w of .17
-GROUP = 4  # mixed rollouts of a prompt, as in the paper
-QWEN_1_5B, QWEN_7B = Shape(1536, 28, 12, 2, 8960), Shape(3584, 28, 28, 4, 18944)
-
-
-@dataclass
-class Work:
-    """Prompts to answer with given models."""
-
-    models: Models
-    prompts: list[list[int]]
-    length: int
-    limits: list[int] | None = None
-    gate: Gate | None = None
-
-    @cached_property
-    def timings(self) -> ForwardTimings:
-        """What forwards of the two models cost by themselves."""
-        policy, expert = self.models.policy, self.models.expert
-        with torch.no_grad(), cached_attention(policy, expert):
-            return measure_timings(policy, expert, len(self.prompts), self.models.device)
-
-    @property
-    def keys(self) -> Tensor:
-        rows = torch.arange(len(self.prompts))
-        return rollout_keys(0, 0, rows, torch.zeros_like(rows))
-
-    @property
-    def tokens(self) -> int:
-        return sum(self.limits) if self.limits else self.length * len(self.prompts)
-
-    def sample(self, sampler: Sampler, guided: bool = False) -> Samples:
-        """One call of a sampler, finished on the device."""
-        gate = self.gate if guided else None
-        with decoding(self.models.policy):
-            samples = sampler(
-                self.models,
-                self.prompts,
-                self.keys,
-                SamplingParams(max_new_tokens=self.length),
-                gate,
-                limits=self.limits,
-            )
-        if self.models.device.type == "cuda":
-            torch.cuda.synchronize()
-        return samples
-
-
-def work(
-    policy: Shape,
-    expert: Shape,
-    profile: Profile,
-    rollouts: int,
-    length: int,
-    *,
-    mean_weight: float = 0.07,
-    group: int = GROUP,
-    prompt_tokens: int = 32,
-    vocabulary: int = 1024,
-    device: str = "cpu",
-) -> Work:
-    """Models of a profile and random prompts, `group` rollouts of each; γ gives on-policy rollouts the mean weight."""
-    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    window = prompt_tokens + length
-    pair = [model.to(device, dtype) for model in build_pair(policy, expert, profile, vocabulary, window, seed=0)]
-    models = Models(*pair, tokenizer=None, vocabulary=Vocabulary(vocabulary, (NEVER,), window))  # type: ignore[arg-type]
-    generator = torch.Generator().manual_seed(1)
-    texts = torch.randint(vocabulary // 2, (rollouts // group, prompt_tokens), generator=generator).tolist()
-    made = Work(models, [text for text in texts for _ in range(group)], length)
-    made.gate = gate_at(mean_weight, made.sample(Coin()).entropies.flatten())
-    return made
-
-
-def gate_at(mean_weight: float, entropies: Tensor) -> Gate:
-    """The gate with that mean weight on given entropies [·], found by bisection of log γ."""
-    low, high = 1e-4, 100.0
-    for _ in range(50):
-        gamma = (low * high) ** 0.5
-        low, high = (gamma, high) if (entropies / gamma).clamp(max=1).mean() > mean_weight else (low, gamma)
-    gate = EntropyGate()
-    gate.observe(torch.tensor([gamma]))
-    return gate
-
-
-class PerRow(StoppingCriteria):
-    """Ends each row of `generate` at a length of its own."""
-
-    def __init__(self, limits: Sequence[int], prompt_tokens: int) -> None:
-        self.limits, self.prompt_tokens = torch.tensor(limits), prompt_tokens
-
-    def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
-        return input_ids.shape[1] - self.prompt_tokens >= self.limits.to(input_ids.device)
-
-
-def generate(task: Work, rows: int) -> None:
-    """The same lengths from transformers' `generate`, `rows` at a time."""
-    model = task.models.policy
-    limits = task.limits or [task.length] * len(task.prompts)
-    with torch.no_grad():
-        for start in range(0, len(task.prompts), rows):
-            ids = torch.tensor(task.prompts[start : start + rows], device=task.models.device)
-            model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                do_sample=True,
-                top_k=0,
-                max_new_tokens=task.length,
-                eos_token_id=None,
-                pad_token_id=0,
-                stopping_criteria=[PerRow(limits[start : start + rows], ids.shape[1])],
-            )
-    if task.models.device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-@dataclass
-class Case:
-    """Something to time, and what it took in each round."""
-
-    run: Callable[[], Samples | None]
-    seconds: list[float] = field(default_factory=list)
-    samples: Samples | None = None
-
-    @property
-    def median(self) -> float:
-        return median(self.seconds)
-
-
-def rounds(cases: dict[str, Case], count: int, title: str, progress: Progress) -> dict[str, Case]:
-    """Run all cases in turn, `count` times after one warm-up."""
-    task = progress.add_task(title, total=(count + 1) * len(cases))
-    for i in range(count + 1):
-        for case in cases.values():
-            started = time.perf_counter()
-            case.samples = case.run()
-            if i:
-                case.seconds.append(time.perf_counter() - started)
-            progress.advance(task)
-    return cases
-
-
-def ratio(cases: dict[str, Case], above: str, below: str) -> float:
-    """The median over rounds of one case's time divided by another's of the same round."""
-    return median(a / b for a, b in zip(cases[above].seconds, cases[below].seconds, strict=True))
-
-
-LEGEND = (
-    "÷ plain: time, measured and by the cost model. Per 1,000 response tokens: steps of the policy, calls of the "
-    "expert. Per token: read by the expert, its heads, drafts lost, places padded. MiB: peak above the models."
+from rollout_cases import Case, mixed_cases, profile_note, ratio, rounds, sampler_table
+from rollout_work import (
+    GROUP,
+    HIGH,
+    LARGE,
+    LOW,
+    QWEN_1_5B,
+    QWEN_7B,
+    SAMPLERS,
+    SMALL,
+    WIDE,
+    Work,
+    generate,
+    peak_memory,
+    work,
 )
-SAMPLERS: dict[str, Callable[[], Sampler]] = {
-    "coin": Coin,
-    "algorithm1 K = 4": Algorithm1,
-    "algorithm1 K = 8": lambda: Algorithm1(8),
-    "naive": Naive,
-}
 
-
-def mixed_cases(task: Work, names: Sequence[str]) -> dict[str, Case]:
-    """Plain decoding and the mixed samplers `names`, on the same prompts and noise."""
-    cases = {"plain": Case(lambda: task.sample(Coin()))}
-    for name in names:
-        sampler = SAMPLERS[name]()
-        cases[name] = Case(lambda sampler=sampler: task.sample(sampler, guided=True))  # type: ignore[misc]
-    return cases
-
-
-def peak_memory(sampler: str, options: dict[str, Any]) -> int:
-    """Bytes that one call needs above the models; run in a process of its own."""
-    torch.set_num_threads(options.pop("threads"))
-    task = work(**options)
-    with measured(options.get("device", "cpu")) as memory:
-        if sampler == "generate":
-            generate(task, len(task.prompts))
-        else:
-            task.sample(SAMPLERS[sampler]() if sampler != "plain" else Coin(), guided=sampler != "plain")
-    return memory.peak
-
-
-def modelled(name: str, case: Case, task: Work) -> float | None:
-    """Time ÷ plain by the cost model of docs/performance.md, from costs measured alone and the case's own counts."""
-    if case.samples is None or name == "plain":
-        return 1.0 if name == "plain" else None
-    rows, counts = len(task.prompts), case.samples.stats
-    timings = task.timings
-    r = float(case.samples.replaced.sum()) / counts.tokens
-    k = counts.policy_forwards / max(1, counts.expert_calls)  # draft steps between two calls
-    kept = (1 - (1 - r) ** k) / r if r and k > 1 else k
-    read = counts.expert_tokens / counts.tokens * kept * rows
-    return (k * timings.policy_step + timings.expert_call + read * timings.expert_token) / (kept * timings.policy_step)
-
-
-def sampler_table(cases: dict[str, Case], task: Work, memory: dict[str, int]) -> Table:
-    """One line per case: speed, the cost model's word, the expert's share of the work, memory."""
-    title = f"{len(task.prompts)} rows, {task.length} tokens each"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, caption=LEGEND, caption_justify="left")
-    for column in ("", "tokens/s", "÷ plain", "model", "steps", "calls", "read", "heads", "lost", "pad", "MiB"):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    for name, case in cases.items():
-        model = modelled(name, case, task)
-        line = [name, f"{task.tokens / case.median:,.0f}", f"{ratio(cases, name, 'plain'):.2f}"]
-        line.append("" if model is None else f"{model:.2f}")
-        if case.samples is not None:
-            per = case.samples.stats.per_token()
-            line += [f"{1000 * per[count]:.1f}" for count in ("policy_forwards", "expert_calls")]
-            line += [f"{per[count]:.2f}" for count in ("expert_tokens", "scored_positions", "rolled_back", "padding")]
-        else:
-            line += [""] * 6
-        table.add_row(*line, f"{memory[name] / 2**20:,.0f}" if name in memory else "")
-    return table
-
-
-def profile_note(label: str, cases: dict[str, Case]) -> str:
-    """What the profile came to."""
-    samples = cases["coin"].samples
-    assert samples is not None
-    weights, tokens = float(samples.gate_weights.sum()), samples.stats.tokens
-    distance = float(samples.replaced.sum()) / weights
-    return f"{label}: mean w {weights / tokens:.3f}, TV where it is asked {distance:.2f}"
+from mentor_pl.decoding.coin import Coin
+from mentor_pl.decoding.sampler import Samples
 
 
 def spread(options: argparse.Namespace, progress: Progress) -> list[Figure]:
