@@ -14,6 +14,15 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decoding
 from mentor_pl.models.loading import Models
 
+TEXTS = (
+    "find the value of x",
+    "we try",
+    "wait , let us verify the product and the sum of 3 and 4",
+    "the answer is",
+    "<think> if x = 2 then",
+)
+FAMILIES = ["qwen2", "llama", "qwen3", "sliding"]
+
 
 @pytest.fixture(scope="session")
 def keys() -> Callable[..., Tensor]:
@@ -103,6 +112,27 @@ def family(request: pytest.FixtureRequest, build_models: Callable[..., Models]) 
         return made[name]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def toy(lookup_models: Callable[..., Models]) -> Models:
+    """Policy and expert over t0 … t3 and <eos> (4), whose distributions depend on the place and on the last token."""
+    generator = torch.Generator().manual_seed(3)
+    return lookup_models(*(torch.randn(3, 5, 5, generator=generator) * 1.2 for _ in range(2)))
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def pair(request: pytest.FixtureRequest, family: Callable[[str], Models]) -> Models:
+    """Policy and expert of one family."""
+    return family(request.param)
+
+
+@pytest.fixture(scope="module")
+def rollouts(pair: Models, keys: Callable[..., Tensor]) -> tuple[list[list[int]], Tensor]:
+    """8 rollouts to each of 5 prompts, of different lengths: prompts [40], keys [40]."""
+    prompts = [pair.tokenizer(text)["input_ids"] for text in TEXTS for _ in range(8)]
+    assert len({len(prompt) for prompt in prompts}) >= 4
+    return prompts, keys(len(prompts))
 
 
 @pytest.fixture(scope="session")
