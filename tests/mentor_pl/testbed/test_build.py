@@ -14,9 +14,8 @@ from mentor_pl.rewards.base import Grades
 from mentor_pl.rewards.maze import MazeReward, parse_problem
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.testbed.build import build
-from mentor_pl.testbed.pretrain import IGNORED, build_model, collate, sequences, train
-from mentor_pl.testbed.problems import DRILLS, split
-from mentor_pl.testbed.tokenizer import VOCABULARY, build_tokenizer
+from mentor_pl.testbed.problems import split
+from mentor_pl.testbed.tokenizer import VOCABULARY
 from mentor_pl.types import Prompt
 
 
@@ -116,29 +115,6 @@ def test_retraining_is_deterministic_and_writes_folders_that_answer(tmp_path: Pa
     grades, texts = sampled(tmp_path / "once" / "policy", problems, 1, seed=0)
     assert all(0 <= total <= 1 for total in grades.total)
     assert {word for text in texts for word in text.split()} <= set(VOCABULARY)
-
-
-def test_training_lowers_the_loss_from_that_of_a_uniform_guess() -> None:
-    tokenizer = build_tokenizer()
-    data = sequences(split("heldout")[:200], DRILLS, 200, tokenizer, seed=0, drill=True)
-    losses = train(build_model(tokenizer, seed=0), data, steps=20, lr=3e-3, seed=0)
-    assert losses[0] > 3.0  # ln 36 = 3.58 nats for a uniform guess
-    assert losses[-1] < 1.7
-
-
-def test_prompts_and_padding_carry_no_loss() -> None:
-    inputs, labels = collate([([7, 8, 9, 1], [IGNORED, IGNORED, 9, 1]), ([7, 1], [IGNORED, 1])], pad_id=0)
-    assert inputs.tolist() == [[7, 8, 9, 1], [7, 1, 0, 0]]
-    assert labels.tolist() == [[IGNORED, IGNORED, 9, 1], [IGNORED, 1, IGNORED, IGNORED]]
-
-
-def test_a_drill_is_marked_and_its_labels_start_with_the_response() -> None:
-    tokenizer, mazes = build_tokenizer(), split("heldout")[:1]
-    (ids, labels), *_ = sequences(mazes, DRILLS, 1, tokenizer, seed=0, drill=True)
-    assert tokenizer.decode(ids[:9]) == f"drill {mazes[0].text()}"
-    assert tokenizer.decode(ids[9:10]) == "<think>"
-    assert ids[-1] == tokenizer.eos_token_id
-    assert labels == [IGNORED] * 9 + ids[9:]
 
 
 @pytest.mark.parametrize(
