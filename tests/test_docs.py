@@ -43,7 +43,7 @@ def test_the_example_callback_of_the_callbacks_page_runs(project):
 
 
 def test_every_file_that_a_page_names_exists():
-    for page in ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]:
+    for page in ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]:
         text = (ROOT / page).read_text(encoding="utf-8")
         for name in re.findall(r"`((?:mentor_pl|callbacks|configs|scripts|docs)/[\w./-]+\.\w+)`", text):
             assert (ROOT / name).exists(), (page, name)
