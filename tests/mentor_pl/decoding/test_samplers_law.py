@@ -12,7 +12,7 @@ from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import ConstantGate
 from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.decoding.distribution import draw, entropy
+from mentor_pl.decoding.distribution import entropy
 from mentor_pl.decoding.engine import draft, verify
 from mentor_pl.decoding.engine.lookahead import FixedK
 from mentor_pl.decoding.engine.verify import CallResult, Verifier
