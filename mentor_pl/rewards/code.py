@@ -14,7 +14,6 @@ import logging
 import math
 import re
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
@@ -48,7 +47,7 @@ class CodeReward(Reward):
         allow_execution: must be true: grading runs what the model wrote on this machine.
         credit: `all`: 1 where every test passes; `share`: the share of tests passed.
         workers: responses that are run at the same time.
-        timeout: seconds by the clock for all tests of one response.
+        timeout: seconds of processor time for all tests of one response.
         memory_mb: address space of each process, in MiB.
         file_mb: size of each file that the code may write, in MiB.
         tests: the metadata's field of test statements.
@@ -134,14 +133,14 @@ class CodeReward(Reward):
         code = last_block(response)
         if code is None:
             return _row(0.0, False)
-        end = time.monotonic() + self.timeout
         if asserts:
             done = run(code, asserts, "", self.timeout, self.limits)
             return self._credited(list(done.passed), len(asserts), done.timeout)
         passed: list[bool] = []
-        late = False
+        late, left = False, self.timeout
         for given, wanted in cases:
-            done = run(code, [], given, max(0.0, end - time.monotonic()), self.limits)
+            done = run(code, [], given, max(0.0, left), self.limits)
+            left -= done.seconds
             passed.append(done.finished and _lines(done.output) == _lines(wanted))
             late = done.timeout
             if late or (self.credit == "all" and not passed[-1]):

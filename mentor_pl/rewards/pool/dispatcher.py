@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import json
-import math
 import os
 import selectors
 import socket
@@ -17,10 +16,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from mentor_pl.rewards.deadline import processor_seconds, time_left
 from mentor_pl.rewards.pool.fork_server import ForkServer, WorkerError
 from mentor_pl.rewards.pool.worker import HEADER, encode
 
-WALL_FACTOR = 5.0  # a worker that uses no processor time is killed after this many deadlines
+_GRANULARITY = 0.02  # seconds: processor time is told in hundredths of one
 TRIES = 2  # an item is given to this many workers that die under it
 MAX_CONSECUTIVE_CRASHES = 8  # items in a row that ended all their workers: the fault is not theirs
 
@@ -52,7 +52,7 @@ class _Worker:
     received: bytearray = field(default_factory=bytearray)
     started: float = 0.0  # clock when the job was handed over
     spent: float = 0.0  # processor seconds of the worker at that time
-    deadline: float = 0.0
+    deadline: float = 0.0  # clock when it is worth looking at the time spent
 
 
 class Dispatcher:
@@ -65,10 +65,9 @@ class Dispatcher:
         timeout: float,
         memory_mb: int,
         warmup: Sequence[Any],
-        start_timeout: float,
         counts: dict[Failure, int],
     ) -> None:
-        self._fork_server_settings = (task, warmup, memory_mb, start_timeout)
+        self._fork_server_settings = (task, warmup, memory_mb)
         self._size = workers
         self._timeout = timeout
         self._counts = counts
@@ -162,7 +161,7 @@ class Dispatcher:
                 continue
             worker = idle or self._fork(fork_server)
             worker.job, worker.unsent = job, job.frame
-            worker.started, worker.spent = time.monotonic(), _processor_seconds(worker.pid)
+            worker.started, worker.spent = time.monotonic(), processor_seconds(worker.pid)
             worker.deadline = worker.started + self._timeout
             self._send(worker)
 
@@ -243,13 +242,12 @@ class Dispatcher:
             )
 
     def _end_overdue(self, fork_server: ForkServer) -> None:
-        """Kill every worker past its deadline; one that the machine kept from running gets the rest of its time."""
+        """Kill every worker whose time is up; one that the machine kept from running gets the rest of its time."""
         now = time.monotonic()
         for worker in [w for w in self._workers if w.job is not None and w.deadline <= now]:
-            spent = _processor_seconds(worker.pid)
-            left = self._timeout - (spent - worker.spent) if math.isfinite(spent) else 0.0
-            if left > 0 and now < worker.started + WALL_FACTOR * self._timeout:
-                worker.deadline = now + max(left, 0.02)
+            left = time_left(self._timeout, processor_seconds(worker.pid) - worker.spent, now - worker.started)
+            if left > 0:
+                worker.deadline = now + max(left, _GRANULARITY)
                 continue
             job = self._discard(fork_server, worker)
             self._counts[TIMEOUT] += 1
@@ -269,13 +267,3 @@ class Dispatcher:
                 self._workers.append(_Worker(worker.pid, worker.channel, job))
             raise
         return job
-
-
-def _processor_seconds(pid: int) -> float:
-    """User and system seconds of a process; infinity where the system does not tell, so that the clock alone counts."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError, ValueError):
-        return math.inf

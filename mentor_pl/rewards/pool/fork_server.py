@@ -20,7 +20,9 @@ _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from mentor_pl.rewards.pool.worker import fork_server; fork_server(int(sys.argv[1]))"
 )
-_ANSWER_SECONDS = 60.0  # a fork or a kill takes milliseconds; past this the fork_server is taken for dead
+# By the clock, and long: starting takes seconds and a fork milliseconds, but a busy machine may need minutes. A fork
+# server that ends is seen at once; only one that hangs is waited for.
+_SILENCE_SECONDS = 600.0
 _LAST_SECONDS = 5.0
 
 
@@ -35,13 +37,12 @@ class ForkServer:
         task: `module:function` that grades one item; imported in the fork_server, never here.
         warmup: items to run before the first fork.
         memory_mb: address space of one worker, in MiB.
-        start_timeout: seconds until the fork_server must be ready.
 
     Raises:
         WorkerError: the fork_server ends or stays silent before it is ready; the message carries its last line.
     """
 
-    def __init__(self, task: str, warmup: Sequence[Any], memory_mb: int, start_timeout: float) -> None:
+    def __init__(self, task: str, warmup: Sequence[Any], memory_mb: int) -> None:
         self._control, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         path = json.dumps([entry or os.getcwd() for entry in sys.path])
@@ -56,7 +57,7 @@ class ForkServer:
         theirs.close()
         settings = {"task": task, "warmup": list(warmup), "memory_mb": memory_mb, "parent": os.getpid()}
         try:
-            self._control.settimeout(start_timeout)
+            self._control.settimeout(_SILENCE_SECONDS)
             self._control.sendall(encode(settings))
             receive(self._control)
         except (EOFError, OSError) as error:
@@ -66,7 +67,6 @@ class ForkServer:
         except BaseException:
             self.close()
             raise
-        self._control.settimeout(_ANSWER_SECONDS)
 
     def fork(self) -> tuple[int, socket.socket]:
         """A fresh worker: its process id and a non-blocking socket to it."""

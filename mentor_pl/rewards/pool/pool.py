@@ -10,7 +10,7 @@ is tried once more before it is given up. The result of an item does not depend 
 items beside it.
 
 The deadline counts the worker's own processor time where the system tells it (/proc), so a busy machine does not
-turn right answers into zeros; a worker that merely waits is killed after `WALL_FACTOR` deadlines by the clock.
+turn right answers into zeros; a worker that merely waits is killed `LAST_RESORT` seconds later (`rewards/deadline.py`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ class WorkerPool:
         timeout: seconds of a worker's processor time that one item may take.
         memory_mb: address space of one worker, in MiB.
         warmup: items that are run once before the first worker starts.
-        start_timeout: seconds until the first worker must be ready.
 
     Raises:
         UsageError: a setting out of its range.
@@ -52,7 +51,6 @@ class WorkerPool:
         timeout: float = 1.0,
         memory_mb: int = 1024,
         warmup: Sequence[Any] = (),
-        start_timeout: float = 120.0,
     ) -> None:
         if workers < 1:
             raise UsageError(f"workers={workers} must be at least 1; set the number of grading processes to 1 or more")
@@ -60,7 +58,7 @@ class WorkerPool:
             raise UsageError(f"timeout={timeout} must be above 0 seconds; set what one answer may take, e.g. 1.0")
         if memory_mb < 256:
             raise UsageError(f"memory_mb={memory_mb} is below the 256 MiB that a worker itself needs; raise it")
-        self._settings = (task, workers, timeout, memory_mb, tuple(warmup), start_timeout)
+        self._settings = (task, workers, timeout, memory_mb, tuple(warmup))
         self._reset()
 
     def _reset(self) -> None:

@@ -4,7 +4,9 @@
     second    waits; the first process of its PID namespace, where there is one, so that nothing outlives it
     third     runs the response's code, then the tests one by one, and writes the verdict
 
-Standard input holds a length, a JSON request and a nonce. The nonce stays in the pipe until the last test has run, and
+The first also writes, to a file that the others do not hold, the seconds of processor time that they took.
+
+Standard input holds a length, a JSON request and a nonce. The nonce stays unread until the last test has run, and
 only a verdict that begins with it counts, so code that ends the process or writes of its own accord earns nothing.
 """
 
@@ -28,7 +30,7 @@ _FILES = 64
 
 def main() -> None:
     """Run what standard input asks for; the exit status is the third process's."""
-    verdict = int(sys.argv[1])
+    verdict, usage = map(int, sys.argv[1:])
     size = int.from_bytes(_exactly(4), "big")
     request = json.loads(_exactly(size))
     _die_with(request["parent"])
@@ -39,13 +41,17 @@ def main() -> None:
     _limit(request)
     own = os.getpid()
     if (second := os.fork()) == 0:
+        os.close(usage)
         _die_with(0 if isolated else own)  # in a PID namespace of its own the parent has no number
         own = os.getpid()
         if (third := os.fork()) == 0:
             _die_with(own)
             _run(request, verdict)
-        _pass_on(third)
-    _pass_on(second)
+        os._exit(_ended(third))
+    status = _ended(second)
+    spent = os.times()
+    os.write(usage, str(spent.children_user + spent.children_system).encode())
+    os._exit(status)
 
 
 def isolate() -> bool:
@@ -110,10 +116,10 @@ def _run(request: dict[str, Any], verdict: int) -> None:
     os._exit(status)
 
 
-def _pass_on(pid: int) -> None:
-    """Wait for a child and end as it did. Whatever else the code has started does not keep this process."""
+def _ended(pid: int) -> int:
+    """Wait for a child; its exit status. Whatever else the code has started does not keep this process."""
     _, status = os.waitpid(pid, 0)
-    os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1)
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
 
 
 def _exactly(size: int) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from mentor_pl.rewards import deadline
 from mentor_pl.rewards.pool import dispatcher
 from mentor_pl.rewards.pool.pool import CRASH, TIMEOUT, WorkerError, WorkerPool
 from mentor_pl.runtime.errors import UsageError
@@ -55,8 +56,9 @@ def test_results_come_in_the_order_of_items_for_any_number_of_workers(pool: Call
 
 
 def test_an_item_over_its_deadline_is_killed_and_counted_and_no_other_is_touched(
-    pool: Callable[..., WorkerPool],
+    pool: Callable[..., WorkerPool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(deadline, "LAST_RESORT", 2.0)
     one = pool()
     items = [["echo", 1], ["spin"], ["echo", 2], ["stop"], *(["echo", number] for number in range(3, 20))]
     assert one.map(items) == [1, TIMEOUT, 2, TIMEOUT, *range(3, 20)]
@@ -68,7 +70,7 @@ def test_the_deadline_counts_the_processor_time_of_the_worker(
 ) -> None:
     if not Path("/proc/self/stat").exists():
         pytest.skip("this system does not tell a process's processor time in /proc")
-    monkeypatch.setattr(dispatcher, "WALL_FACTOR", 1e9)
+    monkeypatch.setattr(deadline, "LAST_RESORT", 1e9)
     assert pool().submit(["spin"]).result(timeout=60) is TIMEOUT
 
 
