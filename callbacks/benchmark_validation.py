@@ -15,7 +15,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampler import Sampler, decoding
-from mentor_pl.evaluation.benchmark import Benchmark
+from mentor_pl.evaluation.benchmark import Benchmark, with_shared_rewards
 from mentor_pl.evaluation.evaluate import Evaluation, evaluate, open_samples
 from mentor_pl.evaluation.fingerprint import fingerprint
 from mentor_pl.evaluation.metrics import REASONING_WORDS, WordOccurrence
@@ -74,7 +74,8 @@ class BenchmarkValidation(Callback):
         names = [benchmark.name for benchmark in benchmarks]
         if len(set(names)) < len(names):
             raise UsageError(f"BenchmarkValidation has benchmarks {names}, but their names must differ: rename one")
-        self.benchmarks, self.every_n_steps, self.at_start = benchmarks, every_n_steps, at_start
+        self.benchmarks = with_shared_rewards(benchmarks)
+        self.every_n_steps, self.at_start = every_n_steps, at_start
         self.sampler: Sampler = sampler if sampler is not None else Coin(rows=512)
         self.seed, self.folder, self.out, self.table_rows = seed, folder, Path(out), table_rows
         self.words = WordOccurrence(words if words is not None else REASONING_WORDS).words
@@ -143,7 +144,7 @@ class BenchmarkValidation(Callback):
         results: dict[str, float] = {}
         for benchmark in self.benchmarks:
             results |= _named(benchmark, self._evaluate(trainer, pl_module, benchmark, folder / benchmark.name))
-            _close(benchmark)
+            benchmark.grader.close()  # its processes start again when they are needed
         if trainer.is_global_zero:
             self._report(folder, notes)
         return results
@@ -177,18 +178,11 @@ class BenchmarkValidation(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for benchmark in self.benchmarks:
-            _close(benchmark)
+            benchmark.grader.close()
 
 
 def _named(benchmark: Benchmark, evaluation: Evaluation) -> dict[str, float]:
     return {f"val/{benchmark.name}/{name}": value for name, value in evaluation.metrics.items()}
-
-
-def _close(benchmark: Benchmark) -> None:
-    """End the reward's processes; they start again when they are needed."""
-    close = getattr(benchmark.grader, "close", None)
-    if close is not None:
-        close()
 
 
 @contextmanager

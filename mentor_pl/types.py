@@ -68,6 +68,22 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Response:
+    """What a model answered to a prompt, as rewards are given it.
+
+    Attributes:
+        text: without the stop token; what the prompt template has already written (`Prompt.response_prefix`) is not in
+            it.
+        tokens: its ids, the stop token included; empty where only the text is known, as of samples on disk.
+        truncated: the length limit came before a stop token.
+    """
+
+    text: str
+    tokens: tuple[int, ...] = ()
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
 class Rollouts:
     """P groups of rollouts, rows ordered by group, then by number. Groups may differ in size.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mentor_pl.evaluation.labelled_pairs import grade_pairs, read_pairs, taken_answer
 from mentor_pl.rewards.math import MathReward
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 BARS = {
     "gsm8k_openai_samples": 0.995,
@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the table here")
     parser.add_argument("--workers", type=int, default=2, help="grading processes")
     arguments = parser.parse_args()
-    reward = MathReward(outcome_weight=1.0, format_weight=0.0, workers=arguments.workers)
+    reward = MathReward(workers=arguments.workers)
     rows: list[Row] = []
     benchmark = arguments.data / "benchmarks" / "math500.jsonl"
     checks: list[tuple[Path | None, Callable[[], Row]]] = [
@@ -90,7 +90,7 @@ def prompt(answer: str) -> Prompt:
 def references(reward: MathReward, path: Path) -> Row:
     """Every reference solution, as the response, against its answer."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    total = reward([prompt(row["answer"]) for row in rows], [row["solution"] for row in rows]).total
+    total = reward([prompt(row["answer"]) for row in rows], [Response(row["solution"]) for row in rows]).total
     wrong = [str(row["id"]) for row, one in zip(rows, total, strict=True) if one != 1]
     right = len(rows) - len(wrong)
     return Row("MATH-500 references", f"{right} / {len(rows)}", "500 / 500", right == len(rows) == 500, wrong)
@@ -106,7 +106,7 @@ def wrong_pairs(reward: MathReward, path: Path) -> Row:
         if ours != theirs:
             pairs.append((ours, theirs))
     started = time.perf_counter()
-    total = reward([prompt(theirs) for _, theirs in pairs], [rf"\boxed{{{ours}}}" for ours, _ in pairs]).total
+    total = reward([prompt(theirs) for _, theirs in pairs], [Response(rf"\boxed{{{ours}}}") for ours, _ in pairs]).total
     seconds = time.perf_counter() - started
     accepted = sorted({pair for pair, one in zip(pairs, total, strict=True) if one == 1})
     details = [f"{ours}  =  {theirs}: {why(reward, ours, theirs)}" for ours, theirs in accepted]
@@ -208,9 +208,9 @@ def hostile(workers: int) -> Row:
     bad, good = hostile_answers(), normal_answers(NORMAL)
     items = [(answer, "5", None) for answer in bad] + [(a, b, right) for a, b, right in good]
     random.Random(2).shuffle(items)
-    reward = MathReward(outcome_weight=1.0, format_weight=0.0, workers=workers)
+    reward = MathReward(workers=workers)
     started = time.perf_counter()
-    grades = reward([prompt(b) for _, b, _ in items], [rf"\boxed{{{a}}}" for a, _, _ in items])
+    grades = reward([prompt(b) for _, b, _ in items], [Response(rf"\boxed{{{a}}}") for a, _, _ in items])
     seconds = time.perf_counter() - started
     kills = reward.timeouts
     reward.close()
@@ -241,7 +241,8 @@ def real_answers(path: Path) -> list[tuple[str, str, bool]]:
 
 def throughput(reward: MathReward, what: str, items: list[tuple[str, str, bool]]) -> Row:
     """Answers per second, workers warm."""
-    prompts, responses = [prompt(b) for _, b, _ in items], [rf"So it is $\boxed{{{a}}}$." for a, _, _ in items]
+    prompts = [prompt(b) for _, b, _ in items]
+    responses = [Response(rf"So it is $\boxed{{{a}}}$.") for a, _, _ in items]
     reward(prompts[:20], responses[:20])
     started = time.perf_counter()
     total = reward(prompts, responses).total

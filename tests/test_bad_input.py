@@ -17,14 +17,14 @@ COMPONENTS = '''
 import math
 
 from mentor_pl.algorithms.parts.losses.base import LossOutputs, Term
-from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.base import Grade, Reward
 
 
 class Generous(Reward):
     range = (0.0, 1.0)
 
-    def __call__(self, prompts, responses):
-        return Grades([2.0] * len(responses))
+    def grade(self, prompt, response):
+        return Grade(2.0)
 
 
 class Poisoned(Term):

@@ -8,6 +8,7 @@ import torch
 
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.paper import PaperReward
 
 PROBLEMS = Path(__file__).parents[2] / "shared/data/train/math12k_level3to5.jsonl"
 
@@ -25,7 +26,7 @@ def test_two_steps_on_ten_real_problems(family, run, request, tmp_path):
         },
         data_options={
             "train": str(problems),
-            "reward": MathReward(workers=1),
+            "reward": PaperReward(MathReward(workers=1)),
             "max_prompt_tokens": 480,
             "sampling": SamplingParams(max_new_tokens=24),
         },

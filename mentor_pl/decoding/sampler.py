@@ -19,6 +19,7 @@ from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.parallel import gathered
+from mentor_pl.types import Response
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,14 @@ def response_values(values: Tensor, lengths: Tensor) -> Tensor:
     return values[torch.arange(values.shape[1], device=values.device) < lengths[:, None]]
 
 
-def decode_text(models: Models, response: Sequence[int]) -> str:
-    """A response as text, without its stop token or other special tokens."""
-    return str(models.tokenizer.decode(list(response), skip_special_tokens=True))
+def as_response(models: Models, ids: Sequence[int]) -> Response:
+    """A sampled response as graders see it: its text lacks what ends it (stop ids, padding), and nothing else.
+
+    Other special tokens stay: where `<think>` is one, its reasoning is marked by it.
+    """
+    stops, pad = models.vocabulary.stop_ids, models.tokenizer.pad_token_id
+    length = len(ids)
+    while length and ids[length - 1] in (*stops, pad):
+        length -= 1
+    text = str(models.tokenizer.decode(list(ids[:length]), skip_special_tokens=False))
+    return Response(text, tuple(ids), truncated=not set(stops).intersection(ids[length:]))

@@ -14,14 +14,13 @@ import torch
 
 from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.decoding.sampler import Sampler, Samples
+from mentor_pl.decoding.sampler import Sampler, Samples, as_response
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.evaluation.samples_file import Answered, Response
+from mentor_pl.evaluation.samples_file import Answered, GradedResponse
 from mentor_pl.models.loading import Models
-from mentor_pl.rewards.base import Grades, Reward, checked
-from mentor_pl.rewards.streaming import gather, submit
+from mentor_pl.rewards.base import Grade, Grades
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 
 def answer(
@@ -33,13 +32,13 @@ def answer(
     finish: Callable[[Answered], None],
 ) -> Samples:
     """Decode and grade; `finish` takes each problem once all its responses have ended and are graded."""
-    greedy: list[Response] | None = None
+    greedy: list[GradedResponse] | None = None
     if benchmark.greedy:
         certain = Responses(models, benchmark, prompts, 1)
         certain.decode(sampler, replace(benchmark.sampling, temperature=0.0), seed)
         greedy = [certain.of(place)[0] for place in range(len(prompts))]
 
-    def pass_on(place: int, responses: tuple[Response, ...]) -> None:
+    def pass_on(place: int, responses: tuple[GradedResponse, ...]) -> None:
         prompt = prompts[place]
         finish(
             Answered(
@@ -69,11 +68,11 @@ class Responses:
         benchmark: Benchmark,
         prompts: Sequence[Prompt],
         count: int,
-        pass_on: Callable[[int, tuple[Response, ...]], None] = lambda place, responses: None,
+        pass_on: Callable[[int, tuple[GradedResponse, ...]], None] = lambda place, responses: None,
     ) -> None:
         self.models, self.benchmark, self.count, self.pass_on = models, benchmark, count, pass_on
         self.owners = [prompt for prompt in prompts for _ in range(count)]
-        self.ended: dict[int, tuple[list[int], str, Future[Grades]]] = {}
+        self.ended: dict[int, tuple[Response, Future[Grade]]] = {}
         self.waiting: set[int] = set()  # problems whose responses have all ended, but are not all graded
 
     def decode(self, sampler: Sampler, sampling: SamplingParams, seed: int) -> Samples:
@@ -90,42 +89,38 @@ class Responses:
 
     def end(self, row: int, ids: list[int]) -> None:
         """Take a response that has ended."""
-        text = str(self.models.tokenizer.decode(ids, skip_special_tokens=True))
-        self.ended[row] = ids, text, submit(self.benchmark.grader, self.owners[row], text)
+        response = as_response(self.models, ids)
+        self.ended[row] = response, self.benchmark.grader.submit(self.owners[row], response)
         place = row // self.count
         if all(other in self.ended for other in self._rows(place)):
             self.waiting.add(place)
         for place in sorted(self.waiting):
-            if all(self.ended[other][2].done() for other in self._rows(place)):
+            if all(self.ended[other][1].done() for other in self._rows(place)):
                 self.waiting.discard(place)
                 self.pass_on(place, self.of(place))
 
-    def of(self, place: int) -> tuple[Response, ...]:
+    def of(self, place: int) -> tuple[GradedResponse, ...]:
         """The responses to a problem."""
         rows = self._rows(place)
-        futures = [self.ended[row][2] for row in rows]
-        asked = self.benchmark
-        grades, prompt = gather(futures), self.owners[rows[0]]
-        right, parts = right_and_parts(asked.name, asked.grader, asked.correct, prompt, grades)
+        responses, futures = zip(*(self.ended[row] for row in rows), strict=True)
+        grades = self.benchmark.grader.gather([self.owners[row] for row in rows], futures)
+        right, parts = right_and_parts(self.benchmark.name, self.benchmark.correct, grades)
         return tuple(
-            Response(text, len(ids), ids[-1] not in self.models.vocabulary.stop_ids, right[i], parts[i])
-            for i, (ids, text, _) in enumerate(self.ended[row] for row in rows)
+            GradedResponse(response.text, len(response.tokens), response.truncated, right[i], parts[i])
+            for i, response in enumerate(responses)
         )
 
     def _rows(self, place: int) -> range:
         return range(place * self.count, (place + 1) * self.count)
 
 
-def right_and_parts(
-    benchmark: str, reward: Reward, correct: str, prompt: Prompt, grades: Grades
-) -> tuple[list[bool], list[dict[str, float]]]:
+def right_and_parts(benchmark: str, correct: str, grades: Grades) -> tuple[list[bool], list[dict[str, float]]]:
     """Of each response to a problem, whether it is right, and the other parts of its grade.
 
     Raises:
-        UsageError: for a total outside the reward's range, or a reward without the part `correct`.
+        UsageError: for a reward without the part `correct`.
     """
     rows = range(len(grades.total))
-    checked(reward, [prompt] * len(rows), grades)
     if correct not in grades.parts:
         raise UsageError(
             f"benchmark {benchmark}: reward has no part '{correct}', only {sorted(grades.parts)}: name one of them as "

@@ -6,9 +6,8 @@ Those of the paper are in `paper_benchmarks.py`; one of your own is settings in 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +18,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.problems.prompts import check_template, render
 from mentor_pl.problems.sources import Row, read_rows
 from mentor_pl.rewards.base import Reward
-from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.parallel import world_size
 from mentor_pl.types import Prompt
@@ -34,12 +33,6 @@ class Hub:
     subset: str | None = None
 
 
-@cache
-def math_reward() -> MathReward:
-    """One pool of grading processes for all mathematics."""
-    return MathReward()
-
-
 @dataclass(frozen=True)
 class Benchmark:
     """One set of problems with its protocol.
@@ -47,7 +40,7 @@ class Benchmark:
     Attributes:
         name: in metric names, `val/<name>/…`.
         path: file, folder or Hub name of the problems; by default `<name>.jsonl` in the folder of all benchmarks.
-        reward: grader; a response is right where the part `correct` is 1. By default `MathReward`.
+        reward: grader; a response is right where the part `correct` is 1. By default a `default_reward` of its own.
         samples: responses per problem, n; avg@n is reported.
         sampling: temperature, filters, maximum length of the samples.
         greedy: also report the accuracy of the greedy response.
@@ -59,6 +52,8 @@ class Benchmark:
         rows: problems there must be where `limit` is not set; any number by default.
         without: file of problem ids, one a line; the table also has a row without these problems.
         template: as `data.template`: a plain text in place of the policy's chat template.
+        grader: the reward, or its default; whoever has it grade closes it.
+        default_reward: class of the default; `PaperReward`, for mathematics.
 
     Raises:
         UsageError: for counts out of range, a name that cannot be a folder's, or a template without a problem.
@@ -78,7 +73,9 @@ class Benchmark:
     rows: int | None = None
     without: str | None = None
     template: str | None = None
+    grader: Reward = field(init=False, repr=False, compare=False)
 
+    default_reward: ClassVar[type[Reward]] = PaperReward
     hub: ClassVar[Hub | None] = None
     licence: ClassVar[str] = ""
 
@@ -88,6 +85,8 @@ class Benchmark:
                 f"benchmark name is {self.name!r}, but a folder and metrics are named for it: give letters and digits"
             )
         check_template(self.template)
+        object.__setattr__(self, "grader", self.reward if self.reward is not None else self.default_reward())
+        self.grader.check_range()
         if self.samples < 1:
             raise UsageError(f"benchmark {self.name}: samples is {self.samples}: give at least 1")
         if self.limit is not None and self.limit < 1:
@@ -103,11 +102,6 @@ class Benchmark:
     def ks(self) -> list[int]:
         """The k of each pass@k."""
         return sorted(set(self.pass_at)) if self.pass_at is not None else [self.samples]
-
-    @property
-    def grader(self) -> Reward:
-        """The reward that grades."""
-        return self.reward if self.reward is not None else math_reward()
 
     def question(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """A row of the data set as the columns `problem` and `answer`, with what else graders use.
@@ -234,3 +228,12 @@ class Benchmark:
             return frozenset(Path(self.without).expanduser().read_text(encoding="utf-8").split())
         except (OSError, UnicodeDecodeError) as problem:
             raise UsageError(f"benchmark {self.name}: without {self.without}: cannot be read: {problem}") from problem
+
+
+def with_shared_rewards(benchmarks: Sequence[Benchmark]) -> list[Benchmark]:
+    """The benchmarks, with one grader for all those that have the same default: one pool of workers for mathematics."""
+    made: dict[type[Reward], Reward] = {}
+    return [
+        one if one.reward is not None else replace(one, reward=made.setdefault(one.default_reward, one.grader))
+        for one in benchmarks
+    ]

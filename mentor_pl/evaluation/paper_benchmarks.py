@@ -17,7 +17,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any, ClassVar
 
 from mentor_pl.decoding.params import SamplingParams
@@ -33,7 +32,7 @@ DRAWN = SamplingParams(temperature=0.6, max_new_tokens=8192)
 
 @dataclass(frozen=True)
 class Mathematics(Benchmark):
-    """One greedy response to each problem, graded by `MathReward`."""
+    """One greedy response to each problem, graded by `PaperReward`."""
 
     name: str = "mathematics"
     samples: int = 1
@@ -126,12 +125,6 @@ class OlympiadBench(Mathematics):
         return super().question(row)
 
 
-@cache
-def choice_reward() -> ChoiceReward:
-    """The grader of all multiple choice."""
-    return ChoiceReward()
-
-
 @dataclass(frozen=True)
 class MultipleChoice(Mathematics):
     r"""One greedy response to each problem, whose choices stand under it as lettered lines; the letter is boxed.
@@ -143,10 +136,7 @@ class MultipleChoice(Mathematics):
     """
 
     name: str = "choice"
-
-    @property
-    def grader(self) -> Reward:
-        return self.reward if self.reward is not None else choice_reward()
+    default_reward: ClassVar[type[Reward]] = ChoiceReward
 
     def question(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         columns = super().question(row)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from mentor_pl.evaluation.class_spec import build, spec_of
 from mentor_pl.evaluation.samples_file import (
     HEADER,
     Answered,
-    Response,
+    GradedResponse,
     read_header,
     read_samples,
     samples_files,
@@ -22,9 +21,9 @@ from mentor_pl.evaluation.samples_file import (
 )
 from mentor_pl.evaluation.table import Kept, Summary, save_summary, summarise
 from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.streaming import gather, submit
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.progress import progress_bar
+from mentor_pl.types import Response
 
 
 def regrade(samples: str | Path, reward: Reward | None = None) -> tuple[Summary, int]:
@@ -66,15 +65,16 @@ def _regrade(folder: Path, header: Mapping[str, Any], reward: Reward) -> int:
     correct, before = str(header["settings"]["correct"]), read_samples(folder)
     after: list[Answered] = []
     try:
-        pending = [(one, [_submit(reward, one, response) for response in _all_of(one)]) for one in before.values()]
+        pending = []
+        for one in before.values():
+            prompt, responses = one.to_prompt(), [Response(r.text, truncated=r.truncated) for r in _all_of(one)]
+            pending.append((one, prompt, [reward.submit(prompt, response) for response in responses]))
         with progress_bar(folder.name) as progress:
-            for one, futures in pending:
-                after.append(_graded_anew(one, reward, correct, gather(futures)))
+            for one, prompt, futures in pending:
+                after.append(_graded_anew(one, correct, reward.gather([prompt] * len(futures), futures)))
                 progress(len(after), len(pending))
     finally:
-        close = getattr(reward, "close", None)
-        if close is not None:
-            close()
+        reward.close()
     files = samples_files(folder)
     write_samples(folder / "samples.0.jsonl", after)  # the first to be read, so a kill here loses and mixes nothing
     for file in files:
@@ -88,16 +88,12 @@ def _regrade(folder: Path, header: Mapping[str, Any], reward: Reward) -> int:
     )
 
 
-def _all_of(answered: Answered) -> list[Response]:
+def _all_of(answered: Answered) -> list[GradedResponse]:
     return [*answered.responses, *([answered.greedy] if answered.greedy is not None else [])]
 
 
-def _submit(reward: Reward, answered: Answered, response: Response) -> Future[Grades]:
-    return submit(reward, answered.to_prompt(), response.text)
-
-
-def _graded_anew(answered: Answered, reward: Reward, correct: str, grades: Grades) -> Answered:
-    right, parts = right_and_parts(answered.benchmark, reward, correct, answered.to_prompt(), grades)
+def _graded_anew(answered: Answered, correct: str, grades: Grades) -> Answered:
+    right, parts = right_and_parts(answered.benchmark, correct, grades)
     responses = [replace(response, parts=parts[i], correct=right[i]) for i, response in enumerate(_all_of(answered))]
     n = len(answered.responses)
     return replace(answered, responses=tuple(responses[:n]), greedy=responses[n] if responses[n:] else None)

@@ -22,8 +22,8 @@ HEADER = "header.json"
 
 
 @dataclass(frozen=True)
-class Response:
-    """One graded response."""
+class GradedResponse:
+    """One response and what became of it."""
 
     text: str
     length: int  # tokens, the stop token included
@@ -57,8 +57,8 @@ class Answered:
     answer: str
     response_prefix: str
     metadata: Mapping[str, Any]
-    responses: tuple[Response, ...]
-    greedy: Response | None = None
+    responses: tuple[GradedResponse, ...]
+    greedy: GradedResponse | None = None
 
     def to_prompt(self) -> Prompt:
         """What a reward needs to grade the responses again."""
@@ -90,9 +90,9 @@ def _read(file: Path) -> Iterator[Answered]:
                 return  # torn by a kill
             try:
                 row = json.loads(line)
-                responses = tuple(Response(**response) for response in row.pop("responses"))
+                responses = tuple(GradedResponse(**response) for response in row.pop("responses"))
                 greedy = row.pop("greedy")
-                yield Answered(**row, responses=responses, greedy=Response(**greedy) if greedy else None)
+                yield Answered(**row, responses=responses, greedy=GradedResponse(**greedy) if greedy else None)
             except (ValueError, TypeError, KeyError, AttributeError) as problem:
                 raise UsageError(
                     f"{file}:{number}: no line of a samples file ({' '.join(str(problem).split())[:80]}): delete the "

@@ -1,13 +1,32 @@
-"""What a reward is: a batch of prompts and responses in, named parts and a total within a declared range out."""
+"""What a reward is: one response in, a total within a declared range and named parts out, now or as a future.
+
+    class Short(Reward):
+        range = (0.0, 1.0)
+
+        def grade(self, prompt, response):
+            return Grade(float(len(response.text) < 100))
+
+Whoever wants grades calls `submit`, for one response as soon as it ends, or the reward itself, for a batch.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The grade of one response."""
+
+    total: float
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -19,7 +38,7 @@ class Grades:
 
 
 class Reward(ABC):
-    """Grades responses. A subclass sets the range and grades a batch; YAML names it by its import path.
+    """Grades responses. A subclass sets the range and grades one response; YAML names it by its import path.
 
     Attributes:
         range: least and greatest total; a total outside stops the run. Its span is R_range in equation [11].
@@ -28,27 +47,63 @@ class Reward(ABC):
     range: tuple[float, float]
 
     @abstractmethod
-    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
-        """Grade `responses[i]` as an answer to `prompts[i]`."""
+    def grade(self, prompt: Prompt, response: Response) -> Grade | Future[Grade]:
+        """The grade of a response to `prompt`; a future of it where that takes time, as in workers."""
 
+    def close(self) -> None:
+        """End what grading has started, such as processes; a later response may start it again."""
+        return
 
-def checked(reward: Reward, prompts: Sequence[Prompt], grades: Grades) -> Grades:
-    """The grades, if they are what the reward itself declares.
+    def submit(self, prompt: Prompt, response: Response) -> Future[Grade]:
+        """Start to grade one response."""
+        grade = self.grade(prompt, response)
+        if isinstance(grade, Future):
+            return grade
+        done: Future[Grade] = Future()
+        done.set_result(grade)
+        return done
 
-    Raises:
-        UsageError: for too few grades, or a total outside the reward's range.
-    """
-    for name, part in {"total": grades.total, **grades.parts}.items():
-        if len(part) != len(prompts):
+    def gather(self, prompts: Sequence[Prompt], futures: Sequence[Future[Grade]]) -> Grades:
+        """What `submit` gave for N responses as one batch, in their order. A part that a response lacks is 0 there.
+
+        Raises:
+            UsageError: for a total outside the range.
+        """
+        rows = [self.checked(prompt, future.result()) for prompt, future in zip(prompts, futures, strict=True)]
+        names = dict.fromkeys(name for row in rows for name in row.parts)
+        parts = {name: [float(row.parts.get(name, 0.0)) for row in rows] for name in names}
+        return Grades([float(row.total) for row in rows], parts)
+
+    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> Grades:
+        """Grade `responses[i]` as an answer to `prompts[i]`, N of each."""
+        return self.gather(prompts, [self.submit(*pair) for pair in zip(prompts, responses, strict=True)])
+
+    def checked(self, prompt: Prompt, grade: Grade) -> Grade:
+        """The grade, if it is within the declared range.
+
+        Raises:
+            UsageError: if not, or if it is no grade at all.
+        """
+        name = type(self).__name__
+        if not isinstance(grade, Grade):
+            raise UsageError(f"reward {name} gave {grade!r} to problem {prompt.index}: give a Grade(total, parts)")
+        low, high = self.range
+        if not low <= grade.total <= high:
             raise UsageError(
-                f"reward {type(reward).__name__} gave {len(part)} grades '{name}' for {len(prompts)} responses: give "
-                "one for each"
+                f"reward {name} gave {grade.total} to problem {prompt.index}, outside its declared range ({low}, "
+                f"{high}): fix the reward or declare the range it has"
             )
-    low, high = reward.range
-    for prompt, total in zip(prompts, grades.total, strict=True):
-        if not low <= total <= high:
+        return grade
+
+    def check_range(self) -> None:
+        """Refuse a range that no advantage can be divided by.
+
+        Raises:
+            UsageError: for a reward without a range of two finite numbers, the second above the first.
+        """
+        low, high = getattr(self, "range", (math.nan, math.nan))
+        if not -math.inf < low < high < math.inf:
             raise UsageError(
-                f"reward {type(reward).__name__} gave {total} to problem {prompt.index}, outside its declared range "
-                f"({low}, {high}): mend the reward or declare the range it has"
+                f"reward {type(self).__name__} declares the range ({low}, {high}): set `range` to its least and "
+                "greatest total, the second above the first"
             )
-    return grades

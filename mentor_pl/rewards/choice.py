@@ -22,9 +22,9 @@ from typing import Literal
 
 from mentor_pl.rewards.answers.extract import TAIL, last_boxed
 from mentor_pl.rewards.answers.text import same_text
-from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 Settled = Literal["first", "last"]
 LETTERS = "ABCDEFGHIJ"
@@ -94,12 +94,8 @@ class ChoiceReward(Reward):
     def __init__(self, settled: Settled = "first") -> None:
         self.settled: Settled = settled
 
-    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
-        """Grade N responses."""
-        outcome = [self._grade(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
-        return Grades(outcome, {"outcome": outcome})
-
-    def _grade(self, prompt: Prompt, response: str) -> float:
+    def grade(self, prompt: Prompt, response: Response) -> Grade:
+        """Grade one response."""
         key = prompt.answer.strip().strip("()").upper()
         if len(key) != 1 or key not in LETTERS:
             raise UsageError(
@@ -107,4 +103,5 @@ class ChoiceReward(Reward):
                 "give the letter in the data set's answer column"
             )
         choices = prompt.metadata.get("choices") or ()
-        return float(chosen_letter(response, tuple(map(str, choices)), self.settled) == key)
+        outcome = float(chosen_letter(response.text, tuple(map(str, choices)), self.settled) == key)
+        return Grade(outcome, {"outcome": outcome})

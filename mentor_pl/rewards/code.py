@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
 
-from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.sandbox.runner import Limits, isolated, run
-from mentor_pl.rewards.streaming import gather
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 # Possessive (`*+`): a line that never ends would otherwise take quadratic time.
 _FENCE = re.compile(r"^[ \t]*+```[ \t]*+(\w*+)[^\n]*+\n(.*?)^[ \t]*+```", re.DOTALL | re.MULTILINE)
@@ -94,19 +93,15 @@ class CodeReward(Reward):
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
 
-    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
-        """Grade N responses."""
-        return gather([self.submit(prompt, response) for prompt, response in zip(prompts, responses, strict=True)])
-
-    def submit(self, prompt: Prompt, response: str) -> Future[Grades]:
-        """Start to grade one response."""
+    def grade(self, prompt: Prompt, response: Response) -> Future[Grade]:
+        """Run one response's code in a thread that waits for it."""
         asserts, cases = self._tests(prompt)
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self.workers, "code-reward")
                 if not isolated():
                     _log.warning("code is run with access to the network: this system allows no namespaces")
-            return self._threads.submit(self._grade, response, asserts, cases)
+            return self._threads.submit(self._run, response.text, asserts, cases)
 
     def close(self) -> None:
         """End the threads; a later call starts them again."""
@@ -129,10 +124,10 @@ class CodeReward(Reward):
             f"{self.fields[1]} and {self.fields[2]} (lists of texts, one output for each input)"
         )
 
-    def _grade(self, response: str, asserts: list[str], cases: list[tuple[str, str]]) -> Grades:
-        code = last_block(response)
+    def _run(self, text: str, asserts: list[str], cases: list[tuple[str, str]]) -> Grade:
+        code = last_block(text)
         if code is None:
-            return _row(0.0, False)
+            return _grade(0.0, False)
         if asserts:
             done = run(code, asserts, "", self.timeout, self.limits)
             return self._credited(list(done.passed), len(asserts), done.timeout)
@@ -147,9 +142,9 @@ class CodeReward(Reward):
                 break
         return self._credited(passed, len(cases), late)
 
-    def _credited(self, passed: list[bool], total: int, timeout: bool) -> Grades:
+    def _credited(self, passed: list[bool], total: int, timeout: bool) -> Grade:
         share = sum(passed) / total
-        return _row(share if self.credit == "share" else float(share == 1), timeout)
+        return _grade(share if self.credit == "share" else float(share == 1), timeout)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("_lock", "_threads")}
@@ -159,8 +154,8 @@ class CodeReward(Reward):
         self._reset()
 
 
-def _row(outcome: float, timeout: bool) -> Grades:
-    return Grades([outcome], {"outcome": [outcome], "timeout": [float(timeout)]})
+def _grade(outcome: float, timeout: bool) -> Grade:
+    return Grade(outcome, {"outcome": outcome, "timeout": float(timeout)})
 
 
 def _texts(value: Any) -> list[str]:

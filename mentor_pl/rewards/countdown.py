@@ -2,7 +2,7 @@ r"""Countdown: reach a target from given numbers with + − × ÷, each number u
 
     answer     the target, e.g. 24
     metadata   numbers: [3, 5, 7, 2]
-    response   <think> … </think> \boxed{(7 - 3) \times (5 + ...)}
+    response   \boxed{(7 - 3) \times (5 + ...)}
 
 The box is read by a parser of its own grammar and worked out in exact fractions:
 
@@ -21,10 +21,9 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from mentor_pl.rewards.answers.extract import last_boxed
-from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.format import matches
+from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 MAX_EXPRESSION = 300  # characters of an expression
 DEEPEST = 30  # brackets and signs within one another
@@ -116,38 +115,22 @@ def reaches(text: str, numbers: Iterable[int], target: Fraction, all_numbers: bo
 
 
 class CountdownReward(Reward):
-    """Whether the boxed expression reaches the target. Parts: `outcome`, `format`.
+    """Whether the boxed expression reaches the target. Parts: `outcome`.
 
     Args:
-        outcome_weight: weight of reaching the target.
-        format_weight: weight of the paper's format.
         all_numbers: whether every given number must be used.
 
     Raises:
-        UsageError: a negative weight; when called, a prompt without whole `numbers` in its metadata or whose answer is
-            not a number.
+        UsageError: when called, for a prompt without whole `numbers` in its metadata or whose answer is not a number.
     """
 
-    def __init__(self, outcome_weight: float = 0.9, format_weight: float = 0.1, all_numbers: bool = False) -> None:
-        if min(outcome_weight, format_weight) < 0 or outcome_weight + format_weight <= 0:
-            raise UsageError(
-                f"outcome_weight={outcome_weight} and format_weight={format_weight}: weights must not be negative and "
-                "must not both be 0; use 0.9 and 0.1"
-            )
-        self.outcome_weight = outcome_weight
-        self.format_weight = format_weight
+    range = (0.0, 1.0)
+
+    def __init__(self, all_numbers: bool = False) -> None:
         self.all_numbers = all_numbers
-        self.range: tuple[float, float] = (0.0, outcome_weight + format_weight)
 
-    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
-        """Grade N responses."""
-        pairs = list(zip(prompts, responses, strict=True))
-        outcome = [self._outcome(prompt, response) for prompt, response in pairs]
-        form = [float(matches(prompt.response_prefix + response)) for prompt, response in pairs]
-        total = [self.outcome_weight * o + self.format_weight * f for o, f in zip(outcome, form, strict=True)]
-        return Grades(total, {"outcome": outcome, "format": form})
-
-    def _outcome(self, prompt: Prompt, response: str) -> float:
+    def grade(self, prompt: Prompt, response: Response) -> Grade:
+        """Grade one response."""
         numbers = prompt.metadata.get("numbers")
         try:
             given = [int(number) for number in numbers] if isinstance(numbers, Sequence) else None
@@ -159,5 +142,6 @@ class CountdownReward(Reward):
                 f"prompt {prompt.index} has numbers={numbers!r} and answer={prompt.answer!r}: countdown needs a list "
                 "of whole numbers in the column numbers and a number in the answer column"
             )
-        answer = last_boxed(response)
-        return float(answer is not None and reaches(answer, given, target, self.all_numbers))
+        answer = last_boxed(response.text)
+        outcome = float(answer is not None and reaches(answer, given, target, self.all_numbers))
+        return Grade(outcome, {"outcome": outcome})

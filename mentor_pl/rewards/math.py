@@ -1,27 +1,21 @@
-r"""Outcome reward: the last `\boxed{}` against the reference, blended with the format reward (appendix B).
+r"""Outcome of mathematics: the last `\boxed{}` against the reference.
 
-    reward = outcome_weight · outcome + format_weight · format
-
-The paper's 0.9 and 0.1 (Qwen2.5) are the defaults; 0.8 and 0.2 are its weights for LLaMA-3.1. Only the last 4,000
-characters of a response are read for its answer. Equal strings are right at once; everything else goes to the worker
-pool, under a deadline and a memory limit.
+Only the last 4,000 characters of a response are read for its answer. Equal strings are right at once; everything else
+goes to the worker pool, under a deadline and a memory limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Literal
 
 from mentor_pl.rewards.answers.extract import final_answer, last_boxed
 from mentor_pl.rewards.answers.rules import Conventions
 from mentor_pl.rewards.answers.text import same_text
-from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.format import matches
+from mentor_pl.rewards.base import Grade, Reward
+from mentor_pl.rewards.futures import combine
 from mentor_pl.rewards.pool.pool import CRASH, TIMEOUT, WorkerPool
-from mentor_pl.rewards.streaming import gather
-from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 # Run once before the first worker starts: they fill the parser's caches, which every worker then shares.
 _WARMUP = (
@@ -36,11 +30,9 @@ _WARMUP = (
 class MathReward(Reward):
     r"""Whether the last `\boxed{}` of a response equals `prompt.answer`; 0 for an answer that cannot be graded.
 
-    Parts: `outcome` and `format`, 0 or 1 each; `timeout`, 1 where the answer overran its deadline or its memory.
+    Parts: `outcome`; `timeout`, 1 where the answer overran its deadline or its memory.
 
     Args:
-        outcome_weight: weight of the outcome.
-        format_weight: weight of the paper's format (`mentor_pl.rewards.format`).
         workers: grading processes.
         timeout: seconds of processor time that one answer may take.
         memory_mb: address space of one grading process, in MiB.
@@ -57,13 +49,13 @@ class MathReward(Reward):
         tolerance: as above; a prompt's own `metadata["tolerance"]` goes before it.
 
     Raises:
-        UsageError: a negative weight, no weight above 0, or a pool setting out of its range.
+        UsageError: a pool setting out of its range.
     """
+
+    range = (0.0, 1.0)
 
     def __init__(
         self,
-        outcome_weight: float = 0.9,
-        format_weight: float = 0.1,
         workers: int = 2,
         timeout: float = 1.0,
         memory_mb: int = 1024,
@@ -78,14 +70,6 @@ class MathReward(Reward):
         decimals: Literal["reference", "either", "exact"] = "reference",
         tolerance: float = 0.0,
     ) -> None:
-        if min(outcome_weight, format_weight) < 0 or outcome_weight + format_weight <= 0:
-            raise UsageError(
-                f"outcome_weight={outcome_weight} and format_weight={format_weight}: weights must not be negative and "
-                "must not both be 0; the paper's are 0.9 and 0.1"
-            )
-        self.outcome_weight = outcome_weight
-        self.format_weight = format_weight
-        self.range: tuple[float, float] = (0.0, outcome_weight + format_weight)
         self.answer_in = answer_in
         self.conventions = Conventions(
             units, base_suffix, percent, left_side, list_order, tuple_order, letters, decimals, tolerance
@@ -103,38 +87,15 @@ class MathReward(Reward):
         """Answers that overran their deadline or their memory, since the reward was built."""
         return self.pool.timeouts + self.pool.crashes
 
-    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
-        """Grade N responses."""
-        futures = [self.submit(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
-        return gather(futures)
-
-    def submit(self, prompt: Prompt, response: str) -> Future[Grades]:
-        """Start to grade one response."""
-        well_formed = float(matches(prompt.response_prefix + response))
-        grades: Future[Grades] = Future()
-
-        def settle(verdict: Any) -> None:
-            outcome = float(verdict is True)
-            total = self.outcome_weight * outcome + self.format_weight * well_formed
-            late = float(verdict in (TIMEOUT, CRASH))
-            grades.set_result(Grades([total], {"outcome": [outcome], "format": [well_formed], "timeout": [late]}))
-
-        def finish(future: Future[Any]) -> None:
-            error = future.exception()
-            if error is None:
-                settle(future.result())
-            else:
-                grades.set_exception(error)
-
-        answer = self.extract(response)
+    def grade(self, prompt: Prompt, response: Response) -> Grade | Future[Grade]:
+        """Grade one response: at once, or in a worker."""
+        answer = self.extract(response.text)
         if answer is None:
-            settle(False)
-        elif same_text(answer, prompt.answer):
-            settle(True)
-        else:
-            own = prompt.metadata.get("tolerance")
-            self.pool.submit(self._request(answer, prompt.answer, own)).add_done_callback(finish)
-        return grades
+            return _grade(False)
+        if same_text(answer, prompt.answer):
+            return _grade(True)
+        request = self._request(answer, prompt.answer, prompt.metadata.get("tolerance"))
+        return combine([self.pool.submit(request)], lambda verdicts: _grade(verdicts[0]))
 
     def extract(self, response: str) -> str | None:
         """The answer that a response gives, or None."""
@@ -149,3 +110,8 @@ class MathReward(Reward):
     def close(self) -> None:
         """End the workers; a later call starts them again."""
         self.pool.close()
+
+
+def _grade(verdict: Any) -> Grade:
+    outcome = float(verdict is True)
+    return Grade(outcome, {"outcome": outcome, "timeout": float(verdict in (TIMEOUT, CRASH))})

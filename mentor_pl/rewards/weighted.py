@@ -18,10 +18,10 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from mentor_pl.rewards import streaming
-from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.base import Grade, Reward
+from mentor_pl.rewards.futures import combine
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 
 class WeightedReward(Reward):
@@ -42,6 +42,8 @@ class WeightedReward(Reward):
             raise UsageError(f"{len(rewards)} rewards with {len(weights)} weights: give one weight for each reward")
         if not all(math.isfinite(weight) for weight in weights):
             raise UsageError(f"weights={weights} must all be finite numbers; correct the one that is not")
+        for reward in rewards:
+            reward.check_range()
         self.rewards = rewards
         self.weights = weights
         ends = [
@@ -50,24 +52,22 @@ class WeightedReward(Reward):
         ]
         self.range: tuple[float, float] = (sum(low for low, _ in ends), sum(high for _, high in ends))
 
-    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Grades:
-        """Grade N responses."""
-        return streaming.gather(
-            [self.submit(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
-        )
+    def grade(self, prompt: Prompt, response: Response) -> Future[Grade]:
+        """Grade one response with every reward."""
+        pending = [reward.submit(prompt, response) for reward in self.rewards]
+        return combine(pending, lambda grades: self._blend(prompt, grades))
 
-    def submit(self, prompt: Prompt, response: str) -> Future[Grades]:
-        """Start to grade one response with every reward."""
-        pending = [streaming.submit(reward, prompt, response) for reward in self.rewards]
-        return streaming.combine(pending, self._blend)
-
-    def _blend(self, rows: Sequence[Grades]) -> Grades:
-        """One row from every reward's row."""
-        total = sum(weight * row.total[0] for weight, row in zip(self.weights, rows, strict=True))
-        parts: dict[str, Sequence[float]] = {}
-        for row in rows:
-            for name, values in row.parts.items():
+    def _blend(self, prompt: Prompt, grades: Sequence[Grade]) -> Grade:
+        total, parts = 0.0, dict[str, float]()  # added in order: `sum` rounds differently from one Python to another
+        for reward, weight, grade in zip(self.rewards, self.weights, grades, strict=True):
+            total += weight * reward.checked(prompt, grade).total
+            for name, value in grade.parts.items():
                 count = 1 + sum(known == name or known.startswith(f"{name}_") for known in parts)
-                parts[name if count == 1 else f"{name}_{count}"] = values
+                parts[name if count == 1 else f"{name}_{count}"] = value
         low, high = self.range  # rounding must not carry a sum past the ends
-        return Grades([min(max(total, low), high)], parts)
+        return Grade(min(max(total, low), high), parts)
+
+    def close(self) -> None:
+        """End what the rewards have started."""
+        for reward in self.rewards:
+            reward.close()

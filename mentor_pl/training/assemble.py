@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.parts.gates import NO_GUIDANCE
-from mentor_pl.rewards.base import Grades, Reward, checked
+from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.rounds import Round, joined, joined_columns
 from mentor_pl.types import Origin, Rollouts, Row
@@ -45,7 +45,9 @@ def assemble(
     given = joined_columns([one.given for one in rounds], torch.tensor(places))
     device = samples.ids.device
     prompt_ids, prompt_lengths = _right_padded([rows[place].context for place in places], device)
-    grades, texts = _grades(rounds, places, reward)
+    futures = [one.grading[place] for one in rounds for place in range(len(one.rows))]
+    texts = [one.responses[place].text for one in rounds for place in range(len(one.rows))]
+    grades = reward.gather([rows[place].prompt for place in places], [futures[place] for place in places])
     mixed = any(row.origin == Origin.MIXTURE for row in rows)
 
     def column(values: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -76,7 +78,7 @@ def assemble(
         policy_updates=policy_updates,
         seconds={f"sampling/{part}": seconds for part, seconds in samples.stats.seconds.items()},
         decoding=samples.stats.per_token(),
-        texts=texts,
+        texts=tuple(texts[place] for place in places),
     )
     return replace(rollouts, train_mask=rollouts.mask)
 
@@ -95,20 +97,6 @@ def _check(rows: Sequence[Row], algorithm: Algorithm) -> None:
         seen.add((row.prompt.index, row.number))
         if row.origin == Origin.MIXTURE and algorithm.blend is None:
             raise UsageError(f"algorithm {name} asked for a mixture rollout, but has no blend: set its `blend`")
-
-
-def _grades(rounds: Sequence[Round], places: Sequence[int], reward: Reward) -> tuple[Grades, tuple[str, ...]]:
-    """Grades and texts of the rows of all rounds, in the order of `places`. A part that a round lacks is 0 there."""
-    parts = [checked(reward, [row.prompt for row in one.rows], one.stream.grades()) for one in rounds if one.rows]
-    texts = [text for one in rounds for text in one.stream.responses]
-    total = [value for grades in parts for value in grades.total]
-    names = dict.fromkeys(name for grades in parts for name in grades.parts)
-    columns = {
-        name: [value for grades in parts for value in grades.parts.get(name, [0.0] * len(grades.total))]
-        for name in names
-    }
-    ordered = {name: [column[place] for place in places] for name, column in columns.items()}
-    return Grades([total[place] for place in places], ordered), tuple(texts[place] for place in places)
 
 
 def _right_padded(contexts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

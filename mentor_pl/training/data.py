@@ -20,7 +20,7 @@ from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts
 from mentor_pl.problems.selection import Selection
 from mentor_pl.rewards.base import Reward
-from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.parallel import all_objects, rank
 from mentor_pl.runtime.progress import progress_bar
@@ -118,9 +118,8 @@ class RolloutDataModule(L.LightningDataModule):
         self.train, self.steps, self.prompts_per_step = train, steps, prompts_per_step
         self.sampling = sampling
         self.sampler = sampler if sampler is not None else Coin()
-        self.reward = reward if reward is not None else MathReward()
-        if not self.reward.range[0] < self.reward.range[1]:
-            raise UsageError(f"data.reward declares the range {self.reward.range}: its end must lie above its start")
+        self.reward = reward if reward is not None else PaperReward()
+        self.reward.check_range()
         self.system_prompt, self.template, self.select = system_prompt, template, select
         self.min_prompt_tokens, self.max_prompt_tokens = min_prompt_tokens, max_prompt_tokens
         self.seed = seed if seed is not None else int(os.environ.get("PL_GLOBAL_SEED", 0))
@@ -239,6 +238,4 @@ class RolloutDataModule(L.LightningDataModule):
         return batch.to(device) if isinstance(batch, Rollouts) else batch
 
     def teardown(self, stage: str) -> None:
-        close = getattr(self.reward, "close", None)
-        if close is not None:
-            close()
+        self.reward.close()

@@ -6,6 +6,7 @@ Shapes: n rows of the round, T response tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +19,11 @@ from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.decoding.sampler import Sampler, Samples, decode_text
+from mentor_pl.decoding.sampler import Sampler, Samples, as_response
 from mentor_pl.models.loading import Models
-from mentor_pl.rewards.base import Reward
-from mentor_pl.rewards.streaming import Stream
+from mentor_pl.rewards.base import Grade, Grades, Reward
 from mentor_pl.runtime.parallel import all_values
-from mentor_pl.types import Origin, Row
+from mentor_pl.types import Origin, Response, Row
 
 
 class Round:
@@ -37,7 +37,9 @@ class Round:
 
     def __init__(self, rows: Sequence[Row], models: Models, reward: Reward) -> None:
         self.rows, self.models = rows, models
-        self.stream = Stream(reward, [row.prompt for row in rows])
+        self.reward = reward
+        self.responses: dict[int, Response] = {}  # by row
+        self.grading: dict[int, Future[Grade]] = {}
         self.samples = _as_given([], models.device)
 
     def sample(self, sampler: Sampler, sampling: SamplingParams, blend: Blend | None, *, seed: int, step: int) -> None:
@@ -80,13 +82,20 @@ class Round:
 
     def _end(self, place: int, ids: list[int]) -> None:
         """Hand a row that has ended with the sampled `ids` to the grader."""
-        self.stream.put(place, decode_text(self.models, [*self.rows[place].given, *ids]))
+        row = self.rows[place]
+        self.responses[place] = as_response(self.models, [*row.given, *ids])
+        self.grading[place] = self.reward.submit(row.prompt, self.responses[place])
 
     @property
     def given(self) -> Tensor:
         """[n, T] bool: the tokens that were not sampled."""
         counts = torch.tensor([len(row.given) for row in self.rows], dtype=torch.int64, device=self.samples.ids.device)
         return torch.arange(self.samples.ids.shape[1], device=counts.device) < counts[:, None]
+
+    def grades(self) -> Grades:
+        """Grades of all rows; waits for those that are not there yet."""
+        prompts = [row.prompt for row in self.rows]
+        return self.reward.gather(prompts, [self.grading[place] for place in range(len(prompts))])
 
     def graded(self) -> Graded:
         """What the algorithm is told; all ranks together."""
@@ -98,7 +107,7 @@ class Round:
             rows=self.rows,
             lengths=samples.lengths.cpu(),
             entropies=all_values(samples.entropies[tokens]),
-            wait=lambda: torch.tensor(self.stream.grades().total, dtype=torch.float32),
+            wait=lambda: torch.tensor(self.grades().total, dtype=torch.float32),
         )
 
 

@@ -89,15 +89,16 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
     from mentor_pl.algorithms.base import Group
     from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
     from mentor_pl.decoding.params import SamplingParams
-    from mentor_pl.rewards.base import Grades, Reward
+    from mentor_pl.rewards.base import Grade, Reward
     from mentor_pl.training.data import RolloutDataModule
     from mentor_pl.training.module import MentorModule
+    from mentor_pl.types import Prompt, Response
 
     class Distinct(Reward):
         range = (0.0, 1.0)
 
-        def __call__(self, prompts: Sequence[Any], responses: Sequence[str]) -> Grades:
-            return Grades([grade(response) for response in responses])
+        def grade(self, prompt: Prompt, response: Response) -> Grade:
+            return Grade(grade(response.text))
 
     class Clock(L.Callback):
         def __init__(self) -> None:

@@ -33,7 +33,9 @@ trainer:
             pass_at: [1, 4]
             greedy: true
             sampling: {max_new_tokens: 40}
-            reward: {class_path: mentor_pl.rewards.maze.MazeReward}
+            reward:
+              class_path: mentor_pl.rewards.paper.PaperReward
+              init_args: {outcome: mentor_pl.rewards.maze.MazeReward}
           - class_path: mentor_pl.evaluation.paper_benchmarks.Math500
             init_args: {path: math.jsonl, rows: 2, system_prompt: null, sampling: {max_new_tokens: 20}}
 """
@@ -46,11 +48,11 @@ from mentor_pl.rewards.maze import MazeReward
 class Deadly(MazeReward):
     graded = 0
 
-    def __call__(self, prompts, responses):
-        Deadly.graded += len(responses)
+    def grade(self, prompt, response):
+        Deadly.graded += 1
         if Deadly.graded > 30:
             os._exit(9)
-        return super().__call__(prompts, responses)
+        return super().grade(prompt, response)
 """
 
 
@@ -113,7 +115,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(whole, project, val
     lines = (folder / "maze/samples.0.jsonl").read_text().splitlines(keepends=True)
     assert 0 < len(lines) < 12
     header = json.loads((folder / "maze/header.json").read_text())
-    header["settings"]["reward"]["class_path"] = "mentor_pl.rewards.maze.MazeReward"  # which grades alike, and lives
+    outcome = header["settings"]["reward"]["init_args"]["outcome"]
+    outcome["class_path"] = "mentor_pl.rewards.maze.MazeReward"  # which grades alike, and lives
     (folder / "maze/header.json").write_text(json.dumps(header))
     assert validate("--trainer.callbacks.out", "cut") == 0
     resumed = (folder / "maze/samples.0.jsonl").read_text()

@@ -7,21 +7,22 @@ from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.choice import ChoiceReward
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.maze import MazeReward
+from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.rewards.weighted import WeightedReward
 from mentor_pl.runtime.errors import UsageError
 
 
 def test_arguments_are_found_on_the_object_and_in_the_dataclass_it_holds():
-    spec = spec_of(MathReward(outcome_weight=0.8, format_weight=0.2, units="require"))
+    spec = spec_of(MathReward(workers=3, units="require"))
     assert spec["class_path"] == "mentor_pl.rewards.math.MathReward"
-    assert spec["init_args"].items() >= {"outcome_weight": 0.8, "format_weight": 0.2, "units": "require"}.items()
+    assert spec["init_args"].items() >= {"answer_in": "boxed", "units": "require"}.items()
 
 
 @pytest.mark.parametrize(
     "reward",
     [
         MathReward(units="require", tolerance=0.5),
-        MazeReward(outcome_weight=0.7, format_weight=0.3),
+        PaperReward(MathReward(units="require"), 0.8, 0.2),
         WeightedReward([ChoiceReward("last"), MazeReward()], [0.9, 0.1]),
     ],
     ids=lambda reward: type(reward).__name__,
@@ -51,8 +52,8 @@ def test_an_object_made_again_has_the_same_spec(reward):
         ({"class_path": "no_such_module.Reward", "init_args": {}}, "No module named 'no_such_module'"),
         ({"class_path": "mentor_pl.rewards.choice.ChoiceReward", "init_args": {"units": 1}}, "unexpected keyword"),
         (
-            {"class_path": "mentor_pl.rewards.math.MathReward", "init_args": {"format_weight": -1}},
-            "must not be negative",
+            {"class_path": "mentor_pl.rewards.math.MathReward", "init_args": {"workers": 0}},
+            "must be at least 1",
         ),
         ({"init_args": {}}, "None cannot be made again"),
         (None, "None cannot be made again"),

@@ -14,21 +14,20 @@ from mentor_pl.evaluation import evaluate as evaluate_file
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.evaluate import block_size, evaluate, open_samples
 from mentor_pl.evaluation.samples_file import read_samples
-from mentor_pl.rewards.base import Grades
+from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
 
 EOS = 5
 
 
-class AnswerReward:
+class AnswerReward(Reward):
     """Right where the response is the answer; half a point for being short."""
 
     range = (0.0, 1.5)
 
-    def __call__(self, prompts, responses):
-        right = [float(response == prompt.answer) for prompt, response in zip(prompts, responses, strict=True)]
-        short = [float(len(response.split()) < 2) for response in responses]
-        return Grades([r + s / 2 for r, s in zip(right, short, strict=True)], {"outcome": right, "short": short})
+    def grade(self, prompt, response):
+        right, short = response.text == prompt.answer, len(response.text.split()) < 2
+        return Grade(right + short / 2, {"outcome": right, "short": short})
 
 
 class Interrupted(Exception):
@@ -162,13 +161,13 @@ def test_a_response_is_handed_to_the_reward_as_soon_as_it_ends_and_grades_may_co
     """Grades of a problem that arrive late, or before those of an earlier one, go to their own responses."""
 
     class Late(AnswerReward):
-        pending: list  # of (future, grades)
+        pending: list  # of (future, grade)
 
-        def submit(self, prompt, response):
-            self.pending.append((Future(), self([prompt], [response])))
+        def grade(self, prompt, response):
+            self.pending.append((Future(), super().grade(prompt, response)))
             if len(self.pending) == 6:  # only the last response releases all, the latest first
-                for future, grades in reversed(self.pending):
-                    future.set_result(grades)
+                for future, grade in reversed(self.pending):
+                    future.set_result(grade)
             return self.pending[-1][0]
 
     late = Late()
@@ -180,6 +179,13 @@ def test_a_response_is_handed_to_the_reward_as_soon_as_it_ends_and_grades_may_co
         [False, False],
         [True, True],
     ]
+
+
+def test_a_word_that_the_tokenizer_calls_special_is_graded_and_kept_like_any_other(models, path):
+    models.tokenizer.add_special_tokens({"additional_special_tokens": ["t1", "t3"]})
+    got = measured(models, toy(path), ScriptedSampler(ANSWERS))
+    assert got.metrics["avg@2"] == pytest.approx((1 / 2 + 0 + 1) / 3)
+    assert [response.text for response in got.answered[2].responses] == ["t3", "t3"]
 
 
 @pytest.mark.parametrize(("rank", "problems"), [(0, [1, 3]), (1, [2])])
@@ -219,10 +225,9 @@ def test_a_reward_outside_its_range_is_a_usage_error_here_too(models, path):
 
 def test_a_part_that_some_responses_lack_counts_as_zero_there(models, path):
     class Bonus(AnswerReward):
-        def __call__(self, prompts, responses):
-            grades = super().__call__(prompts, responses)
-            bonus = {"bonus": [1.0]} if responses == ["t3"] else {}
-            return Grades(grades.total, {**grades.parts, **bonus})
+        def grade(self, prompt, response):
+            grade = super().grade(prompt, response)
+            return replace(grade, parts=grade.parts | ({"bonus": 1.0} if response.text == "t3" else {}))
 
     assert measured(models, toy(path, reward=Bonus()), ScriptedSampler(ANSWERS)).metrics["bonus"] == pytest.approx(
         2 / 6

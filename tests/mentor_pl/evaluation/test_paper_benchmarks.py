@@ -1,11 +1,13 @@
 """The nine: their rows, protocols and prompts, from files and in the columns that the Hub has."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.evaluation.benchmark import with_shared_rewards
 from mentor_pl.evaluation.paper_benchmarks import (
     NINE,
     Aime24,
@@ -20,7 +22,7 @@ from mentor_pl.evaluation.paper_benchmarks import (
 )
 from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT
 from mentor_pl.rewards.choice import ChoiceReward
-from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime.errors import UsageError
 
 ROOT = Path(__file__).parents[3]
@@ -51,11 +53,20 @@ def test_protocols_are_the_papers():
         assert benchmark.ks == [benchmark.samples]
         assert benchmark.system_prompt == PAPER_SYSTEM_PROMPT
         choice = benchmark.name in ("gpqa_diamond", "arc_challenge", "mmlu_pro")
-        assert type(benchmark.grader) is (ChoiceReward if choice else MathReward)
+        assert type(benchmark.grader) is (ChoiceReward if choice else PaperReward)
 
 
-def test_all_mathematics_shares_one_pool_of_graders():
-    assert Math500().grader is Aime24().grader
+def test_benchmarks_share_no_grader_unless_they_are_asked_together():
+    """Nothing is kept for the process: whoever asks several benchmarks has the graders, and closes them."""
+    assert Math500().grader is not Math500().grader
+    own = ChoiceReward()
+    asked = [Math500(), MmluPro(), Aime24(), ArcChallenge(), GpqaDiamond(reward=own)]
+    math500, mmlu, aime, arc, gpqa = (one.grader for one in with_shared_rewards(asked))
+    assert math500 is aime
+    assert mmlu is arc
+    assert math500 is not mmlu
+    assert gpqa is own
+    assert with_shared_rewards(asked[:1])[0] == replace(asked[0], reward=math500)
 
 
 def test_choices_are_lettered_lines_under_the_problem():

@@ -6,14 +6,21 @@ import pytest
 
 from mentor_pl.evaluation.class_spec import spec_of
 from mentor_pl.evaluation.regrade import regrade
-from mentor_pl.evaluation.samples_file import Answered, Response, read_header, read_samples, write_header, write_samples
+from mentor_pl.evaluation.samples_file import (
+    Answered,
+    GradedResponse,
+    read_header,
+    read_samples,
+    write_header,
+    write_samples,
+)
 from mentor_pl.rewards.choice import ChoiceReward
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.runtime.errors import UsageError
 
 
 def response(text, correct):
-    return Response(text, 5, False, correct, {"stale": 1.0})
+    return GradedResponse(text, 5, False, correct, {"stale": 1.0})
 
 
 def answered(index, *responses, answer="B", greedy=None):

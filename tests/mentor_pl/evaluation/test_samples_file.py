@@ -6,7 +6,7 @@ import pytest
 
 from mentor_pl.evaluation.samples_file import (
     Answered,
-    Response,
+    GradedResponse,
     SamplesWriter,
     check_settings,
     read_header,
@@ -25,8 +25,11 @@ ONE = Answered(
     answer="½",
     response_prefix="<think>",
     metadata={"choices": ["x", "\ud800"], "tolerance": 0.1},
-    responses=(Response("so\nit is", 3, False, True, {"format": 1.0}), Response("\x00 \ud835", 8, True, False, {})),
-    greedy=Response("", 1, False, False, {"format": 0.0}),
+    responses=(
+        GradedResponse("so\nit is", 3, False, True, {"format": 1.0}),
+        GradedResponse("\x00 \ud835", 8, True, False, {}),
+    ),
+    greedy=GradedResponse("", 1, False, False, {"format": 0.0}),
 )
 TWO = replace(ONE, index=7, greedy=None)
 

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from mentor_pl.evaluation.samples_file import Answered, Response
+from mentor_pl.evaluation.samples_file import Answered, GradedResponse
 from mentor_pl.evaluation.table import Kept, save_summary, summarise, to_markdown
 
 
 def answered(index, *right, greedy=None, text="so wait"):
-    responses = tuple(Response(text, 10, index == 0, bool(one), {"format": 1.0}) for one in right)
-    certain = None if greedy is None else Response("", 1, False, greedy, {})
+    responses = tuple(GradedResponse(text, 10, index == 0, bool(one), {"format": 1.0}) for one in right)
+    certain = None if greedy is None else GradedResponse("", 1, False, greedy, {})
     return Answered("b", index, f"id{index}", "p", "p", "a", "", {}, responses, certain)
 
 

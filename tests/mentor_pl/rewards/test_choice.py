@@ -6,7 +6,7 @@ import pytest
 
 from mentor_pl.rewards.choice import ChoiceReward, chosen_letter
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_long_runs_are_scanned_in_time(run: str) -> None:
 
 def test_grades_compare_with_the_key() -> None:
     prompts = [Prompt(0, "", "C", ()), Prompt(1, "", "(C)", ()), Prompt(2, "", "B", (), "", {"choices": ["x", "y z"]})]
-    responses = ["The answer is C", "The answer is D", r"\boxed{y z}"]
+    responses = [Response(text) for text in ("The answer is C", "The answer is D", r"\boxed{y z}")]
     assert ChoiceReward()(prompts, responses).total == [1.0, 0.0, 1.0]
 
 
 def test_a_key_that_is_no_letter_is_the_users_mistake() -> None:
     with pytest.raises(UsageError, match="answer='K' of prompt 4"):
-        ChoiceReward()([Prompt(4, "", "K", ())], ["A"])
+        ChoiceReward()([Prompt(4, "", "K", ())], [Response("A")])

@@ -14,7 +14,7 @@ import pytest
 from mentor_pl.rewards import deadline
 from mentor_pl.rewards.code import CodeReward, last_block
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 TESTS = {"tests": ["assert add(1, 2) == 3", "assert add(-1, 1) == 0"]}
 CASES = {"inputs": ["1 2\n", "3 4\n"], "outputs": ["3\n", "7"]}
@@ -32,8 +32,8 @@ def prompt(metadata: dict[str, Any]) -> Prompt:
     return Prompt(0, "", "", (), "", metadata)
 
 
-def fenced(code: str) -> str:
-    return f"Here it is.\n```python\n{code}\n```\nDone."
+def fenced(code: str) -> Response:
+    return Response(f"Here it is.\n```python\n{code}\n```\nDone.")
 
 
 def outcomes(reward: CodeReward, metadata: dict[str, Any], *codes: str) -> list[float]:

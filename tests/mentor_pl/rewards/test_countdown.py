@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from mentor_pl.rewards.base import Grade
 from mentor_pl.rewards.countdown import CountdownReward, evaluate
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 
 @pytest.mark.parametrize(
@@ -52,18 +53,18 @@ def test_anything_else_is_no_expression(text: str) -> None:
 )
 def test_the_target_must_be_made_of_the_given_numbers(box: str, outcome: float) -> None:
     prompt = Prompt(0, "", "24", (), "<think>", {"numbers": [2, 3, 4, 7]})
-    grades = CountdownReward()([prompt], [rf"</think>\boxed{{{box}}}"])
-    assert grades.parts == {"outcome": [outcome], "format": [1.0]}
-    assert grades.total == pytest.approx([0.9 * outcome + 0.1])
+    grade = CountdownReward().grade(prompt, Response(rf"</think>\boxed{{{box}}}"))
+    assert grade == Grade(outcome, {"outcome": outcome})
 
 
 def test_every_number_must_be_used_where_that_is_asked_for() -> None:
     prompt = Prompt(0, "", "5", (), "", {"numbers": [2, 3, 9]})
-    assert CountdownReward()([prompt], [r"\boxed{2+3}"]).parts["outcome"] == [1.0]
-    assert CountdownReward(all_numbers=True)([prompt], [r"\boxed{2+3}"]).parts["outcome"] == [0.0]
+    response = Response(r"\boxed{2+3}")
+    assert CountdownReward().grade(prompt, response).total == 1.0
+    assert CountdownReward(all_numbers=True).grade(prompt, response).total == 0.0
 
 
 @pytest.mark.parametrize("metadata", [{}, {"numbers": "123"}, {"numbers": [None]}])
 def test_a_prompt_without_numbers_is_the_users_mistake(metadata: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="prompt 3 has numbers="):
-        CountdownReward()([Prompt(3, "", "5", (), "", metadata)], ["x"])
+        CountdownReward().grade(Prompt(3, "", "5", (), "", metadata), Response("x"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mentor_pl.rewards.base import Grade
 from mentor_pl.rewards.format import FormatReward
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 
 @pytest.mark.parametrize(
@@ -14,24 +15,27 @@ from mentor_pl.types import Prompt
         ("", r"<think>a</think> so \boxed{1} done", 1.0),
         ("<think>\n", r"a</think> so \boxed{1}", 1.0),
         ("", r"a</think> so \boxed{1}", 0.0),
-        ("<think>", r"<think> a</think> \boxed{1}", 1.0),
+        ("<think>", r"<think> a</think> \boxed{1}", 0.0),
         ("", r" <think>a</think>\boxed{\frac{1}{2}}", 1.0),
         ("", r"Well, <think>a</think>\boxed{1}", 0.0),
         ("", r"<think>\boxed{1}</think> so it is 1", 0.0),
         ("", r"<think>a \boxed{1}", 0.0),
         ("", r"<think>a</think> \boxed{1", 0.0),
         ("", r"</think><think> \boxed{1}", 0.0),
+        ("", r"<think>a</think> no, <think>b</think>\boxed{1}", 0.0),
+        ("", r"<think>a</think>\boxed{1</think>\boxed{1}", 0.0),
+        ("", r"<think>a</think>\boxed{}", 1.0),
         ("", "", 0.0),
     ],
 )
 def test_the_whole_response_with_what_the_template_opened_must_have_the_pattern(
     response_prefix: str, response: str, grade: float
 ) -> None:
-    grades = FormatReward()([Prompt(0, "", "1", (), response_prefix)], [response])
-    assert grades.total == [grade]
-    assert grades.parts == {"format": [grade]}
+    assert FormatReward().grade(Prompt(0, "", "1", (), response_prefix), Response(response)) == Grade(
+        grade, {"format": grade}
+    )
 
 
 def test_a_box_beyond_the_graded_tail_still_has_the_format() -> None:
     response = r"<think>a</think>\boxed{1}" + "x" * 10_000
-    assert FormatReward()([Prompt(0, "", "1", ())], [response]).total == [1.0]
+    assert FormatReward().grade(Prompt(0, "", "1", ()), Response(response)).total == 1.0

@@ -13,9 +13,11 @@ import random
 
 import pytest
 
-from mentor_pl.rewards.maze import CELLS, MOVES, Maze, MazeReward, boxed_moves, faithful, parse_problem, well_formed
+from mentor_pl.rewards.base import Grade
+from mentor_pl.rewards.format import well_formed
+from mentor_pl.rewards.maze import CELLS, MOVES, Maze, MazeReward, boxed_moves, faithful, parse_problem
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 PROBLEM = "blocked c01 c12 c33 goal c20 start c00"
 MAZE = Maze(frozenset({(0, 1), (1, 2), (3, 3)}), goal=(2, 0), start=(0, 0))
@@ -24,6 +26,10 @@ RIGHT = r"<think> try R X check no try D c10 D c20 D c30 U c20 check yes </think
 
 def prompt(problem: str = PROBLEM, response_prefix: str = "") -> Prompt:
     return Prompt(index=0, problem=problem, answer="", token_ids=(), response_prefix=response_prefix)
+
+
+def graded(response: str, response_prefix: str = "") -> Grade:
+    return MazeReward().grade(prompt(response_prefix=response_prefix), Response(response))
 
 
 def test_a_problem_reads_back_as_it_was_written() -> None:
@@ -46,7 +52,7 @@ def test_a_problem_reads_back_as_it_was_written() -> None:
 )
 def test_a_problem_that_is_no_maze_is_named_in_one_line(text: str) -> None:
     with pytest.raises(UsageError) as error:
-        MazeReward()([prompt(text)], [RIGHT])
+        MazeReward().grade(prompt(text), Response(RIGHT))
     assert repr(text) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -89,17 +95,15 @@ def test_exactly_the_walks_of_four_free_moves_to_the_goal_are_right() -> None:
         ("", 0, 0),
     ],
 )
-def test_reward_weighs_outcome_and_format(response: str, outcome: int, formed: int) -> None:
-    grades = MazeReward()([prompt()], [response])
-    assert grades.parts["outcome"] == [outcome]
-    assert grades.parts["format"] == [formed]
-    assert grades.total == [pytest.approx(0.9 * outcome + 0.1 * formed)]
+def test_the_box_alone_earns_the_outcome_and_the_form_is_the_papers(response: str, outcome: int, formed: int) -> None:
+    grade = graded(response)
+    assert (grade.total, grade.parts["outcome"]) == (outcome, outcome)
     assert well_formed(response) == bool(formed)
 
 
 def test_text_that_the_prompt_has_opened_counts_as_part_of_the_response() -> None:
-    grades = MazeReward()([prompt(response_prefix="<think>"), prompt()], [RIGHT.removeprefix("<think>")] * 2)
-    assert grades.parts["format"] == [1, 0]
+    rest = RIGHT.removeprefix("<think>")
+    assert [graded(rest, prefix).parts["attempts"] for prefix in ("<think>", "")] == [2, 0]
 
 
 @pytest.mark.parametrize(
@@ -124,14 +128,13 @@ def test_text_that_the_prompt_has_opened_counts_as_part_of_the_response() -> Non
 )
 def test_faithful_means_that_every_move_leads_where_the_thinking_says(thinking: str, truth: bool) -> None:
     assert faithful(MAZE, thinking.split()) is truth
-    assert MazeReward()([prompt()], [f"<think> {thinking} </think>"]).parts["faithful"] == [truth]
+    assert graded(f"<think> {thinking} </think>").parts["faithful"] == truth
 
 
 def test_parts_count_checks_and_attempts_of_the_thinking_only() -> None:
     responses = [RIGHT, r"<think> try D c10 </think> check \boxed{ D }", r"\boxed{ D } try check"]
-    grades = MazeReward()([prompt()] * 3, responses)
-    assert grades.parts["checks"] == [1, 0, 0]
-    assert grades.parts["attempts"] == [2, 1, 0]
+    assert [graded(response).parts["checks"] for response in responses] == [1, 0, 0]
+    assert [graded(response).parts["attempts"] for response in responses] == [2, 1, 0]
 
 
 def test_no_response_text_raises_and_totals_stay_in_range() -> None:
@@ -141,18 +144,8 @@ def test_no_response_text_raises_and_totals_stay_in_range() -> None:
         "".join(rng.choice(["", " "]) + rng.choice(words) for _ in range(rng.randrange(40))) for _ in range(2000)
     ]
     responses += [r"\boxed{" * 20_000, "<think>" * 20_000, "{" * 100_000, r"<think></think>" + r"\boxed{ D" * 20_000]
-    reward = MazeReward()
-    grades = reward([prompt()] * len(responses), responses)
-    low, high = reward.range
+    grades = MazeReward()([prompt()] * len(responses), [Response(response) for response in responses])
     assert len(grades.total) == len(responses)
-    assert all(low <= total <= high for total in grades.total)
-
-
-def test_weights_are_arguments_and_must_fit_the_range() -> None:
-    assert MazeReward(0.8, 0.2)([prompt()], [r"\boxed{ D D D U }"]).total == [0.8]
-    for outcome, formed in [(0.9, 0.2), (-0.1, 0.1), (0.9, -0.1), (float("nan"), 0.1)]:
-        with pytest.raises(UsageError, match=f"outcome_weight={outcome}"):
-            MazeReward(outcome, formed)
 
 
 def test_boxed_moves_are_empty_without_a_complete_box() -> None:

@@ -13,39 +13,41 @@ from mentor_pl.testbed.build import build
 ROOT = Path(__file__).parents[3]
 
 MINE = '''
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 
-from mentor_pl.rewards.base import Grades, Reward
-from mentor_pl.rewards.streaming import gather
+from mentor_pl.rewards.base import Grade, Reward
 
 
 class Short(Reward):
-    """Grades a batch."""
+    """Grades one response."""
+
+    range = (-1.0, 1.0)
 
     def __init__(self, most: int = 4) -> None:
         self.most = most
-        self.range = (-1.0, 1.0)
 
-    def __call__(self, prompts, responses):
-        short = [float(len(response.split()) <= self.most) for response in responses]
-        return Grades([2 * one - 1 for one in short], {"short": short})
+    def grade(self, prompt, response):
+        short = len(response.text.split()) <= self.most
+        return Grade(1.0 if short else -1.0, {"short": short})
 
 
-class ShortAtOnce(Short):
-    """The same, one response at a time."""
+class ShortLater(Short):
+    """The same, in a thread of its own."""
 
-    def __call__(self, prompts, responses):
-        return gather([self.submit(*row) for row in zip(prompts, responses, strict=True)])
+    def __init__(self, most: int = 4) -> None:
+        super().__init__(most)
+        self.threads = ThreadPoolExecutor(1)
 
-    def submit(self, prompt, response):
-        done = Future()
-        done.set_result(super().__call__([prompt], [response]))
-        return done
+    def grade(self, prompt, response):
+        return self.threads.submit(super().grade, prompt, response)
+
+    def close(self):
+        self.threads.shutdown()
 '''
 YAML = "data:\n  reward: {{class_path: mine.{name}, init_args: {{most: {most}}}}}\n"
 
 
-@pytest.mark.parametrize(("name", "most", "reward"), [("Short", 99, 1.0), ("ShortAtOnce", -1, -1.0)])
+@pytest.mark.parametrize(("name", "most", "reward"), [("Short", 99, 1.0), ("ShortLater", -1, -1.0)])
 def test_a_reward_of_ones_own_grades_a_run(
     name: str, most: int, reward: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

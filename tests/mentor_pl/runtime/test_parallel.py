@@ -22,14 +22,14 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from mentor_pl.runtime.parallel import rank
-from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.base import Grade, Reward
 
 
 class CountWord(Reward):
     range = (0.0, 1.0)
 
-    def __call__(self, prompts, responses):
-        return Grades([min(1.0, r.split().count("the") / 3) for r in responses])
+    def grade(self, prompt, response):
+        return Grade(min(1.0, response.text.split().count("the") / 3))
 
 
 class Probe(L.Callback):

@@ -12,11 +12,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mentor_pl.rewards.base import Grades
 from mentor_pl.rewards.maze import MazeReward, parse_problem
+from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.testbed.build import build
 from mentor_pl.testbed.problems import split
 from mentor_pl.testbed.tokenizer import VOCABULARY
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Response
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -36,7 +37,8 @@ def sampled(folder: Path, problems: list[str], samples: int, seed: int) -> tuple
         torch.manual_seed(seed)
         out = model.generate(**prompts, max_new_tokens=72)
     texts = tokenizer.batch_decode(out[:, prompts["input_ids"].shape[1] :], skip_special_tokens=True)
-    return MazeReward()([Prompt(0, problem, "", ()) for problem in asked], texts), texts
+    reward = PaperReward(MazeReward())
+    return reward([Prompt(0, problem, "", ()) for problem in asked], [Response(text) for text in texts]), texts
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from mentor_pl.rewards.maze import WALK_LENGTH, Maze, boxed_moves, faithful, parse_problem, thought, well_formed
+from mentor_pl.rewards.format import well_formed
+from mentor_pl.rewards.maze import WALK_LENGTH, Maze, boxed_moves, faithful, parse_problem, thought
 from mentor_pl.testbed.problems import BASE, BLOCKED, EXPERT, MAX_ATTEMPTS, Style, Ways, attempt_text, split, trace
 
 # c00 start, c20 goal, c01 c12 c33 blocked: see the drawing in tests/mentor_pl/rewards/test_maze.py

@@ -16,8 +16,8 @@ from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.decoding.sampler import Samples, decode_text, response_values
-from mentor_pl.rewards.base import Grades
+from mentor_pl.decoding.sampler import Samples, as_response, response_values
+from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.collect import collect
 from mentor_pl.types import Origin, Prompt, Row
@@ -41,16 +41,16 @@ class Learner:
 
 
 @dataclass
-class WordReward:
+class WordReward(Reward):
     """Total: the number of words over 10; part `words`: the number."""
 
     range: tuple[float, float] = (0.0, 1.0)
     seen: list = field(default_factory=list)
 
-    def __call__(self, prompts, responses):
-        self.seen.append((list(prompts), list(responses)))
-        words = [float(len(response.split())) for response in responses]
-        return Grades([count / 10 for count in words], {"words": words})
+    def grade(self, prompt, response):
+        self.seen.append((prompt.index, response))
+        words = float(len(response.text.split()))
+        return Grade(words / 10, {"words": words})
 
 
 @dataclass
@@ -123,9 +123,9 @@ def test_rows_are_ordered_by_prompt_and_a_groups_on_policy_rows_come_first(model
     assert rollouts.prompt_lengths.tolist() == [2, 2, 2, 1, 1, 1]
     assert rollouts.response_ids[2].tolist() == [2, 2, 2, 2, 2, 0]  # the second call answers with 2
     assert rollouts.texts == ("t1", "t1 t1", "t2 " * 4 + "t2", "t1 t1 t1", "t1 t1 t1 t1", "t2 " * 5 + "t2")
-    pairs = (zip(prompts, texts, strict=True) for prompts, texts in reward.seen)
-    graded = [(prompt.index, text) for some in pairs for prompt, text in some]
-    assert sorted(graded) == sorted(zip([8, 8, 8, 3, 3, 3], rollouts.texts, strict=True))
+    given = sorted((index, response.text, len(response.tokens), response.truncated) for index, response in reward.seen)
+    rows = zip([8, 8, 8, 3, 3, 3], rollouts.texts, rollouts.response_lengths.tolist(), [True] * 6, strict=True)
+    assert given == sorted(rows)
     assert rollouts.rewards.tolist() == pytest.approx([0.1, 0.2, 0.5, 0.3, 0.4, 0.6])
     assert rollouts.reward_parts["words"].tolist() == [1, 2, 5, 3, 4, 6]
 
@@ -254,20 +254,20 @@ def test_steps_and_seeds_draw_anew(models):
 
 
 def test_texts_leave_out_the_stop_token(models):
-    assert [decode_text(models, ids) for ids in ([1, 2, 5], [5])] == ["t1 t2", ""]  # 5 is <eos>
+    assert [as_response(models, ids).text for ids in ([1, 2, 5], [5])] == ["t1 t2", ""]  # 5 is <eos>
 
 
 class Streaming(WordReward):
-    """A reward that takes single responses, and notes them with the number of sampler calls that had returned."""
+    """Notes each response with the number of sampler calls that had returned; its grades come later."""
 
     def __init__(self, returned):
         super().__init__()
         self.returned, self.taken = returned, []
 
-    def submit(self, prompt, response):
-        self.taken.append((prompt.index, response, len(self.returned)))
+    def grade(self, prompt, response):
+        self.taken.append((prompt.index, response.text, len(self.returned)))
         done = Future()
-        done.set_result(self([prompt], [response]))
+        done.set_result(super().grade(prompt, response))
         return done
 
 
@@ -300,8 +300,8 @@ def test_response_values_are_those_before_the_end_in_row_order():
 @pytest.mark.parametrize("total", [1.5, -0.1, math.nan])
 def test_a_reward_outside_its_range_is_a_usage_error_that_names_it(total, models):
     class Wrong(WordReward):
-        def __call__(self, prompts, responses):
-            return Grades([0.5] * (len(responses) - 1) + [total])
+        def grade(self, prompt, response):
+            return Grade(total if prompt.index == 3 else 0.5)
 
     with pytest.raises(UsageError, match=rf"reward Wrong gave {total} to problem 3, outside its declared range \(0"):
         gather(Learner(models), ScriptedSampler([[1] * 4, [1] * 2]), reward=Wrong())
@@ -309,17 +309,11 @@ def test_a_reward_outside_its_range_is_a_usage_error_that_names_it(total, models
 
 def test_the_ends_of_a_rewards_range_are_inside_it(models):
     class Ends(WordReward):
-        def __call__(self, prompts, responses):
-            return Grades([0.0, 1.0] * (len(responses) // 2))
+        def grade(self, prompt, response):
+            return Grade(float(prompt.index == 3))
 
-    assert gather(Learner(models), ScriptedSampler([[1] * 4, [1] * 2]), reward=Ends()).rewards.tolist() == [
-        0,
-        1,
-        0,
-        0,
-        1,
-        1,
-    ]
+    rollouts = gather(Learner(models), ScriptedSampler([[1] * 4, [1] * 2]), reward=Ends())
+    assert rollouts.rewards.tolist() == [0] * 3 + [1] * 3
 
 
 class Rounds(GRPO):
@@ -396,7 +390,7 @@ def test_given_rows_are_taken_as_they_are_and_graded_and_scored(build_models, qw
     assert 2 < rollouts.response_lengths[1] <= 4  # at most max_new_tokens = 4, the prefix included
     assert rollouts.given.sum(1).tolist() == [3, 2, 0]
     assert not rollouts.truncated[0]
-    assert len(reward.seen[0][1]) == 3
+    assert len(reward.seen) == 3
     assert algorithm.told[0].entropies.numel() == int(rollouts.response_lengths.sum()) - 3 - 2  # only what was sampled
     for i in range(3):
         length = int(rollouts.response_lengths[i])

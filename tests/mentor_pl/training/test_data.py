@@ -7,7 +7,7 @@ import torch
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.problems.columns import Columns
 from mentor_pl.problems.selection import Selection
-from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.data import RolloutDataModule, RolloutLoader, prompts_of_step
 from mentor_pl.types import Origin
@@ -78,13 +78,17 @@ def test_gamma_is_the_quantile_of_this_steps_on_policy_entropies(run):
 class Generous(Reward):
     range = (0.0, 1.0)
 
-    def __call__(self, prompts, responses):
-        return Grades([1.5] * len(responses))
+    def grade(self, prompt, response):
+        return Grade(1.5)
 
 
 class NotANumber(Generous):
-    def __call__(self, prompts, responses):
-        return Grades([math.nan] * len(responses))
+    def grade(self, prompt, response):
+        return Grade(math.nan)
+
+
+class Flat(Generous):
+    range = (1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +118,7 @@ def test_data_that_cannot_work_is_refused_in_one_line(run, options, message):
         ({"steps": 0}, "data.steps is 0"),
         ({"prompts_per_step": 0}, "data.prompts_per_step is 0"),
         ({"sampling": SamplingParams(temperature=0.0)}, "data.sampling.temperature is 0"),
+        ({"reward": Flat()}, r"reward Flat declares the range \(1.0, 1.0\)"),
     ],
 )
 def test_settings_out_of_range_are_refused_at_once(options, message):

@@ -13,7 +13,7 @@ from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import LossOutputs, Term
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
-from mentor_pl.rewards.base import Grades, Reward
+from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import DivergenceError, UsageError
 from mentor_pl.training.data import RolloutLoader
 from mentor_pl.training.module import MentorModule
@@ -235,13 +235,15 @@ def test_a_pass_that_only_keeps_ranks_in_step_changes_nothing(run, monkeypatch, 
 
 
 class _Late(Reward):
-    """Every response of the second problem of a step overruns, in one of two rewards that are summed."""
+    """Every response of the problem asked first overruns, in both of two rewards that are summed."""
 
     range = (0.0, 1.0)
+    first = None
 
-    def __call__(self, prompts, responses):
-        late = [float(prompt.index == prompts[-1].index) for prompt in prompts]
-        return Grades([0.0] * len(prompts), {"timeout": late, "timeout_2": late, "outcome": late})
+    def grade(self, prompt, response):
+        self.first = self.first or prompt
+        late = float(prompt is self.first)
+        return Grade(0.0, {"timeout": late, "timeout_2": late, "outcome": late})
 
 
 def test_overruns_are_counted_over_all_rewards(run):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import selectors
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -29,16 +31,17 @@ class ForkServer:
 def at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float, float], tuple[_Job, ForkServer]]]:
     """(processor seconds, seconds by the clock) -> the job with a limit of 1 s after a look at it, and the server."""
     monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
-    made: list[_Worker] = []
+    made: list[Any] = []
 
     def look(spent: float, waited: float) -> tuple[_Job, ForkServer]:
         counts: dict[Failure, int] = dict.fromkeys(Failure, 0)
         under_test = Dispatcher("task", 1, 1.0, 256, (), counts)
         server: Any = ForkServer()
-        worker = _Worker(7, dispatcher.socket.socketpair()[0], _Job(b"", Future()), started=100, spent=5, deadline=101)
-        made.append(worker)
+        ours, theirs = socket.socketpair()
+        worker = _Worker(7, ours, _Job(b"", Future()), started=100, spent=5, deadline=101)
+        made.extend((worker.channel, theirs, under_test._selector, under_test._waker, under_test._wakened))
         under_test._workers.append(worker)
-        under_test._selector.register(worker.channel, dispatcher.selectors.EVENT_READ, worker)
+        under_test._selector.register(worker.channel, selectors.EVENT_READ, worker)
         monkeypatch.setattr(dispatcher, "time", SimpleNamespace(monotonic=lambda: 100 + waited))
         monkeypatch.setattr(dispatcher, "processor_seconds", lambda pid: 5 + spent)
         job = worker.job
@@ -48,8 +51,8 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float, float]
         return job, server
 
     yield look
-    for worker in made:
-        worker.channel.close()
+    for one in made:
+        one.close()
 
 
 def test_an_item_that_a_busy_machine_kept_waiting_is_not_timed_out(at_work: Any) -> None:

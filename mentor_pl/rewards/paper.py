@@ -1,0 +1,29 @@
+"""The paper's reward (appendix B): 0.9 · outcome + 0.1 · format for Qwen2.5; 0.8 and 0.2 are its weights for LLaMA-3.1.
+
+In YAML, for another task than mathematics:
+
+    class_path: mentor_pl.rewards.paper.PaperReward
+    init_args: {outcome: mentor_pl.rewards.countdown.CountdownReward}
+"""
+
+from __future__ import annotations
+
+from mentor_pl.rewards.base import Reward
+from mentor_pl.rewards.format import FormatReward
+from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.weighted import WeightedReward
+
+
+class PaperReward(WeightedReward):
+    """The weighted sum of an outcome and the paper's format; the outcome's parts, and `format`, are kept by name.
+
+    Args:
+        outcome: grader of the outcome; by default `MathReward`.
+        outcome_weight: total of a right answer in the wrong format.
+        format_weight: total of a wrong answer in the right format.
+    """
+
+    def __init__(self, outcome: Reward | None = None, outcome_weight: float = 0.9, format_weight: float = 0.1) -> None:
+        self.outcome = outcome if outcome is not None else MathReward()
+        self.outcome_weight, self.format_weight = outcome_weight, format_weight
+        super().__init__([self.outcome, FormatReward()], [outcome_weight, format_weight])
