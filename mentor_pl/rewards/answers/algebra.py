@@ -1,4 +1,4 @@
-r"""Equality by algebra: latex2sympy reads what `math_reader` does not, values at fixed points and math-verify compare,
+r"""Equality by algebra: latex2sympy reads what `grammar` does not, values at fixed points and math-verify compare,
 and a screen keeps hopeless expressions out.
 
 Departures from math-verify's own `parse` and `verify`: an answer is read as a whole or not at all (math-verify falls
@@ -29,7 +29,7 @@ from mentor_pl.rewards.answers.text import NESTING, nesting
 logging.getLogger("math_verify").setLevel(logging.ERROR)  # its notes on absent timeouts: the pool keeps the deadline
 logging.getLogger("latex2sympy2_extended").setLevel(logging.ERROR)
 
-# Units are `math_units`' business: math-verify would drop the s of 2s and the t of t/m.
+# Units are the business of `units`: math-verify would drop the s of 2s and the t of t/m.
 _LATEX = (
     LatexExtractionConfig(normalization_config=NormalizationConfig(malformed_operators=True, nits=True, boxed="none")),
 )

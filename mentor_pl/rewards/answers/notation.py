@@ -1,6 +1,6 @@
 r"""Conventions of writing: left sides, base suffixes, ±, letters, matrices.
 
-Each function takes tidied text (`math_text.tidy`) and either strips one convention or says that it is not there.
+Each function takes tidied text (`text.tidy`) and either strips one convention or says that it is not there.
 """
 
 from __future__ import annotations

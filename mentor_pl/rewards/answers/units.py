@@ -1,6 +1,6 @@
 r"""Units, degrees and money: what stands behind a number.
 
-Each function takes tidied text (`math_text.tidy`), but for `currency_clash`.
+Each function takes tidied text (`text.tidy`), but for `currency_clash`.
 """
 
 from __future__ import annotations

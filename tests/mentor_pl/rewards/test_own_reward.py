@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mentor_pl.cli.main import main
+from mentor_pl.rewards.base import Grades
 from mentor_pl.testbed.build import build
+from mentor_pl.types import Prompt, Response
 
 ROOT = Path(__file__).parents[3]
 
@@ -63,3 +66,13 @@ def test_a_reward_of_ones_own_grades_a_run(
     rows = list(csv.DictReader(metrics.open()))
     assert {float(row["train/on_policy/reward"]) for row in rows if row.get("train/on_policy/reward")} == {reward}
     assert {float(row["train/mixed/short"]) for row in rows if row.get("train/mixed/short")} == {(reward + 1) / 2}
+
+
+def test_the_reward_of_the_page_on_rewards_grades_as_it_says() -> None:
+    page = (ROOT / "docs/rewards.md").read_text(encoding="utf-8")
+    space: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], space)
+    brief = space["Brief"](words=2)
+    texts = ["it is 7", "is 7", "is 8"]
+    grades = brief([Prompt(0, "", "7", ())] * 3, [Response(text) for text in texts])
+    assert grades == Grades([0.5, 1.0, 0.0], {"outcome": [1, 1, 0], "brief": [0, 1, 1]})
