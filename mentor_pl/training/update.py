@@ -42,6 +42,9 @@ class Update:
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Gradients of the loss over the global mini-batch whose share here are `rows` [M].
 
+        Where every term allows it, rollouts without any advantage are not read: they add nothing to the gradient.
+        The terms' weights count them all the same.
+
         Args:
             rollouts: of this rank, N of them.
             advantages: [N] or [N, T].
@@ -49,32 +52,42 @@ class Update:
             backward: of a loss.
 
         Returns:
-            the mini-batch's means for the log, and the largest |log π_θ − log π_old| of its tokens.
+            for the log, the loss, the entropy of π_old over all tokens, and the terms' own means over the tokens that
+            were read; and the largest |log π_θ − log π_old| of those.
         """
         known = _tokens(rollouts, advantages, rows, rollouts.response_ids.shape[1])
-        totals = all_sum(torch.stack([*(term.weight(known) for term in self.terms), known.mask.sum()]))
-        weights, tokens = totals[:-1], totals[-1]
-        sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=tokens.device))
-        gap = torch.zeros((), device=tokens.device)
-        for some, share in self._passes(rollouts, rows):
+        entropy = (rollouts.entropies[rows] * known.mask).sum()
+        totals = all_sum(torch.stack([*(term.weight(known) for term in self.terms), known.mask.sum(), entropy]))
+        weights = totals[:-2].where(totals[:-2] > 0, 1)
+        sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=totals.device))
+        gap = torch.zeros((), device=totals.device)
+        for some, share in self._passes(rollouts, self._learnable(known, rows)):
             inputs = self._read(rollouts, advantages, some)
-            loss = torch.zeros((), device=tokens.device)
+            loss = torch.zeros((), device=totals.device)
             for term, weight in zip(self.terms, weights, strict=True):
                 output = term(inputs)
                 # ranks' gradients are averaged, while the loss is a sum over them
                 loss = loss + output.total * (term.coefficient * share * world_size() / weight)
-                value = share * output.total.detach() * (tokens / weight)
+                value = share * output.total.detach() / weight
                 sums["loss"] += term.coefficient * value
                 if len(self.terms) > 1:
                     sums[term.name] += value
                 for name, part in output.token_sums.items():
-                    sums[name] += share * part
+                    sums[f"read/{name}"] += share * part
             with prefix_sharing(self.policy):  # for layers that run again on the way back
                 backward(loss)
-            sums["entropy"] += share * inputs.entropies.detach().sum()
+            sums["read"] += share * inputs.mask.sum()
             gap = torch.maximum(gap, largest_gap(inputs.logprobs.detach(), inputs.old_logprobs, inputs.mask))
-        means = all_sum(torch.stack(list(sums.values()))) / tokens
-        return dict(zip(sums, means, strict=True)), all_max(gap)
+        found = dict(zip(sums, all_sum(torch.stack(list(sums.values()))), strict=True))
+        read = found.pop("read").clamp(min=1)
+        means = {name.removeprefix("read/"): v / read if name.startswith("read/") else v for name, v in found.items()}
+        return means | {"entropy": totals[-1] / totals[-2].clamp(min=1)}, all_max(gap)
+
+    def _learnable(self, known: Tokens, rows: Tensor) -> Tensor:
+        """Those of `rows` [M] that may carry a gradient."""
+        if not all(term.skips_zero_advantage for term in self.terms):
+            return rows
+        return rows[((known.advantages != 0) & known.mask).any(1).cpu()]
 
     @torch.no_grad()
     def rescored(self, rollouts: Rollouts, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -87,14 +100,16 @@ class Update:
         return logprobs, all_max(largest_gap(logprobs, rollouts.logprobs, rollouts.mask))
 
     def _passes(self, rollouts: Rollouts, rows: Tensor) -> Iterator[tuple[Tensor, float]]:
-        """The micro-batches of a mini-batch `rows` [M]: rows [B] of each, and the weight 1.
+        """The micro-batches of `rows` [M]: rows [B] of each, and the weight 1.
 
-        Sharded ranks must run equally many passes: one that has run out repeats its last, at weight 0.
+        Sharded ranks must run equally many passes, and an optimizer moves no parameter without a gradient: there is one
+        pass at least, and a rank that has run out reads its shortest rollout again, at weight 0.
         """
         batches = micro_batches(rollouts.prompt_lengths, rollouts.response_lengths, rollouts.group, self.tokens, rows)
-        device = rollouts.response_ids.device
-        for i in range(int(all_max(torch.tensor(len(batches), device=device)))):
-            yield batches[min(i, len(batches) - 1)], 1.0 if i < len(batches) else 0.0
+        spare = rollouts.response_lengths.argmin()[None].cpu()
+        passes = int(all_max(torch.tensor(max(1, len(batches)), device=rollouts.response_ids.device)))
+        yield from ((batch, 1.0) for batch in batches)
+        yield from ((spare, 0.0) for _ in range(passes - len(batches)))
 
     def _logprobs(self, rollouts: Rollouts, rows: Tensor) -> tuple[Tensor, Tensor]:
         """log π_θ and entropies of the rollouts `rows` [B], up to the longest of them."""

@@ -180,7 +180,7 @@ def test_training_reproduces_the_sampled_log_probabilities(run, options):
 
 
 @pytest.mark.parametrize("options", [{}, SPLIT, RECOMPUTE, SPLIT | RECOMPUTE])
-@pytest.mark.parametrize("row", [0, 7, 15])
+@pytest.mark.parametrize("row", [0, 3, 15])  # rollouts with an advantage; others are not read
 def test_a_wrong_log_probability_of_the_first_mini_batch_is_the_gap(run, corrupt, options, row):
     corrupt(row, 0, -0.25)
     assert gap(run(steps=2, module_options=options)) == pytest.approx(0.25, abs=1e-5)
@@ -230,8 +230,75 @@ def test_a_pass_that_only_keeps_ranks_in_step_changes_nothing(run, monkeypatch, 
         name = f"train/{name}"
         assert torch.equal(plain.trainer.callback_metrics[name], padded.trainer.callback_metrics[name]), name
     passes = 2 * 2 * (2 if "recompute_logprobs" in options else 1)  # steps × mini-batches × (scored before, or not)
-    repeats = sum(torch.equal(a, b) for a, b in pairwise(forwards))
-    assert repeats == 2 * passes
+    spare = [rows for rows in forwards if len(rows) == 1]
+    assert len(spare) >= 2 * passes
+    assert sum(torch.equal(a, b) for a, b in pairwise(forwards)) >= passes
+
+
+class _Unskipped(ClippedSurrogate):
+    skips_zero_advantage = False
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Rows of every forward of training."""
+    seen, score = [], Update._logprobs
+    monkeypatch.setattr(Update, "_logprobs", lambda *some: seen.append(some[2].tolist()) or score(*some))
+    return seen
+
+
+@pytest.mark.parametrize("options", [{}, SPLIT])
+def test_rollouts_without_advantage_are_not_read_and_the_gradient_is_the_same(run, reads, options):
+    gradients, metrics, batches, read = [], [], Batches(), []
+    for loss in (_Unskipped(), ClippedSurrogate()):
+        reads.clear()
+        seen = Gradients()
+        module_options = {"max_grad_norm": 1e9, "mini_batches": 1, **options}
+        job = run(steps=1, algorithm=Mentor(loss=loss), callbacks=[seen, batches], module_options=module_options)
+        job.fit()
+        gradients.append(seen.steps[0])
+        metrics.append(job.trainer.callback_metrics)
+        read.append(sorted(row for rows in reads for row in rows))
+    rollouts = batches.rollouts[1]
+    advantages = Mentor().advantages(rollouts)
+    assert read[0] == list(range(32))
+    assert read[1] == advantages.nonzero().flatten().tolist()
+    assert 0 < len(read[1]) < 32
+    for whole, fewer in zip(*gradients, strict=True):
+        assert (whole - fewer).norm() <= 1e-6 * whole.norm()
+    for name in ("loss", "entropy"):  # over all tokens, read or not
+        assert float(metrics[0][f"train/{name}"]) == pytest.approx(float(metrics[1][f"train/{name}"]), rel=1e-5)
+
+
+class _Equal(Reward):
+    """Nobody is better than anybody."""
+
+    range = (0.0, 1.0)
+
+    def grade(self, prompt, response):
+        return Grade(0.5)
+
+
+def test_a_batch_that_teaches_nothing_costs_one_pass_and_has_a_gradient_of_zeros(run, reads):
+    seen = Gradients()
+    run(steps=1, callbacks=[seen], module_options={"mini_batches": 1}, data_options={"reward": _Equal()}).fit()
+    assert len(reads) == 1
+    assert len(reads[0]) == 1
+    assert all((gradient == 0).all() for gradient in seen.steps[0])
+
+
+def test_a_rank_without_groups_for_a_mini_batch_takes_its_part(run, reads):
+    """One prompt for two mini-batches, as when an algorithm leaves problems out."""
+
+    class One(GRPO):
+        def rounds(self, prompts, alpha, draw):
+            yield from super().rounds(prompts[:1], alpha, draw)
+
+    seen = Gradients()
+    run(steps=1, algorithm=One(8), callbacks=[seen]).fit()
+    first, second = seen.steps
+    assert any(gradient.any() for gradient in first)
+    assert not any(gradient.any() for gradient in second)
 
 
 class _Late(Reward):
