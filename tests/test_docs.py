@@ -1,5 +1,6 @@
 """What the documentation shows works as it stands."""
 
+import csv
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from mentor_pl.cli.main import main
 from mentor_pl.testbed.build import build
+from mentor_pl.training import data as data_file
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,3 +51,27 @@ def test_every_file_that_a_page_names_exists():
             assert (ROOT / name).exists(), (page, name)
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
             assert ((ROOT / page).parent / link).exists(), (page, link)
+
+
+def test_the_method_of_ones_own_on_the_algorithms_page_runs_and_learns_from_winners_alone(project, monkeypatch):
+    (python,), (yaml,) = blocks("docs/algorithms.md", "python"), blocks("docs/algorithms.md", "yaml")
+    assert len(python.splitlines()) <= 40
+    (project / "best_of_group.py").write_text(python, encoding="utf-8")
+    (project / "best_of_group.yaml").write_text(yaml, encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "best_of_group", raising=False)
+    seen = []
+    collect = data_file.collect
+    monkeypatch.setattr(data_file, "collect", lambda *some, **more: seen.append(collect(*some, **more)) or seen[-1])
+    quick = ["--data.steps", "3", "--data.prompts_per_step", "4", "--data.sampling.max_new_tokens", "24"]
+    files = ["--config", str(ROOT / "configs/quickstart.yaml"), "--config", "best_of_group.yaml"]
+    assert main(["fit", *files, *quick, "--trainer.enable_progress_bar", "false"]) == 0
+    advantages = sys.modules["best_of_group"].BestOfGroup().advantages(seen[0])
+    for group in range(4):
+        rewards, values = seen[0].rewards[seen[0].group == group], advantages[seen[0].group == group]
+        assert len(rewards) == 8
+        assert values.sum() == float(rewards.max() > 0)
+        assert rewards[values.argmax()] == rewards.max()
+    (metrics,) = project.glob("runs/**/metrics.csv")
+    rows = [row for row in csv.DictReader(metrics.open()) if row["train/loss"]]
+    assert len(rows) == 3
+    assert all(float(row["train/loss"]) > 0 for row in rows)  # −log π of what it said itself
