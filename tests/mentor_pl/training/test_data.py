@@ -4,6 +4,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mentor_pl.decoding.engine import engine
+from mentor_pl.decoding.engine.timings import ForwardTimings
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.problems.columns import Columns
 from mentor_pl.problems.selection import Selection
@@ -178,3 +180,30 @@ def test_further_problems_are_others_than_the_steps_own_each_once_and_dealt_to_r
     assert [*drawn(0, 0, 2, 3), *drawn(0, 1, 2, 3)] == [*drawn(0)[::2], *drawn(0)[1::2]]
     with pytest.raises(UsageError, match=r"draws more problems than .* has left for a step"):
         drawn(0, count=37)
+
+
+def test_a_checkpoint_holds_the_samplers_timings_of_every_rank_and_gives_each_its_own_back(run, monkeypatch):
+    job = run(steps=1)
+    job.data.sampler.timings = {4: ForwardTimings(1.0, 2.0, 3.0)}
+    state = job.data.state_dict()
+    assert state == {"samplers": [{"timings": {4: {"policy_step": 1.0, "expert_call": 2.0, "expert_token": 3.0}}}]}
+    state["samplers"].append({"timings": {4: {"policy_step": 5.0, "expert_call": 6.0, "expert_token": 7.0}}})
+    for rank, step in ((0, 1.0), (1, 5.0), (2, 5.0)):  # of more ranks than were saved, the last one's
+        monkeypatch.setattr("mentor_pl.training.data.rank", lambda rank=rank: rank)
+        job.data.load_state_dict(state)
+        assert job.data.sampler.timings[4].policy_step == step
+
+
+def test_a_resumed_run_does_not_measure_again(run, monkeypatch, tmp_path):
+    """The timings are the checkpoint's, not those of a file on the machine."""
+    measured = []
+    timings = ForwardTimings(1.0, 9.0, 0.0)
+    monkeypatch.setattr(engine, "remembered_timings", lambda *models: measured.append(models[2]) or timings)
+    first = run(steps=1)
+    first.fit()
+    first.trainer.save_checkpoint(tmp_path / "one.ckpt")
+    assert measured == [16]
+    second = run(steps=2)
+    second.fit(ckpt_path=str(tmp_path / "one.ckpt"))
+    assert measured == [16]
+    assert second.data.sampler.timings == {16: timings}
