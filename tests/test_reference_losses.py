@@ -40,14 +40,11 @@ def ten_steps(folder, method):
     command = [sys.executable, "-m", "mentor_pl.cli"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     small = ["--data.steps", "10", "--trainer.enable_progress_bar", "false", "--trainer.enable_checkpointing", "false"]
-    quiet = [
-        "--trainer.callbacks",
-        '[{"class_path": "callbacks.AlphaDecay"}, {"class_path": "callbacks.EntropyLogging"}]',
-    ]
+    callbacks = [{"class_path": f"callbacks.{name}"} for name in ("AlphaDecay", "EntropyLogging")]
     sampler = {"class_path": "mentor_pl.decoding.coin.Coin", "init_args": {"schedule": {"class_path": SCHEDULE}}}
     sampler["init_args"]["schedule"]["init_args"] = {"k": 4}
-    options = ["--config", str(ROOT / "configs/quickstart.yaml"), *OVERLAYS[method], *small, *quiet]
-    options += ["--data.sampler", json.dumps(sampler)]
+    options = ["--config", str(ROOT / "configs/quickstart.yaml"), *OVERLAYS[method], *small]
+    options += ["--data.sampler", json.dumps(sampler), "--trainer.callbacks", json.dumps(callbacks)]
     for words in (["testbed", "build", "--out", "data/testbed"], ["fit", *options]):
         subprocess.run([*command, *words], cwd=folder, env=environment, check=True, capture_output=True, timeout=300)
     (metrics,) = Path(folder).glob("runs/**/metrics.csv")

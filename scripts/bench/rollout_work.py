@@ -13,6 +13,7 @@ from process import measured
 from torch import Tensor
 from transformers import StoppingCriteria
 
+from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
@@ -66,14 +67,14 @@ class Work:
 
     def sample(self, sampler: Sampler, guided: bool = False) -> Samples:
         """One call of a sampler, finished on the device."""
-        gate = self.gate if guided else None
+        blend = GatedMixture(self.gate) if guided and self.gate is not None else None
         with decoding(self.models.policy):
             samples = sampler(
                 self.models,
                 self.prompts,
                 self.keys,
                 SamplingParams(max_new_tokens=self.length),
-                gate,
+                blend,
                 limits=self.limits,
             )
         if self.models.device.type == "cuda":

@@ -69,7 +69,8 @@ def _cost(update: Update, score: Any) -> Cost:
     size = policy.config.vocab_size
     prompts = torch.randint(size, (update.rows, PROMPT), generator=generator).to(update.device)
     responses = torch.randint(size, (update.rows, update.tokens), generator=generator).to(update.device)
-    advantages = torch.linspace(-1, 1, update.rows, device=update.device)
+    advantages = torch.linspace(-1, 1, update.rows, device=update.device)[:, None].expand_as(responses)
+    none, zeros = torch.zeros_like(responses, dtype=torch.bool), torch.zeros_like(advantages)
     started = time.perf_counter()
     with measured(update.device) as memory:
         logprobs, entropies = score(policy, prompts, responses)
@@ -79,8 +80,12 @@ def _cost(update: Update, score: Any) -> Cost:
                 entropies=entropies,
                 old_logprobs=logprobs.detach(),
                 advantages=advantages,
-                mask=torch.ones_like(responses, dtype=torch.bool),
-                mixed=torch.zeros(update.rows, dtype=torch.bool, device=update.device),
+                mask=~none,
+                origin=torch.zeros(update.rows, dtype=torch.int64, device=update.device),
+                gate_weights=zeros,
+                guided=none,
+                replaced=none,
+                given=none,
             )
         )
         (loss.total / responses.numel()).backward()

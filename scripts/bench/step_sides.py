@@ -86,7 +86,7 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
     """What `mentor fit` runs: MentorModule and RolloutDataModule under a Lightning Trainer, with their defaults."""
     import lightning.pytorch as L
 
-    from mentor_pl.algorithms.base import Group
+    from mentor_pl.algorithms.grpo import GRPO
     from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
     from mentor_pl.decoding.params import SamplingParams
     from mentor_pl.rewards.base import Grade, Reward
@@ -115,7 +115,7 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
     with measured(work.device) as memory:
         module = MentorModule(
             policy=str(work.folder),
-            loss=ClippedSurrogate(CLIP_LOW, CLIP_HIGH),
+            algorithm=GRPO(work.group, ClippedSurrogate(CLIP_LOW, CLIP_HIGH)),
             optimizer=lambda params: torch.optim.AdamW(params, lr=RATE, weight_decay=DECAY),
             mini_batches=UPDATES,
             micro_batch_tokens=micro_batch_tokens,
@@ -124,7 +124,6 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
             train=str(work.folder / "problems.jsonl"),
             steps=work.warmup + work.steps,
             prompts_per_step=work.prompts,
-            group=Group(on_policy=work.group, mixed=0),
             sampling=SamplingParams(max_new_tokens=work.new_tokens),
             reward=Distinct(),
             system_prompt=None,
