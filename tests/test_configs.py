@@ -1,5 +1,6 @@
 """Every YAML file in configs/ is one that `mentor fit` takes, or `mentor validate`."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,18 @@ def test_the_benchmarks_configuration_parses_with_a_policy_alone_and_has_all_nin
 def test_every_configuration_opens_with_a_comment_that_says_what_it_needs():
     for path in [*BASES.values(), *OVERLAYS]:
         assert path.read_text(encoding="utf-8").startswith("# "), path
+
+
+@pytest.mark.parametrize("base", ["math", "quickstart"])
+def test_grpo_over_any_configuration_is_plain_grpo_without_an_expert(base, capsys):
+    """Whatever the configuration before it says of an algorithm, nothing of it is left."""
+    mine = {"model": {"algorithm": {"class_path": "mentor_pl.algorithms.mentor.Mentor", "init_args": {"mixed": 2}}}}
+    files = [str(BASES[base]), str(ROOT / "configs/models/qwen2.5-3b.yaml"), json.dumps(mine)]
+    words = [word for file in [*files, str(ROOT / "configs/algorithms/grpo.yaml")] for word in ("--config", file)]
+    with pytest.raises(SystemExit) as left:
+        main(["fit", *words, "--data.train", "math.jsonl", "--print_config"])
+    assert left.value.code == 0
+    model = yaml.safe_load(capsys.readouterr().out)["model"]
+    assert model["expert"] is None
+    assert model["algorithm"]["class_path"] == "mentor_pl.algorithms.grpo.GRPO"
+    assert model["algorithm"]["init_args"] == {"group_size": 8, "loss": None, "eps": 1e-6}

@@ -3,7 +3,8 @@
     python scripts/bench/skipped_rows.py [--steps 60] [--every 10] [--rounds 5] [--json FILE] [--check]
 
 The quick start runs; every so many steps the gradients of its batch are worked out again, in turn with the rollouts
-left out and with all of them read (the same term, told that tokens without advantage count). Processor seconds, medians.
+left out and with all of them read (the same term, told that tokens without advantage count). The figures are medians
+of processor seconds.
 """
 
 from __future__ import annotations
