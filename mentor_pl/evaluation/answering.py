@@ -31,15 +31,20 @@ def answer(
     seed: int,
     finish: Callable[[Answered], None],
 ) -> Samples:
-    """Decode and grade; `finish` takes each problem once all its responses have ended and are graded."""
+    """Decode and grade; `finish` takes each problem once all its responses have ended and are graded.
+
+    At temperature 0 the samples of a problem and its greedy response are one: it is decoded and graded once.
+    """
+    random = benchmark.sampling.temperature > 0
+    count = benchmark.samples if random else 1
     greedy: list[GradedResponse] | None = None
-    if benchmark.greedy:
+    if benchmark.greedy and random:
         certain = Responses(models, benchmark, prompts, 1)
         certain.decode(sampler, replace(benchmark.sampling, temperature=0.0), seed)
         greedy = [certain.of(place)[0] for place in range(len(prompts))]
 
     def pass_on(place: int, responses: tuple[GradedResponse, ...]) -> None:
-        prompt = prompts[place]
+        prompt, certain = prompts[place], (greedy[place] if greedy is not None else responses[0])
         finish(
             Answered(
                 benchmark.name,
@@ -50,12 +55,12 @@ def answer(
                 prompt.answer,
                 prompt.response_prefix,
                 prompt.metadata,
-                responses,
-                greedy[place] if greedy is not None else None,
+                responses * (benchmark.samples // count),
+                certain if benchmark.greedy else None,
             )
         )
 
-    drawn = Responses(models, benchmark, prompts, benchmark.samples, pass_on)
+    drawn = Responses(models, benchmark, prompts, count, pass_on)
     return drawn.decode(sampler, benchmark.sampling, seed)
 
 
