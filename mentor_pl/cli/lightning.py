@@ -7,10 +7,6 @@ all files have merged. The merged settings are saved as config.yaml in the run f
 from __future__ import annotations
 
 import inspect
-import logging
-import re
-import sys
-import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,25 +15,13 @@ import lightning.pytorch as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from omegaconf.errors import OmegaConfBaseException
-from transformers.utils import logging as transformers_logging
 
 from mentor_pl.cli.errors.explain import Refusal, check_given, explain
 from mentor_pl.cli.errors.sources import Source, read_sources
 from mentor_pl.cli.errors.types import Setting, settings
+from mentor_pl.cli.quiet import quiet
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.runtime.errors import UsageError
-
-# What libraries say on every run and no user can act on. Everything else is shown.
-_NOISE = (
-    "does not have many workers",
-    "litlogger",
-    "Tip:",
-    "isinstance(treespec, LeafSpec)",
-    "The number of training batches",
-    "no pre-optimization state was saved",  # the state after the step is the one to resume from
-    "The dirpath has changed",  # a resumed run has a folder of its own
-    "when logging on epoch level in distributed setting",  # benchmarks are summed over ranks before
-)
 
 
 class MentorCLI(LightningCLI):
@@ -121,11 +105,11 @@ class MentorCLI(LightningCLI):
 
 def run(args: list[str]) -> None:
     """Run a Trainer command, `args[0]`."""
-    _silence_noise()
-    from mentor_pl.training.data import RolloutDataModule
-    from mentor_pl.training.module import MentorModule
+    with quiet():
+        from mentor_pl.training.data import RolloutDataModule
+        from mentor_pl.training.module import MentorModule
 
-    start(MentorModule, RolloutDataModule, args)
+        start(MentorModule, RolloutDataModule, args)
 
 
 def start(model: type[L.LightningModule], data: type[L.LightningDataModule], args: list[str]) -> None:
@@ -158,17 +142,3 @@ def _parser_class(sources: list[Source], accepted: dict[str, Setting]) -> type[L
             raise Refusal(explain(message, sources, accepted)) from ex
 
     return Parser
-
-
-def _silence_noise() -> None:
-    for text in _NOISE:
-        warnings.filterwarnings("ignore", message=f"(?s).*{re.escape(text)}")
-    if not sys.stderr.isatty():  # a bar in a log file is a thousand lines
-        transformers_logging.disable_progress_bar()
-    for library in ("torch", "jsonargparse", "lightning", "transformers"):
-        warnings.filterwarnings("ignore", category=FutureWarning, module=library)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: not any(text in record.getMessage() for text in _NOISE)
-    )
-    if not sys.warnoptions:
-        warnings.filterwarnings("ignore", category=DeprecationWarning)

@@ -10,6 +10,7 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from importlib import import_module
 
 from mentor_pl import __version__
@@ -134,8 +135,9 @@ def _speaks() -> bool:
     rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
     if torch is None or not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return rank == 0
-    try:
-        store = torch.distributed.distributed_c10d._get_default_store()
+    try:  # a further client of the store that the ranks met at
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = torch.distributed.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=10))
         return int(store.add("mentor_usage_error", 1)) == 1
     except Exception:  # the store lived in a rank that has already left, after it spoke
         return rank == 0

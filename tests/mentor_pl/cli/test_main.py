@@ -152,11 +152,20 @@ def test_before_ranks_are_joined_only_rank_zero_speaks(
 
 
 def test_among_joined_ranks_the_first_that_fails_speaks_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = torch.distributed.HashStore()
+    store = torch.distributed.TCPStore("localhost", 0, is_master=True)
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed.distributed_c10d, "_get_default_store", lambda: store)
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", str(store.port))
     monkeypatch.setenv("RANK", "1")
     assert [main._speaks(), main._speaks()] == [True, False]
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_where_the_ranks_met_nowhere_rank_zero_speaks(monkeypatch: pytest.MonkeyPatch, rank: str) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    monkeypatch.setenv("RANK", rank)
+    assert main._speaks() == (rank == "0")
 
 
 def test_help_names_every_command_and_imports_nothing_heavy(
