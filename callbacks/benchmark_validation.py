@@ -137,10 +137,12 @@ class BenchmarkValidation(Callback):
             weights = fingerprint(module.policy)
         name = Path(module.policy_source.folder).resolve().name
         folder = self.out / f"{name}-{weights[:8]}"
-        facts = {"weights": weights, "precision": str(trainer.precision)}
+        settings = {"weights": weights, "precision": str(trainer.precision)}
         notes = {"policy": module.policy_source.path, "checkpoint": str(trainer.ckpt_path or "")}
         for benchmark in self.benchmarks:
-            open_samples(folder / benchmark.name, module.models, benchmark, seed=self.seed, facts=facts, notes=notes)
+            open_samples(
+                folder / benchmark.name, module.models, benchmark, seed=self.seed, settings=settings, notes=notes
+            )
         results: dict[str, float] = {}
         for benchmark in self.benchmarks:
             results |= _named(benchmark, self._evaluate(trainer, pl_module, benchmark, folder / benchmark.name))

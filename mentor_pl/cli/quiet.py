@@ -1,4 +1,4 @@
-"""What libraries say on every run and no user can act on, left unsaid while a command runs. Everything else is shown."""
+"""What libraries say on every run and no user can act on, left unsaid while a command runs. All else is shown."""
 
 from __future__ import annotations
 

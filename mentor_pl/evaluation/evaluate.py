@@ -161,7 +161,13 @@ def values(metrics: Mapping[str, Metric], device: torch.device | str = "cpu") ->
 
 
 def open_samples(
-    folder: Path, models: Models, benchmark: Benchmark, *, seed: int, facts: Mapping[str, Any], notes: Mapping[str, Any]
+    folder: Path,
+    models: Models,
+    benchmark: Benchmark,
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+    notes: Mapping[str, Any],
 ) -> None:
     """Make the folder of a benchmark's samples, or check that those in it were made with the same settings.
 
@@ -170,14 +176,14 @@ def open_samples(
         models: the policy and its vocabulary.
         benchmark: protocol and reward.
         seed: of the sampling noise.
-        facts: what else the samples depend on, such as the weights.
+        settings: what else the samples depend on, such as the weights.
         notes: what is good to know of them.
 
     Raises:
         UsageError: for samples that were made with other settings.
     """
     settings = {
-        **facts,
+        **settings,
         "seed": seed,
         "stop_ids": list(models.vocabulary.stop_ids),
         "samples": benchmark.samples,

@@ -62,7 +62,8 @@ def regrade(samples: str | Path, reward: Reward | None = None) -> tuple[Summary,
 
 def _regrade(folder: Path, header: Mapping[str, Any], reward: Reward) -> int:
     """Grade the samples of one benchmark; how many responses changed between right and wrong."""
-    correct, before = str(header["settings"]["correct"]), read_samples(folder)
+    settings, before = {**header["settings"], "reward": spec_of(reward)}, read_samples(folder)
+    correct = str(settings["correct"])
     after: list[Answered] = []
     try:
         pending = []
@@ -80,7 +81,7 @@ def _regrade(folder: Path, header: Mapping[str, Any], reward: Reward) -> int:
     for file in files:
         if file.name != "samples.0.jsonl":
             file.unlink()
-    write_header(folder, {**header, "settings": {**header["settings"], "reward": spec_of(reward)}})
+    write_header(folder, {**header, "settings": settings})
     return sum(
         was.correct != now.correct
         for old, new in zip(before.values(), after, strict=True)

@@ -138,6 +138,44 @@ def test_kept_samples_are_graded_again_without_the_model(whole, project, capsys,
     assert json.loads(Path("out.json").read_text()) == again
 
 
+CODE = """
+trainer:
+  callbacks:
+    - class_path: callbacks.BenchmarkValidation
+      init_args:
+        out: code
+        benchmarks:
+          - name: code
+            path: code.jsonl
+            samples: 1
+            sampling: {max_new_tokens: 8}
+            reward:
+              class_path: mentor_pl.rewards.weighted.WeightedReward
+              init_args:
+                rewards:
+                  - class_path: mentor_pl.rewards.code.CodeReward
+                    init_args: {allow_execution: true, tests: checks}
+                weights: [1.0]
+"""
+
+
+def test_a_reward_is_made_again_with_all_its_arguments_and_another_argument_is_refused(validate, project, capfd):
+    problem = {"problem": "blocked c02 c21 c23 goal c33 start c22", "answer": "U", "checks": ["assert True"]}
+    (project / "code.jsonl").write_text(json.dumps(problem) + "\n", encoding="utf-8")
+    (project / "code.yaml").write_text(CODE, encoding="utf-8")
+    (project / "other.yaml").write_text(CODE.replace("checks}", "checks, file_mb: 9}"), encoding="utf-8")
+    assert validate("--config", "code.yaml") == 0
+    (folder,) = (project / "code").iterdir()
+    header = json.loads((folder / "code/header.json").read_text())
+    (code,) = header["settings"]["reward"]["init_args"]["rewards"]
+    assert code["init_args"].items() >= {"allow_execution": True, "tests": "checks", "memory_mb": 512}.items()
+    assert main(["grade", "--samples", str(folder)]) == 0
+    assert json.loads((folder / "code/header.json").read_text()) == header
+    capfd.readouterr()
+    assert validate("--config", "other.yaml") == 2
+    assert "its samples were made with reward.init_args.rewards = " in capfd.readouterr().err
+
+
 MISTAKES = {
     "another seed": (["--trainer.callbacks.seed", "1"], "whole/policy-", "made with seed = 0, not 1"),
     "no such model": (["--model.policy", "no/such/model"], "policy 'no/such/model': no such folder here", ""),

@@ -1,37 +1,103 @@
 """What made an object, and the object made again; and nothing else."""
 
+import copy
+import json
+
 import pytest
 
-from mentor_pl.evaluation.class_spec import build, spec_of
-from mentor_pl.rewards.base import Reward
+from mentor_pl.evaluation.class_spec import build, make, spec_of
+from mentor_pl.evaluation.paper_benchmarks import NINE
+from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.choice import ChoiceReward
+from mentor_pl.rewards.code import CodeReward
 from mentor_pl.rewards.math import MathReward
-from mentor_pl.rewards.maze import MazeReward
 from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.rewards.weighted import WeightedReward
 from mentor_pl.runtime.errors import UsageError
 
+CODE = {
+    "allow_execution": True,
+    "credit": "all",
+    "workers": 2,
+    "timeout": 10.0,
+    "memory_mb": 512,
+    "file_mb": 8,
+    "tests": "checks",
+    "inputs": "inputs",
+    "outputs": "outputs",
+}
 
-def test_arguments_are_found_on_the_object_and_in_the_dataclass_it_holds():
-    spec = spec_of(MathReward(workers=3, units="require"))
-    assert spec["class_path"] == "mentor_pl.rewards.math.MathReward"
-    assert spec["init_args"].items() >= {"answer_in": "boxed", "units": "require"}.items()
+
+def test_every_argument_is_known_defaults_included_whatever_the_constructor_keeps():
+    spec = spec_of(make(CodeReward, True, tests="checks"))
+    assert spec == {"class_path": "mentor_pl.rewards.code.CodeReward", "init_args": CODE}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("tests", "other"), ("memory_mb", 600), ("timeout", 3.0), ("credit", "share")]
+)
+def test_two_rewards_of_different_arguments_are_never_equal(name, value):
+    specs = [spec_of(make(CodeReward, **(CODE | changes))) for changes in ({}, {name: value})]
+    assert specs[0] != specs[1]
+    assert json.loads(json.dumps(specs)) == specs
 
 
 @pytest.mark.parametrize(
     "reward",
     [
-        MathReward(units="require", tolerance=0.5),
-        PaperReward(MathReward(units="require"), 0.8, 0.2),
-        WeightedReward([ChoiceReward("last"), MazeReward()], [0.9, 0.1]),
+        make(CodeReward, **CODE),
+        make(MathReward, units="require", tolerance=0.5, memory_mb=700),
+        make(PaperReward, make(MathReward, units="require"), 0.8, 0.2),
+        make(WeightedReward, [make(ChoiceReward, "last"), make(CodeReward, **CODE)], [0.9, 0.1]),
     ],
     ids=lambda reward: type(reward).__name__,
 )
 def test_an_object_made_again_has_the_same_spec(reward):
-    again = build(spec_of(reward), Reward)
+    again = build(json.loads(json.dumps(spec_of(reward))), Reward)
     assert type(again) is type(reward)
     assert spec_of(again) == spec_of(reward)
-    assert spec_of(again) != spec_of(ChoiceReward())
+    assert spec_of(copy.deepcopy(reward)) == spec_of(reward)
+
+
+class Plain(Reward):
+    range = (0.0, 1.0)
+
+    def grade(self, prompt, response):
+        return Grade(1.0)
+
+
+class Odd(Plain):
+    def __init__(self, *words, judge=None, **options):
+        self.options = options
+
+
+@pytest.mark.parametrize("kind", NINE)
+def test_the_papers_graders_are_known(kind):
+    assert build(spec_of(kind().grader), Reward)
+
+
+def test_what_takes_no_arguments_can_be_made_anywhere():
+    assert spec_of(Plain()) == {"class_path": f"{__name__}.Plain", "init_args": {}}
+
+
+def test_arguments_that_go_through_kwargs_are_known_by_their_own_names():
+    assert spec_of(make(Odd, judge={"a": [1, None]}, depth=3))["init_args"] == {"judge": {"a": [1, None]}, "depth": 3}
+
+
+@pytest.mark.parametrize(
+    ("reward", "reason"),
+    [
+        (MathReward(), r"MathReward: what it was made with is not known: name it .*make\(MathReward, …\)"),
+        (make(WeightedReward, [ChoiceReward()], [1.0]), "ChoiceReward: what it was made with is not known"),
+        (make(Odd, judge=len), "Odd: argument judge is <built-in function len>, which no samples file can hold"),
+        (make(Odd, judge=[{1: 2}]), r"argument judge is \{1: 2\}, which no samples file can hold"),
+        (make(Odd, "a"), r"argument \*words is \('a',\), which no samples file can hold: give .* by name"),
+    ],
+    ids=lambda case: case if isinstance(case, str) else "",
+)
+def test_what_is_not_known_or_no_file_can_hold_is_refused_and_not_left_out(reward, reason):
+    with pytest.raises(UsageError, match=reason):
+        spec_of(reward)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from scripted import ANSWERS, EOS, GREEDY, Interrupted, ScriptedSampler, measure
 
 
 def opened(folder, models, benchmark, seed=1, weights="w"):
-    open_samples(folder, models, benchmark, seed=seed, facts={"weights": weights}, notes={"policy": "here"})
+    open_samples(folder, models, benchmark, seed=seed, settings={"weights": weights}, notes={"policy": "here"})
     return folder
 
 
