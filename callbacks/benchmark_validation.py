@@ -34,9 +34,10 @@ class BenchmarkValidation(Callback):
     """Logs `val/<benchmark>/avg@n`, `pass@k`, `greedy`, `length`, `truncated`, `words/<word>` and the reward's parts.
 
     While training, also `entropy`, and a few samples as a table where a WandbLogger is attached. Under
-    `mentor validate` and `mentor test` finished problems are kept in `<out>/<model>-<its weights>/<benchmark>/`: the
-    same command continues a run that was killed, `mentor grade` grades them again, and `results.json` and
-    `results.md` hold the table that is printed, with confidence intervals over problems.
+    `mentor validate` and `mentor test` the data are the benchmarks. Finished problems are kept in
+    `<out>/<model>-<its weights>/<benchmark>/`: the same command continues a run that was killed, `mentor grade` grades
+    them again, and `results.json` and `results.md` hold the table that is printed, with confidence intervals over
+    problems.
 
     Args:
         benchmarks: class_paths (the paper's nine are in `mentor_pl.evaluation.paper_benchmarks`), or settings of one's
@@ -80,6 +81,9 @@ class BenchmarkValidation(Callback):
         self.seed, self.folder, self.out, self.table_rows = seed, folder, Path(out), table_rows
         self.words = WordOccurrence(words if words is not None else REASONING_WORDS).words
         self._prompts: dict[str, list[Prompt]] = {}
+        # under validate: what has been measured, where its samples are, and what is good to know of them
+        self._kept: list[tuple[Benchmark, Evaluation]] = []
+        self._folder, self._notes = self.out, {"": ""}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         module = cast(MentorModule, pl_module)
@@ -106,11 +110,32 @@ class BenchmarkValidation(Callback):
                 if "/avg@" in name:
                     pl_module.log(name.removeprefix("val/"), value, prog_bar=True, logger=False, batch_size=1)
 
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Measure the benchmark that the batch is, from samples on disk as far as they are there."""
+        if not isinstance(batch, Benchmark) or batch not in self.benchmarks:
+            return
+        if not self._kept:
+            self._open(trainer, cast(MentorModule, pl_module))
+        evaluation = self._evaluate(trainer, pl_module, batch, self._folder / batch.name)
+        self._kept.append((batch, evaluation))
+        batch.grader.close()  # its processes start again when they are needed
+
+    def on_test_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self.on_validation_batch_start(trainer, pl_module, batch, batch_idx)
+
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        pl_module.log_dict(self._measure_and_keep(trainer, pl_module))
+        for benchmark, evaluation in self._kept:
+            pl_module.log_dict(_named(benchmark, evaluation))
+        if self._kept and trainer.is_global_zero:
+            self._report()
+        self._kept = []
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        pl_module.log_dict(self._measure_and_keep(trainer, pl_module))
+        self.on_validation_epoch_end(trainer, pl_module)
 
     def _measure(self, trainer: Trainer, pl_module: LightningModule, step: int) -> dict[str, float]:
         """Metrics of all benchmarks, while training."""
@@ -130,36 +155,28 @@ class BenchmarkValidation(Callback):
             if isinstance(logger, WandbLogger):
                 logger.log_table(f"val/{benchmark.name}/samples", COLUMNS, rows, step=step)
 
-    def _measure_and_keep(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        """Metrics of all benchmarks, from samples on disk as far as they are there; prints and saves the table."""
-        module = cast(MentorModule, pl_module)
+    def _open(self, trainer: Trainer, module: MentorModule) -> None:
+        """Make the folder of the policy's samples; those of other settings are refused before any is decoded."""
         with decoding(module.policy):
             weights = fingerprint(module.policy)
         name = Path(module.policy_source.folder).resolve().name
-        folder = self.out / f"{name}-{weights[:8]}"
+        self._folder = self.out / f"{name}-{weights[:8]}"
         settings = {"weights": weights, "precision": str(trainer.precision)}
-        notes = {"policy": module.policy_source.path, "checkpoint": str(trainer.ckpt_path or "")}
+        self._notes = {"policy": module.policy_source.path, "checkpoint": str(trainer.ckpt_path or "")}
         for benchmark in self.benchmarks:
-            open_samples(
-                folder / benchmark.name, module.models, benchmark, seed=self.seed, settings=settings, notes=notes
-            )
-        results: dict[str, float] = {}
-        for benchmark in self.benchmarks:
-            results |= _named(benchmark, self._evaluate(trainer, pl_module, benchmark, folder / benchmark.name))
-            benchmark.grader.close()  # its processes start again when they are needed
-        if trainer.is_global_zero:
-            self._report(folder, notes)
-        return results
+            place = self._folder / benchmark.name
+            open_samples(place, module.models, benchmark, seed=self.seed, settings=settings, notes=self._notes)
 
-    def _report(self, folder: Path, notes: dict[str, str]) -> None:
+    def _report(self) -> None:
+        """Print and save the table."""
         kept = []
-        for benchmark in self.benchmarks:
-            answered = read_samples(folder / benchmark.name)
+        for benchmark, _ in self._kept:
+            answered = read_samples(self._folder / benchmark.name)
             asked = [answered[prompt.index] for prompt in self._prompts[benchmark.name]]
             kept.append(Kept(benchmark.name, asked, benchmark.ks, benchmark.ids_without()))
-        summary = notes | {"seed": self.seed} | summarise(kept, self.words)
-        save_summary(summary, folder)
-        text = f"\n{to_markdown(summary)}\nsamples and results: {folder}"
+        summary = self._notes | {"seed": self.seed} | summarise(kept, self.words)
+        save_summary(summary, self._folder)
+        text = f"\n{to_markdown(summary)}\nsamples and results: {self._folder}"
         # by the console of the Trainer's bar, which would else break lines at the terminal's width
         get_console().print(text, soft_wrap=True, markup=False, highlight=False, emoji=False)
 

@@ -22,8 +22,11 @@ from mentor_pl.cli.errors.types import Setting, settings
 from mentor_pl.cli.quiet import quiet
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.class_spec import make
+from mentor_pl.evaluation.data import BenchmarkDataModule
 from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
+
+Unused = dict[str, Any] | None
 
 
 class MentorCLI(LightningCLI):
@@ -42,26 +45,30 @@ class MentorCLI(LightningCLI):
         )
         super().__init__(
             model,
-            data,
+            data if self.command == "fit" else None,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
             trainer_defaults={"max_epochs": 1},  # a run is one epoch of `data.steps` batches
             parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "mentor"},
             parser_class=_parser_class(sources, accepted),
             auto_configure_optimizers=False,  # the module takes an optimizer of its own
-            args=args,
+            # a table of ours is printed in place of Lightning's
+            args=args if self.command == "fit" else [self.command, "--verbose=false", *args[1:]],
         )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """Only the one that was asked for: making a parser takes its time."""
         return {self.command: LightningCLI.subcommands()[self.command]}
 
-    def _prepare_subcommand_parser(self, *args: Any, **kwargs: Any) -> LightningArgumentParser:
-        """Measuring needs no problems to train on, and prints a table of its own."""
-        parser = super()._prepare_subcommand_parser(*args, **kwargs)
-        if self.command != "fit":
-            parser.set_defaults({"data.train": "none", "verbose": False})
-        return parser
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Measuring needs no data; those of a run's configuration are taken, and not used."""
+        if self.command == "fit":
+            super().add_core_arguments_to_parser(parser)
+            return
+        assert self.model_class is not None
+        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        parser.add_lightning_class_args(self.model_class, "model")
+        parser.add_argument("--data", type=Unused, default=None, help="as of fit; taken and not used")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Without Lightning's remark on sys.argv, which holds the same arguments."""
@@ -71,12 +78,6 @@ class MentorCLI(LightningCLI):
             parser.error(str(error), error)
 
     def before_instantiate_classes(self) -> None:
-        trainer = self.config[self.config["subcommand"]].get("trainer")
-        if self.command != "fit" and not (trainer and trainer.get("callbacks")):
-            raise UsageError(
-                f"mentor {self.command}: trainer.callbacks is empty, so nothing is measured: give a configuration "
-                "with callbacks.BenchmarkValidation, such as --config configs/benchmarks.yaml"
-            )
         path = self.config[self.config["subcommand"]].get("ckpt_path")
         if path and path not in ("best", "last", "hpc") and "://" not in path and not Path(path).exists():
             raise UsageError(f"--ckpt_path: no checkpoint '{path}'; give a file or folder, or one of best, last, hpc")
@@ -92,6 +93,19 @@ class MentorCLI(LightningCLI):
             if cause is None:
                 raise
             raise UsageError(str(cause)) from error
+        if self.command != "fit":
+            self.datamodule = BenchmarkDataModule(self._benchmarks())
+
+    def _benchmarks(self) -> list[Benchmark]:
+        """What the callbacks measure."""
+        callbacks: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        found = [benchmark for callback in callbacks for benchmark in getattr(callback, "benchmarks", ())]
+        if not found:
+            raise UsageError(
+                f"mentor {self.command}: trainer.callbacks has no benchmarks, so nothing would be measured: give a "
+                "configuration with callbacks.BenchmarkValidation, such as --config configs/benchmarks.yaml"
+            )
+        return found
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         try:
@@ -127,7 +141,7 @@ def _accepted(model: type, data: type, command: str) -> dict[str, Setting]:
     empty = inspect.Parameter.empty
     method = settings(getattr(L.Trainer, command))
     own = {name: s for name, s in method.items() if name not in LightningCLI.subcommands()[command]}
-    groups = {"trainer": L.Trainer, "model": model, "data": data}
+    groups = {"trainer": L.Trainer, "model": model, "data": data if command == "fit" else Unused}
     return {name: Setting(group, empty) for name, group in groups.items()} | {
         "seed_everything": Setting(bool | int, 0),
         **own,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, cast
 
@@ -172,17 +171,6 @@ class RolloutDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> RolloutLoader:
         return RolloutLoader(self._produce, self.steps)
-
-    def val_dataloader(self) -> Sequence[int]:
-        """One batch, a mere number, for `mentor validate`, where callbacks do the work; none while fitting."""
-        assert self.trainer is not None
-        if self.trainer.state.fn != TrainerFn.FITTING:
-            return range(1)
-        warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
-        return []
-
-    def test_dataloader(self) -> Sequence[int]:
-        return range(1)
 
     def prompts_of_rank(self, step: int) -> list[Prompt]:
         """This rank's share of the step's prompts: they are dealt to ranks in turn."""

@@ -228,10 +228,10 @@ class MentorModule(L.LightningModule):
         warmup.step()
         return norm
 
-    def validation_step(self, batch: int, batch_idx: int) -> None:
-        """Nothing by itself: `callbacks.BenchmarkValidation` does the work of `mentor validate`."""
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Nothing by itself: the batch is a benchmark, and `callbacks.BenchmarkValidation` measures it."""
 
-    def test_step(self, batch: int, batch_idx: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int) -> None:
         """Likewise for `mentor test`."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from callbacks.benchmark_validation import _progress
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark
+from mentor_pl.evaluation.data import BenchmarkDataModule
 from mentor_pl.evaluation.evaluate import evaluate
 from mentor_pl.runtime.errors import UsageError
 
@@ -22,6 +23,11 @@ from mentor_pl.runtime.errors import UsageError
 class Terminal(io.StringIO):
     def isatty(self):
         return True
+
+
+def validated(job):
+    (callback,) = [one for one in job.trainer.callbacks if isinstance(one, BenchmarkValidation)]
+    return job.trainer.validate(job.module, BenchmarkDataModule(callback.benchmarks), verbose=False)
 
 
 @pytest.fixture
@@ -59,7 +65,7 @@ def test_measuring_changes_no_training(run, words, equal_weights):
 def test_validate_keeps_samples_and_prints_and_saves_the_table(run, words, tmp_path, capsys):
     def validate(sampler):
         job = run(callbacks=[BenchmarkValidation([words], sampler=sampler, out=str(tmp_path / "out"))])
-        return job.trainer.validate(job.module, job.data, verbose=False)[0]
+        return validated(job)[0]
 
     def never(*given, **named):
         raise AssertionError("decoded again")
@@ -75,6 +81,26 @@ def test_validate_keeps_samples_and_prints_and_saves_the_table(run, words, tmp_p
         assert results[f"val/words/{name}"] == pytest.approx(value)
     assert len((folder / "words/samples.0.jsonl").read_text().splitlines()) == 6
     assert validate(never) == results
+
+
+def test_each_benchmark_is_a_batch_and_the_table_has_those_that_were_measured(run, words, tmp_path):
+    both = [words, replace(words, name="other")]
+    out = str(tmp_path / "out")
+    whole = run(callbacks=[BenchmarkValidation(both, out=out)])
+    assert {name.split("/")[1] for name in validated(whole)[0]} == {"words", "other"}
+    assert whole.trainer.num_val_batches == [2]
+    callbacks = [BenchmarkValidation(both[:1], out=out), BenchmarkValidation(both[1:], out=out)]
+    part = run(callbacks=callbacks, trainer_options={"limit_val_batches": 1})
+    (metrics,) = part.trainer.validate(part.module, BenchmarkDataModule(both), verbose=False)
+    assert {name.split("/")[1] for name in metrics} == {"words"}
+    (results,) = (tmp_path / "out").glob("*/results.json")
+    assert list(json.loads(results.read_text())["benchmarks"]) == ["words"]
+
+
+def test_test_measures_as_validate_does(run, words, tmp_path):
+    job = run(callbacks=[BenchmarkValidation([words], out=str(tmp_path / "out"))])
+    tested = job.trainer.test(job.module, BenchmarkDataModule([words]), verbose=False)
+    assert tested == validated(run(callbacks=[BenchmarkValidation([words], out=str(tmp_path / "again"))]))
 
 
 def test_the_first_samples_are_a_table_in_wandb(run, words, tmp_path, monkeypatch):
@@ -124,7 +150,7 @@ def test_rewards_are_closed_after_each_benchmark_and_at_the_end(run, words, coun
     told.clear()
     both = [words, replace(words, name="other")]
     job = run(callbacks=[BenchmarkValidation(both, sampler=sampler, out=str(tmp_path / "out"))])
-    job.trainer.validate(job.module, job.data, verbose=False)
+    validated(job)
     assert told == ["decoded", "closed"] * 2 + ["closed"] * 2
 
 
@@ -133,7 +159,7 @@ def test_samples_of_other_settings_are_refused_before_any_benchmark_is_decoded(r
 
     def validate(*benchmarks):
         job = run(callbacks=[BenchmarkValidation(list(benchmarks), out=str(tmp_path / "out"))])
-        job.trainer.validate(job.module, job.data, verbose=False)
+        validated(job)
 
     validate(other)
     with pytest.raises(UsageError, match="other: its samples were made with samples = 2, not 3"):
@@ -172,6 +198,6 @@ def test_the_bar_moves_with_every_problem(own, monkeypatch):
 def test_the_table_is_not_broken_at_the_width_of_the_terminal(run, words, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     job = run(callbacks=[BenchmarkValidation([words], out=str(tmp_path / "out"))])
-    job.trainer.validate(job.module, job.data, verbose=False)
+    validated(job)
     (folder,) = (tmp_path / "out").iterdir()
     assert (folder / "results.md").read_text() in capsys.readouterr().out

@@ -247,6 +247,17 @@ def test_two_processes_find_the_same(whole, project):
     assert done.stdout.count("| maze") == 1
 
 
+def test_the_help_asks_for_no_data_and_those_of_a_runs_configuration_are_taken(whole, validate, project, capsys):
+    run = "data: {train: nowhere.jsonl, steps: 3, sampling: {max_new_tokens: 3}}\nverbose: false\n"
+    (project / "run.yaml").write_text(run, encoding="utf-8")
+    assert validate("--config", "run.yaml", "--data.steps", "4") == 0
+    with pytest.raises(SystemExit, match="0"):
+        validate("--help")
+    told = capsys.readouterr().out
+    assert "--data.train" not in told
+    assert "as of fit; taken and not used" in told
+
+
 def test_without_callbacks_nothing_would_be_measured_and_that_is_said(validate, project, capfd):
     assert main(["validate", "--model.policy", "problems/policy"]) == 2
-    assert "trainer.callbacks is empty, so nothing is measured" in capfd.readouterr().err
+    assert "trainer.callbacks has no benchmarks, so nothing would be measured" in capfd.readouterr().err

@@ -1,4 +1,5 @@
 import math
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -155,6 +156,13 @@ def test_rows_columns_and_template_are_chosen_and_each_reason_is_one_line_of_the
     assert logged[3].startswith(f"{path}: 7 of 14 problems repeat an earlier one and are kept")
     assert "1 of 14 problems left out, their prompts are below min_prompt_tokens = 4" in logged[2]
     assert len(logged) == 4
+
+
+def test_fitting_leaves_the_filters_of_warnings_alone(run):
+    with warnings.catch_warnings():
+        before = [*warnings.filters]
+        run(steps=1).fit()
+        assert warnings.filters == before
 
 
 def test_the_seed_is_seed_everythings_unless_given(monkeypatch):
