@@ -16,7 +16,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from omegaconf.errors import OmegaConfBaseException
 
-from mentor_pl.cli.errors.explain import Refusal, check_given, explain
+from mentor_pl.cli.errors.explain import Refusal, check_groups, check_nulls, explain
 from mentor_pl.cli.errors.sources import Source, read_sources
 from mentor_pl.cli.errors.types import Setting, settings
 from mentor_pl.cli.quiet import quiet
@@ -34,9 +34,8 @@ class MentorCLI(LightningCLI):
 
     def __init__(self, model: type[L.LightningModule], data: type[L.LightningDataModule], args: list[str]) -> None:
         self.command = args[0]
-        accepted = _accepted(model, data, self.command)
-        sources = read_sources(args[1:])
-        check_given(sources, accepted)
+        self.accepted, self.sources = _accepted(model, data, self.command), read_sources(args[1:])
+        check_groups(self.sources, self.accepted)
         jsonargparse.set_parsing_settings(
             # Interpolation after merging, so that overrides reach what refers to them.
             omegaconf_absolute_to_relative_paths=True,
@@ -50,7 +49,7 @@ class MentorCLI(LightningCLI):
             seed_everything_default=0,
             trainer_defaults={"max_epochs": 1},  # a run is one epoch of `data.steps` batches
             parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "mentor"},
-            parser_class=_parser_class(sources, accepted),
+            parser_class=_parser_class(self.sources, self.accepted),
             auto_configure_optimizers=False,  # the module takes an optimizer of its own
             # a table of ours is printed in place of Lightning's
             args=args if self.command == "fit" else [self.command, "--verbose=false", *args[1:]],
@@ -76,6 +75,7 @@ class MentorCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except OmegaConfBaseException as error:
             parser.error(str(error), error)
+        check_nulls(self.config[self.command].as_dict(), self.sources, self.accepted)
 
     def before_instantiate_classes(self) -> None:
         path = self.config[self.config["subcommand"]].get("ckpt_path")

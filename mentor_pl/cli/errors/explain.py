@@ -7,13 +7,14 @@ The line names the place, the key, the rule and the nearest names. What cannot b
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mentor_pl.cli.errors.names import among, is_interface
-from mentor_pl.cli.errors.sources import Keys, Source, at, find, given, locate
-from mentor_pl.cli.errors.types import Mismatch, Setting, describe, forbidden_null, mismatch, settings, show
+from mentor_pl.cli.errors.sources import Source, at, gives
+from mentor_pl.cli.errors.types import Keys, Mismatch, Setting, describe, forbidden_nulls, mismatch, settings, show
 from mentor_pl.runtime.errors import UsageError
 
 _UNKNOWN = re.compile(r"does not accept option '([^']+)'|Option '([^']+)' is not accepted")
@@ -21,6 +22,7 @@ _REQUIRED = re.compile(r"the following arguments are required: (.+)")
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (.+)", re.DOTALL)
 _VALUELESS = re.compile(r"argument (?:-\w/)?--(\S+): expected one argument")
 _KEY = re.compile(r'Parser key "([^"]+)":\s*(.*)', re.DOTALL)
+_IN_CLASS = re.compile(r"Problem with given class_path '([^']+)':\s+(?:Option '|Parser key \")(\w+)")
 _INTERPOLATION = re.compile(
     r"Interpolation key '([^']+)' not found(?: \(resolved to '\w+\.([^']+)'\))?\s+full_key: (\S+)"
 )
@@ -32,59 +34,84 @@ class Refusal(Exception):
 
 def explain(message: str, sources: Sequence[Source], accepted: Mapping[str, Setting]) -> str:
     """One line for a refusal. `accepted` are the settings at the top: trainer, model, data and so on."""
-    tree = given(sources)
+    group = _KEY.match(message)  # whose settings are read by a parser of their own, which knows no name for it
+    prefix = f"{group[1]}." if group else ""
     if m := _UNRECOGNIZED.search(message):
-        return _unrecognized(m[1], accepted)
+        return _unrecognized(re.sub("^--", f"--{prefix}", m[1]), accepted)
     if m := _VALUELESS.search(message):
         hint, depth = _hint_at(_keys(m[1]), accepted)
         return f"--{m[1]}: a value is missing" + (f"; expected {describe(hint)}" if depth else "")
     if m := _REQUIRED.search(message):
-        return _required(m[1], accepted)
+        return _required([f"{prefix}{name.strip()}" for name in m[1].split(",")], accepted)
     if m := _INTERPOLATION.search(message):
         name, keys = m[2] or m[1].lstrip("."), _keys(m[3])
         reason = f"'${{{name}}}' refers to a setting that is not there"
-        if any(source.keys == keys for source in sources) and name.split(".")[0] in accepted:
+        source = _giver(sources, keys)
+        if source is not None and source.node is None and name.split(".")[0] in accepted:
             # references in files are put below the sub-command, those in options are not
             reason += f"; on the command line a reference is written ${{{m[3].split('.')[0]}.{name}}}"
-        return _place(sources, tree, keys, reason)
+        return _place(source, keys, reason)
     if m := _KEY.search(message):
-        if found := _nearest_mismatch(_keys(m[1]), tree, accepted):
-            return _place(sources, tree, found.path, found.reason)
+        keys, classes = _keys(m[1]), {key: path for path, key in reversed(_IN_CLASS.findall(message))}
+        found = list(_mismatches(keys, sources, accepted, classes))
+        # jsonargparse takes one source after the other, stops at the first, and may say which setting it is
+        if told := [one for one in found if not classes.keys().isdisjoint(map(str, one[1].path))] or found:
+            source, first = told[0]
+            return _place(source, first.path, first.reason)
         key, text = _innermost(m[1], m[2])
-        return _place(sources, tree, (find(tree, key) if "." not in key else None) or _keys(key), _condensed(text))
+        return _place(_giver(sources, _keys(key)), _keys(key), _condensed(text))
     if m := _UNKNOWN.search(message):
         keys = _keys(m[1] or m[2])
-        keys = keys if keys[0] in tree else find(tree, str(keys[-1])) or keys
-        unknown = _unknown(keys, accepted) or _nearest_mismatch(keys[:1], tree, accepted)
-        unknown = unknown or Mismatch(keys, "no such setting")
-        return _place(sources, tree, unknown.path, unknown.reason)
+        unknown = _unknown(keys, accepted) or Mismatch(keys, "no such setting")
+        return _place(_giver(sources, unknown.path), unknown.path, unknown.reason)
     return _condensed(message)
 
 
-def check_given(sources: Sequence[Source], accepted: Mapping[str, Setting]) -> None:
-    """Refuse what jsonargparse lets through: a value where a group of settings belongs, null where none may be."""
-    tree = given(sources)
-    for key, value in tree.items():
-        if key not in accepted:
-            continue
-        hint = accepted[key].hint
-        found = None
-        if isinstance(hint, type) and settings(hint) and not isinstance(value, dict):
-            reason = f"expected settings (key: value) of {hint.__name__}, got {show(value)}"
-            found = Mismatch((key,), reason) if not isinstance(value, str) else None
-        elif isinstance(value, dict):
-            found = forbidden_null(hint, value, (key,))
-        if found:
-            raise UsageError(_place(sources, tree, found.path, found.reason))
+def check_groups(sources: Sequence[Source], accepted: Mapping[str, Setting]) -> None:
+    """Refuse what jsonargparse lets through: a value where a group of settings belongs."""
+    for source in sources:
+        for key, value in source.settings.items():
+            hint = accepted[key].hint if key in accepted else None
+            if isinstance(hint, type) and settings(hint) and not isinstance(value, dict | str):
+                reason = f"expected settings (key: value) of {hint.__name__}, got {show(value)}"
+                raise UsageError(_place(source, (key,), reason))
 
 
-def _nearest_mismatch(keys: Keys, tree: Any, accepted: Mapping[str, Setting]) -> Mismatch | None:
-    """Where the given value under `keys` and the hint there part."""
+def check_nulls(merged: Mapping[str, Any], sources: Sequence[Source], accepted: Mapping[str, Setting]) -> None:
+    """Likewise a null where the type hint has no place for one, among the settings that jsonargparse has merged."""
+    for key, setting in accepted.items():
+        for found in forbidden_nulls(setting.hint, merged.get(key), (key,)):
+            raise UsageError(_place(_giver(sources, found.path), found.path, found.reason))
+
+
+def _mismatches(
+    keys: Keys, sources: Sequence[Source], accepted: Mapping[str, Setting], classes: Mapping[str, str]
+) -> Iterator[tuple[Source, Mismatch]]:
+    """Where each source's own value under `keys` and the hint there part."""
     hint, depth = _hint_at(keys, accepted)
-    try:
-        return mismatch(hint, at(tree, keys[:depth]), keys[:depth]) if depth else None
-    except KeyError:
-        return None
+    for source in sources:
+        if depth and gives(source, keys[:depth]):
+            value = _with_classes(at(source.settings, keys[:depth]), classes)
+            if found := mismatch(hint, value, keys[:depth]):
+                yield source, found
+
+
+def _giver(sources: Sequence[Source], keys: Keys) -> Source | None:
+    """The last source that gives a setting, or else what it lies in."""
+    for depth in range(len(keys), 0, -1):
+        if givers := [source for source in sources if gives(source, keys[:depth])]:
+            return givers[-1]
+    return None
+
+
+def _with_classes(value: Any, classes: Mapping[str, str]) -> Any:
+    """What an option gives, `{"p": 0.5}`, with the class that a source before it named; jsonargparse says which."""
+    arguments = value.get("init_args", value) if isinstance(value, dict) else None
+    if not isinstance(arguments, dict) or "class_path" in value:
+        return value
+    arguments = {key: _with_classes(inner, classes) for key, inner in arguments.items()}
+    named = next((classes[key] for key in arguments if key in classes), None)
+    return {"class_path": named, "init_args": arguments} if named else arguments
 
 
 def _hint_at(keys: Keys, accepted: Mapping[str, Setting]) -> tuple[Any, int]:
@@ -120,19 +147,24 @@ def _unrecognized(given_arguments: str, accepted: Mapping[str, Setting]) -> str:
     return f"{option}: {unknown.reason if unknown else 'no such setting'}"
 
 
-def _required(names: str, accepted: Mapping[str, Setting]) -> str:
-    keys = [".".join(map(str, _keys(name.strip()))) for name in names.split(",")]
-    hints = [describe(_hint_at(_keys(key), accepted)[0]) for key in keys]
-    listed = ", ".join(f"{key} ({hint})" for key, hint in zip(keys, hints, strict=True))
-    return f"required, but not set: {listed}. Set in a --config file or with --{keys[0]}=..."
+def _required(names: Sequence[str], accepted: Mapping[str, Setting]) -> str:
+    """A group that is missing as a whole stands for what is required in it."""
+    wanted: dict[str, str] = {}
+    for keys in map(_keys, names):
+        hint, depth = _hint_at(keys, accepted)
+        inner = settings(hint) if isinstance(hint, type) and not is_interface(hint) and depth == len(keys) else {}
+        required = {key: setting.hint for key, setting in inner.items() if setting.default is inspect.Parameter.empty}
+        name = ".".join(map(str, keys))
+        wanted |= {f"{name}.{key}": f" ({describe(one)})" for key, one in required.items()} or {
+            name: f" ({describe(hint)})" if depth == len(keys) else ""
+        }
+    listed = ", ".join(f"{name}{what}" for name, what in wanted.items())
+    return f"required, but not set: {listed}. Set in a --config file or with --{next(iter(wanted))}=..."
 
 
-def _place(sources: Sequence[Source], tree: Any, keys: Keys, reason: str) -> str:
+def _place(source: Source | None, keys: Keys, reason: str) -> str:
     """`file:line: key: reason`."""
-    try:
-        where = locate(sources, keys, at(tree, keys))
-    except KeyError:
-        where = ""
+    where = source.place(keys) if source is not None else ""
     key = re.sub(r"\.\[", "[", ".".join(f"[{k}]" if isinstance(k, int) else k for k in keys if k != "init_args"))
     same = where.lstrip("-") == key
     return f"{where}: {reason}" if same else f"{where}: {key}: {reason}" if where else f"{key}: {reason}"

@@ -6,16 +6,15 @@ what could not work in any case: a missing or unreadable file, malformed YAML, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mentor_pl.cli.errors.types import Keys
 from mentor_pl.runtime.errors import UsageError
-
-Keys = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,13 @@ class Source:
     """One config file, or one override of the command line."""
 
     name: str  # the file's name, or the option as typed
-    keys: Keys  # where in the settings the value goes; empty for a file
-    value: Any
+    settings: Any  # what it gives, as nested settings; `callbacks+` is `callbacks`
     node: yaml.Node | None = None  # a file's parse tree, which knows lines
+
+    def place(self, keys: Keys) -> str:
+        """`file:line` of a setting, or the option."""
+        line = _line(self.node, keys) if self.node is not None else None
+        return self.name if line is None else f"{self.name}:{line}"
 
 
 def read_sources(args: Sequence[str]) -> list[Source]:
@@ -44,57 +47,32 @@ def read_sources(args: Sequence[str]) -> list[Source]:
             if source := _read_file(value):
                 sources.append(source)
         else:
-            sources.append(Source(option.removesuffix("+"), tuple(option.lstrip("-").split(".")), _scalar(value)))
+            option = option.removesuffix("+")
+            settings = _scalar(value)
+            for key in reversed(option.lstrip("-").split(".")):
+                settings = {key: settings}
+            sources.append(Source(option, settings))
     return sources
 
 
-def given(sources: Sequence[Source]) -> dict[str, Any]:
-    """All sources merged, later ones over earlier ones, as jsonargparse would: the settings as the user wrote them."""
-    merged: dict[str, Any] = {}
-    for source in sources:
-        value = source.value
-        for key in reversed(source.keys):
-            value = {key: value}
-        merged = _merge(merged, value, typed=source.node is None)
-    return merged
-
-
 def at(settings: Any, keys: Keys) -> Any:
-    """The value under these keys; KeyError if there is none."""
+    """The value under these keys; KeyError if there is none. An option may leave `init_args` out."""
     for key in keys:
         in_list = isinstance(settings, list) and isinstance(key, int) and key < len(settings)
-        if not in_list and not (isinstance(settings, dict) and key in settings):
+        if in_list or (isinstance(settings, dict) and key in settings):
+            settings = settings[key]
+        elif key != "init_args":
             raise KeyError(key)
-        settings = settings[key]
     return settings
 
 
-def find(settings: Any, name: str) -> Keys | None:
-    """Where a key of this name lies, at whatever depth; None where there are several or none."""
-    places = list(_places(settings, name))
-    return places[0] if len(places) == 1 else None
-
-
-def _places(settings: Any, name: str, prefix: Keys = ()) -> Iterator[Keys]:
-    pairs: Iterable[tuple[Any, Any]] = ()
-    if isinstance(settings, (dict, list)):
-        pairs = settings.items() if isinstance(settings, dict) else enumerate(settings)
-    for key, value in pairs:
-        if key == name:
-            yield (*prefix, key)
-        yield from _places(value, name, (*prefix, key))
-
-
-def locate(sources: Sequence[Source], keys: Keys, value: Any) -> str:
-    """`file:line` or `--option` of the last source that gives `value` under `keys`; empty if none does."""
-    typed = tuple(key for key in keys if key != "init_args")
-    for source in reversed(sources):
-        if source.node is None:
-            if typed[: len(source.keys)] == source.keys or source.keys[: len(typed)] == typed:
-                return source.name
-        elif (line := _line(source.node, keys, value)) is not None:
-            return f"{source.name}:{line}"
-    return ""
+def gives(source: Source, keys: Keys) -> bool:
+    """Whether a source has a value under these keys."""
+    try:
+        at(source.settings, keys)
+    except KeyError:
+        return False
+    return True
 
 
 def _read_file(name: str) -> Source | None:
@@ -128,7 +106,7 @@ def _read_yaml(name: str, text: str) -> Source:
         what = "is empty" if node is None else f"holds {_kind(value)}"
         raise UsageError(f"{name}: {what}, but a configuration is settings (key: value)")
     _refuse_duplicates(name, node)
-    return Source(name, (), value, node)
+    return Source(name, _plain(value), node)
 
 
 def _refuse_duplicates(name: str, node: yaml.Node) -> None:
@@ -146,44 +124,25 @@ def _refuse_duplicates(name: str, node: yaml.Node) -> None:
             _refuse_duplicates(name, child)
 
 
-def _merge(old: Any, new: Any, *, typed: bool) -> Any:
-    """`typed` on the command line, `--model.gate.p` means `--model.gate.init_args.p`."""
-    if not isinstance(new, dict):
-        return new
-    if typed and isinstance(old, list) and old:  # an option reaches into the last item of a list
-        return [*old[:-1], _merge(old[-1], new, typed=typed)]
-    if isinstance(old, str):
-        old = {"class_path": old}
-    merged = dict(old) if isinstance(old, dict) else {}
-    if "class_path" in merged and merged["class_path"] != new.get("class_path", merged["class_path"]):
-        merged = {}
-    for key, value in new.items():
-        if isinstance(key, str) and key.endswith("+"):
-            before = merged.get(key[:-1]) or []
-            items = value if isinstance(value, list) else [value]
-            merged[key[:-1]] = [*(before if isinstance(before, list) else [before]), *items]
-        elif typed and "class_path" in merged and key not in ("class_path", "init_args", "dict_kwargs"):
-            merged["init_args"] = _merge(merged.get("init_args"), {key: value}, typed=typed)
-        else:
-            merged[key] = _merge(merged.get(key), value, typed=typed)
-    return merged
-
-
-def _line(node: yaml.Node, keys: Keys, value: Any) -> int | None:
-    """The line of the key that holds `value` under these keys. A list that appends is searched for the item."""
-    line = 1
-    for i, key in enumerate(keys):
+def _line(node: yaml.Node, keys: Keys) -> int | None:
+    """The line of the innermost of these keys that the file has."""
+    line = None
+    for key in keys:
         if isinstance(node, yaml.MappingNode):
-            entry = next(((k, v) for k, v in node.value if k.value.removesuffix("+") == str(key)), None)
-            if entry is None:
-                return None
-            line, node = entry[0].start_mark.line + 1, entry[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
-            lines = (_line(item, keys[i + 1 :], value) for item in node.value)
-            return next((n if len(keys) > i + 1 else None for n in lines if n is not None), None) or line
-        else:
-            return None
-    return line if _value(node) == value else None
+            entry = next(((k, v) for k, v in node.value if k.value.removesuffix("+") == key), None)
+            if entry is not None:
+                line, node = entry[0].start_mark.line + 1, entry[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _plain(value: Any) -> Any:
+    """Settings with `callbacks+` as `callbacks`."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return {str(k).removesuffix("+"): _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _value(node: yaml.Node | None) -> Any:

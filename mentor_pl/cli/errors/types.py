@@ -69,6 +69,8 @@ def mismatch(hint: Any, value: Any, path: Keys) -> Mismatch | None:
     """The innermost place where `value` does not fit `hint`; None where nothing is seen to be wrong."""
     if hint is Any or isinstance(hint, typing.TypeVar) or (isinstance(value, str) and "${" in value):
         return None
+    if value is None:
+        return None if _allows_null(hint) else Mismatch(path, _null(hint))
     plain = Mismatch(path, f"expected {describe(hint)}, got {show(value)}")
     if _is_union(hint):
         found = [mismatch(option, value, path) for option in get_args(hint)]
@@ -77,8 +79,6 @@ def mismatch(hint: Any, value: Any, path: Keys) -> Mismatch | None:
         told = [m for m in found if m is not None and not m.reason.startswith("expected")]
         deeper = [m for m in found if m is not None and len(m.path) > len(path)]
         return max(told or deeper or [plain], key=lambda m: len(m.path))
-    if value is None:
-        return None if hint in (None, type(None)) else plain
     if isinstance(hint, type) and issubclass(hint, (bool, int, float, str, Path, types.NoneType, enum.Enum)):
         return None if _is_scalar(hint, value) else plain
     origin = get_origin(hint) or hint
@@ -94,15 +94,17 @@ def mismatch(hint: Any, value: Any, path: Keys) -> Mismatch | None:
     return _class_mismatch(origin, value, path) if isinstance(origin, type) else None
 
 
-def forbidden_null(hint: Any, value: Any, path: Keys) -> Mismatch | None:
-    """The first null that was given where the hint has no place for one. jsonargparse lets those through."""
+def forbidden_nulls(hint: Any, value: Any, path: Keys) -> Iterator[Mismatch]:
+    """Every null where the hint has no place for one. jsonargparse lets those through."""
     for name, setting, given in _inner(hint, value):
         where = (*path, *name)
         if given is None and setting.default is not None and not _allows_null(setting.hint):
-            return Mismatch(where, f"null is not allowed here; expected {describe(setting.hint)}")
-        if found := forbidden_null(setting.hint, given, where):
-            return found
-    return None
+            yield Mismatch(where, _null(setting.hint))
+        yield from forbidden_nulls(setting.hint, given, where)
+
+
+def _null(hint: Any) -> str:
+    return f"null is not allowed here; expected {describe(hint)}"
 
 
 def describe(hint: Any) -> str:

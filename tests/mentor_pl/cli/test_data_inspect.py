@@ -123,6 +123,23 @@ def test_the_examples_of_the_data_page_work_on_rows_of_their_kind(example, inspe
     assert "<s> find x" in out
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ([], "required, but not set: model.policy (a text), data.train (a text). Set in a --config file or with "
+             "--model.policy=..."),
+        (["--model.expert=e", "--data.train=t"], "required, but not set: model.policy (a text). Set in a --config "
+                                                 "file or with --model.policy=..."),
+        (["--model.policy=p", "--data.train=t", "--data.select.levls=3"], "--data.select.levls: no such setting; did "
+                                                                          "you mean 'levels'? Accepted: "),
+    ],
+    ids=["nothing", "no policy", "a misspelt setting of a group's group"],
+)  # fmt: skip
+def test_what_is_missing_or_misspelt_is_named_as_it_is_given(options, line, capsys):
+    assert main(["data", "inspect", *options]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"mentor: error: {line}")
+
+
 def test_a_report_that_cannot_be_written_is_one_line(inspect, tmp_path):
     status, _, err, _ = inspect(ROWS, *OPTIONS, "--json", str(tmp_path))
     assert status == 2
