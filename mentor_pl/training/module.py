@@ -240,5 +240,8 @@ class MentorModule(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._alpha = checkpoint["mentor"]["alpha"]
         self.algorithm.load_state_dict(checkpoint["mentor"]["algorithm"])
-        # a finished run can be resumed with more steps: whether there is a next batch is the loader's to say
+        # So that a finished run goes on when data.steps is raised. Lightning counts an epoch as over, and with it the
+        # run, where the last batch before the checkpoint was the loader's last; how long the loader is now it does not
+        # ask. Its public way, max_epochs=-1 with should_stop at an epoch's end, would start the loader anew from a
+        # checkpoint of an epoch's end, without a word.
         checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False

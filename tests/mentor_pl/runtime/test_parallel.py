@@ -56,7 +56,7 @@ class Probe(L.Callback):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, llama_folder, llama_expert_folder):
-    """Folder of four runs: 12 steps on 1 and 2 processes, and each again from its checkpoint after 5 steps."""
+    """Folder of runs on 1 and 2 processes: 12 steps, again from its checkpoint after 5, 5 steps alone and then 7 more."""
     folder = tmp_path_factory.mktemp("parallel")
     (folder / "probe.py").write_text(PROBE, encoding="utf-8")
     words = ("we", "try", "the", "walk", "check", "sum", "answer")
@@ -121,6 +121,8 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
     for processes in (1, 2):
         fit(f"whole{processes}", processes)
         fit(f"resumed{processes}", processes, "--ckpt_path", f"whole{processes}/checkpoints/step=10.ckpt")
+        fit(f"short{processes}", processes, "--data.steps", "5")
+        fit(f"longer{processes}", processes, "--ckpt_path", f"short{processes}/checkpoints/step=10.ckpt")
     return folder
 
 
@@ -164,9 +166,13 @@ def test_two_processes_have_the_gradients_of_one(trained):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_five_steps_and_seven_resumed_are_twelve_bit_for_bit(trained, processes):
-    """Weights, optimizer, α, γ_p and the loader's place, and every rollout after the checkpoint."""
-    whole, resumed = (read(trained / f"{name}{processes}/checkpoints/step=24.ckpt") for name in ("whole", "resumed"))
+@pytest.mark.parametrize("run", ["resumed", "longer"], ids=["cut off", "finished"])
+def test_five_steps_and_seven_resumed_are_twelve_bit_for_bit(trained, processes, run):
+    """Weights, optimizer, α, γ_p and the loader's place, and every rollout after the checkpoint.
+
+    The first five may be part of a longer run that was cut off, or a run that had finished.
+    """
+    whole, resumed = (read(trained / f"{name}{processes}/checkpoints/step=24.ckpt") for name in ("whole", run))
     assert whole["state_dict"].keys() == resumed["state_dict"].keys()
     for name, value in whole["state_dict"].items():
         assert torch.equal(value, resumed["state_dict"][name]), name
@@ -175,7 +181,7 @@ def test_five_steps_and_seven_resumed_are_twelve_bit_for_bit(trained, processes)
     assert moments.keys() == restored.keys()
     for parameter, state in moments.items():
         assert all(torch.equal(value, restored[parameter][name]) for name, value in state.items()), parameter
-    before, after = (read(trained / f"{name}{processes}/rank0.pt")["rollouts"] for name in ("whole", "resumed"))
+    before, after = (read(trained / f"{name}{processes}/rank0.pt")["rollouts"] for name in ("whole", run))
     assert (len(before), len(after)) == (12, 7)
     for a, b in zip(before[5:], after, strict=True):
         assert torch.equal(a["response_ids"], b["response_ids"])
