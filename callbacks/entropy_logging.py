@@ -39,7 +39,7 @@ class EntropyLogging(Callback):
             pl_module.log(name, metrics[f"on_policy/{name}"], prog_bar=True, logger=False, batch_size=1)
 
     def _describe(self, batch: Rollouts, rows: Tensor, kind: str) -> dict[str, float]:
-        """Facts of the rollouts `rows` [N] bool."""
+        """Metrics of the rollouts `rows` [N] bool."""
         tokens = batch.mask[rows]
         entropies = all_values(batch.entropies[rows][tokens])
         metrics = {"entropy": float(entropies.mean())}

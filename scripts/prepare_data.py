@@ -40,7 +40,7 @@ from mentor_pl.runtime.progress import Progress, progress_bar
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Read, choose, write and report; 2 for what the user has to mend."""
+    """Read, choose, write and report; 2 for what the user has to fix."""
     options = arguments(argv)
     try:
         prepare(options)
@@ -248,10 +248,10 @@ def report_text(sources: str, filter_report: FilterReport, parts: Mapping[str, S
     lines.append("")
     for name, part in parts.items():
         levels = Counter(problem.level for problem in part if problem.level is not None)
-        facts = [f"level {level}: {count:,}" for level, count in sorted(levels.items())]
+        counts = [f"level {level}: {count:,}" for level, count in sorted(levels.items())]
         traced = [len(problem.demonstrations) for problem in part if problem.demonstrations]
-        facts += [f"{len(traced):,} with {sum(traced):,} demonstrations"] if traced else []
-        lines.append(f"{name}: {len(part):,} problems" + (f" ({', '.join(facts)})" if facts else ""))
+        counts += [f"{len(traced):,} with {sum(traced):,} demonstrations"] if traced else []
+        lines.append(f"{name}: {len(part):,} problems" + (f" ({', '.join(counts)})" if counts else ""))
     return "\n".join(lines) + "\n"
 
 

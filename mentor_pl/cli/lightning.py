@@ -116,7 +116,11 @@ class MentorCLI(LightningCLI):
             raise UsageError(f"trainer: {error}") from error
 
     def _parse_ckpt_path(self) -> None:
-        """A checkpoint gives weights and state. Settings come from the configuration alone, so that they can differ."""
+        """A checkpoint gives weights and state. Settings come from the configuration alone, so that they can differ.
+
+        Lightning has no setting for it: this step of its own would read all weights once more, and put what a
+        checkpoint calls `hyper_parameters` over the configuration.
+        """
 
 
 def run(args: list[str]) -> None:

@@ -70,7 +70,7 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
 def machine(device: str = "cpu") -> dict[str, Any]:
     """What the figures hold for: processor, cores and threads of this process, versions, date, GPU if used."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    facts = {
+    settings = {
         "processor": _processor(),
         "cores": cores,
         "threads": torch.get_num_threads(),
@@ -79,8 +79,8 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "date": date.today().isoformat(),
     }
     if device.startswith("cuda"):
-        facts["gpu"] = torch.cuda.get_device_name(device)
-    return facts
+        settings["gpu"] = torch.cuda.get_device_name(device)
+    return settings
 
 
 def _processor() -> str:
@@ -92,14 +92,18 @@ def _processor() -> str:
 
 
 def finish(
-    title: str, figures: Sequence[Figure], facts: Mapping[str, Any], options: argparse.Namespace, notes: Sequence[str]
+    title: str,
+    figures: Sequence[Figure],
+    settings: Mapping[str, Any],
+    options: argparse.Namespace,
+    notes: Sequence[str],
 ) -> int:
     """Print the table, write `--json`, and give the exit status that `--check` asks for.
 
     Args:
         title: of the table.
         figures: in the order they are shown.
-        facts: of the machine and the settings, name -> value.
+        settings: of the machine and the run, name -> value.
         options: with `json` and `check`, from `add_report_options`.
         notes: lines below the table: what the reader must know to judge the figures.
     """
@@ -113,11 +117,11 @@ def finish(
         mark = {True: "ok", False: "BELOW", None: ""}[figure.passed]
         table.add_row(figure.name, figure.shown, figure.shown_bar, mark, figure.detail)
     console.print(table)
-    for line in [*notes, ", ".join(f"{name} {value}" for name, value in facts.items())]:
+    for line in [*notes, ", ".join(f"{name} {value}" for name, value in settings.items())]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if options.json:
         rows = [asdict(figure) | {"passed": figure.passed} for figure in figures]
-        report = {"title": title, "facts": dict(facts), "notes": list(notes), "figures": rows}
+        report = {"title": title, "settings": dict(settings), "notes": list(notes), "figures": rows}
         options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return check(figures) if options.check else 0
 

@@ -165,7 +165,7 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    facts = machine(options.device) | {"rounds": options.rounds, "rows": options.rows}
+    settings = machine(options.device) | {"rounds": options.rounds, "rows": options.rows}
     with Progress(console=console, transient=True) as progress:
         if options.device.startswith("cuda"):
             figures, notes = on_gpu(options, progress, console)
@@ -173,7 +173,7 @@ def main() -> int:
             figures = spread(options, progress)
             more, notes = mixed(options, progress, console)
             figures += more + shared_prompt(options, progress)
-    return finish("Decoding", figures, facts, options, notes)
+    return finish("Decoding", figures, settings, options, notes)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def test_json_holds_every_figure_and_what_it_holds_for(tmp_path):
     )
     assert json.loads(path.read_text()) == {
         "title": "A run",
-        "facts": {"cores": 2},
+        "settings": {"cores": 2},
         "notes": ["a note"],
         "figures": [
             {
@@ -101,7 +101,7 @@ def test_json_holds_every_figure_and_what_it_holds_for(tmp_path):
 
 
 def test_the_machine_is_described_in_what_json_can_hold():
-    facts = machine()
-    assert json.loads(json.dumps(facts)) == facts
-    assert facts["processor"]
-    assert facts["cores"] >= 1
+    settings = machine()
+    assert json.loads(json.dumps(settings)) == settings
+    assert settings["processor"]
+    assert settings["cores"] >= 1
