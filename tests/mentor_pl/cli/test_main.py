@@ -4,92 +4,20 @@ from __future__ import annotations
 
 import signal
 import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 sys.path.append(str(Path(__file__).parent))
 
 import cli_standin
 
 from mentor_pl import __version__
-from mentor_pl.cli import lightning, main
-
-BASE = """\
-model: {policy: a, lr: 0.5}
-data: {train: b}
-trainer:
-  accelerator: cpu
-  devices: 1
-  max_epochs: 1
-  enable_progress_bar: false
-  enable_model_summary: false
-  enable_checkpointing: false
-  log_every_n_steps: 1
-  logger: {class_path: lightning.pytorch.loggers.CSVLogger, init_args: {save_dir: run, name: "", version: ""}}
-  callbacks: [{class_path: cli_standin.Note, init_args: {text: first}}]
-"""
+from mentor_pl.cli import main
 
 Mentor = Callable[..., int]
-
-
-@pytest.fixture
-def mentor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mentor:
-    """`mentor` in an empty folder with base.yaml, over the stand-in classes."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    Path("base.yaml").write_text(BASE)
-    run = lambda args: lightning.start(cli_standin.Module, cli_standin.Data, args)  # noqa: E731
-    monkeypatch.setattr(lightning, "run", run)
-    cli_standin.EVENTS.clear()
-    return lambda *args: main.main(args)
-
-
-def test_a_later_config_wins_and_an_option_wins_over_both(mentor: Mentor) -> None:
-    Path("later.yaml").write_text("model: {lr: 0.25}\ndata: {size: 2}\n")
-    assert mentor("fit", "--config", "base.yaml", "--config", "later.yaml") == 0
-    assert mentor("fit", "--config", "base.yaml", "--config", "later.yaml", "--model.lr=0.125") == 0
-    assert cli_standin.EVENTS == ["first", "lr 0.25", "first", "lr 0.125"]
-
-
-def test_callbacks_replace_and_callbacks_plus_appends(mentor: Mentor) -> None:
-    note = "[{class_path: cli_standin.Note, init_args: {text: second}}]"
-    Path("replace.yaml").write_text(f"trainer: {{callbacks: {note}}}\ndata: {{size: 2}}\n")
-    Path("append.yaml").write_text(f"trainer: {{callbacks+: {note}}}\ndata: {{size: 2}}\n")
-    assert mentor("fit", "--config", "base.yaml", "--config", "replace.yaml") == 0
-    assert mentor("fit", "--config", "base.yaml", "--config", "append.yaml") == 0
-    assert cli_standin.EVENTS == ["second", "lr 0.5", "first", "second", "lr 0.5"]
-
-
-def test_a_reference_sees_the_merged_value(mentor: Mentor) -> None:
-    Path("later.yaml").write_text("data: {size: 2}\nmodel: {lr: '${data.size}'}\n")
-    assert mentor("fit", "--config", "base.yaml", "--config", "later.yaml", "--data.size=4") == 0
-    assert cli_standin.EVENTS == ["first", "lr 4.0", "lr 4.0"]
-
-
-def test_the_saved_config_replays_into_the_same_folder(mentor: Mentor) -> None:
-    assert mentor("fit", "--config", "base.yaml", "--model.lr=0.25", "--model.gate=cli_standin.EntropyGate") == 0
-    saved = Path("run/config.yaml").read_text()
-    assert yaml.safe_load(saved)["model"]["gate"]["init_args"] == {"p": 0.95, "source": "current"}
-    first = cli_standin.EVENTS.copy()
-    assert mentor("fit", "--config", "run/config.yaml") == 0
-    assert first * 2 == cli_standin.EVENTS
-    assert Path("run/config.yaml").read_text() == saved
-
-
-def test_settings_come_from_the_configuration_and_not_from_the_checkpoint(mentor: Mentor) -> None:
-    assert mentor("fit", "--config", "base.yaml", "--trainer.enable_checkpointing=true") == 0
-    checkpoint = next(Path("run").rglob("*.ckpt"))
-    saved = torch.load(checkpoint, weights_only=True)
-    torch.save(saved | {"hyper_parameters": {"lr": 99.0}}, checkpoint)
-    cli_standin.EVENTS.clear()
-    arguments = ["--trainer.max_epochs=2", "--model.lr=0.125", f"--ckpt_path={checkpoint}"]
-    assert mentor("fit", "--config", "base.yaml", *arguments) == 0
-    assert cli_standin.EVENTS == ["first", "lr 0.125", "lr 0.125"]
 
 
 def test_classes_in_the_current_folder_are_found(mentor: Mentor) -> None:
@@ -195,35 +123,3 @@ def test_a_misspelt_command_gets_the_nearest(
 ) -> None:
     assert mentor(*words) == 2
     assert capsys.readouterr().err.startswith(f"mentor: error: {line}")
-
-
-def test_a_command_from_a_function_has_its_parameters_as_options(
-    mentor: Mentor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    built: list[tuple[Path, int]] = []
-
-    def build(out: Path, seed: int = 0) -> None:
-        """Build something.
-
-        Args:
-            out: the folder to make.
-            seed: of the noise.
-        """
-        built.append((out, seed))
-
-    module = types.ModuleType("standin_build")
-    vars(module)["build"] = build
-    monkeypatch.setitem(sys.modules, "standin_build", module)
-    monkeypatch.setitem(main.COMMANDS, "thing build", ("build a thing", "standin_build:build"))
-    assert mentor("thing", "build", "--out", "x", "--seed=3") == 0
-    assert built == [(Path("x"), 3)]
-    for arguments, line in {
-        ("--out=x", "--sed=3"): "--sed: no such setting; did you mean 'seed'? Accepted: out, seed",
-        ("--out=x", "--seed=a"): "--seed: expected an integer, got 'a'",
-        (): "required, but not set: out (a path). Set in a --config file or with --out=...",
-    }.items():
-        assert mentor("thing", "build", *arguments) == 2
-        assert capsys.readouterr().err == f"mentor: error: {line}\n"
-    with pytest.raises(SystemExit, match="0"):
-        mentor("thing", "build", "--help")
-    assert "the folder to make" in capsys.readouterr().out

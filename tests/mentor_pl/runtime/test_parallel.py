@@ -56,7 +56,7 @@ class Probe(L.Callback):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, llama_folder, llama_expert_folder):
-    """Folder of runs on 1 and 2 processes: 12 steps, the same from its checkpoint after 5, 5 alone and then 7 more."""
+    """Runs on 1 and 2 processes: 12 steps, again from the checkpoint after 5, 5 steps alone and then 7 more."""
     folder = tmp_path_factory.mktemp("parallel")
     (folder / "probe.py").write_text(PROBE, encoding="utf-8")
     words = ("we", "try", "the", "walk", "check", "sum", "answer")

@@ -2,50 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
-
-import cli_standin
-
-from mentor_pl.cli import lightning
-from mentor_pl.runtime.errors import UsageError
 
 COMPLETE = "model: {policy: a}\ndata: {train: b}\n"
 GATE = "model:\n  gate:\n    class_path: cli_standin.EntropyGate\n"
 CALLBACK = "trainer:\n  callbacks+:\n  - class_path: cli_standin.Note\n  - class_path: cli_standin.Note\n"
 MODEL_KEYS = "policy, gate, optimizer, lr, steps, mode, betas, gates, reward, fail"
-
-
-class ParseOnly(lightning.MentorCLI):
-    """Refuses or accepts settings, and does nothing with them."""
-
-    def instantiate_classes(self) -> None: ...
-
-    def _run_subcommand(self, subcommand: str) -> None: ...
-
-
-@pytest.fixture
-def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The line for `mentor fit` with a complete configuration, this one on top, and these arguments."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(lightning, "MentorCLI", ParseOnly)
-    Path("base.yaml").write_text(COMPLETE)
-
-    def line(yaml: str = "", *arguments: str) -> str:
-        files = ["--config", "base.yaml"]
-        if yaml:
-            Path("mine.yaml").write_text(yaml)
-            files += ["--config", "mine.yaml"]
-        with pytest.raises(UsageError) as caught:
-            lightning.start(cli_standin.Module, cli_standin.Data, ["fit", *files, *arguments])
-        assert "\n" not in str(caught.value)
-        return str(caught.value)
-
-    return line
 
 
 IN_A_FILE = {
@@ -256,59 +220,7 @@ def test_what_is_required_is_named_with_its_type(refusal) -> None:
     )
 
 
-def test_the_place_is_the_first_that_cannot_work_whatever_comes_later(refusal) -> None:
-    refused = "model.steps: expected an integer or null, got 'two'"
-    assert refusal("model:\n  steps: two\n", "--model.steps=many") == f"mine.yaml:2: {refused}"
-    assert refusal("model:\n  steps: two\n", "--model.steps=5") == f"mine.yaml:2: {refused}"
-    Path("base.yaml").write_text(COMPLETE.replace("policy: a", "policy: a, steps: two"))
-    assert refusal("model:\n  steps: 5\n") == f"base.yaml:1: {refused}"
-    assert refusal("model:\n  mode: fast\n") == f"base.yaml:1: {refused}"
-
-
-OVER_EARLIER_SETTINGS = {
-    "a class that an option was to reach into": (
-        "model: {gate: 3}\n",
-        ["--model.gate.p=0.5"],
-        "mine.yaml:1: model.gate: expected the class_path of a Gate or null, got 3",
-    ),
-    "a setting of a class that an earlier file named": (
-        "model: {gate: {init_args: {p: x}}}\n",
-        ["--model.gate.p=0.5"],
-        "mine.yaml:1: model.gate.p: expected a number, got 'x'",
-    ),
-    "an option that reaches into the last item of a list": (
-        "trainer: {callbacks: [cli_standin.Note, cli_standin.Note]}\n",
-        ["--trainer.callbacks.text=[1]"],
-        "--trainer.callbacks.text: expected a text, got [1]",
-    ),
-    "an unknown option of the last item of a list": (
-        "trainer: {callbacks: [cli_standin.Note]}\n",
-        ["--trainer.callbacks.txt=x"],
-        "--trainer.callbacks.txt: Note has no setting 'txt'; did you mean 'text'? Accepted: text, extra",
-    ),
-    "null for a setting of a class that an earlier file named": (
-        "model: {mode: exact}\n",
-        ["--model.gate.p=null"],
-        "--model.gate.p: null is not allowed here; expected a number",
-    ),
-    "null in an item that was appended": (
-        "trainer: {callbacks: [cli_standin.Note]}\n",
-        ["--config={trainer: {callbacks+: [{class_path: cli_standin.Note, init_args: {text: null}}]}}"],
-        "--config:1: trainer.callbacks[1].text: null is not allowed here; expected a text",
-    ),
-}
-
-
-@pytest.mark.parametrize("mistake", OVER_EARLIER_SETTINGS)
-def test_a_mistake_is_found_where_it_was_made_although_an_earlier_source_named_the_class(mistake, refusal) -> None:
-    yaml, arguments, expected = OVER_EARLIER_SETTINGS[mistake]
-    Path("base.yaml").write_text(COMPLETE.replace("policy: a", "policy: a, gate: cli_standin.EntropyGate"))
-    assert refusal(yaml, *arguments) == expected
-
-
-def test_correct_settings_in_every_form_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(lightning, "MentorCLI", ParseOnly)
+def test_correct_settings_in_every_form_are_accepted(parsed) -> None:
     trainer = "{logger: false, limit_val_batches: 0.5, min_epochs: null, callbacks: [" + (
         "{class_path: cli_standin.Note, init_args: {extra: null}}]}"  # as a saved configuration has it
     )
@@ -317,4 +229,4 @@ def test_correct_settings_in_every_form_are_accepted(tmp_path: Path, monkeypatch
     arguments += ["--model.reward=cli_standin.Maze", "--model.gates={a: EntropyGate}"]
     arguments += ["--data.size=${fit.model.steps}", "--model.steps=5"]
     arguments += ["--trainer.callbacks+=cli_standin.Note", "--config={data: {group: {mixed: 0}}}"]
-    lightning.start(cli_standin.Module, cli_standin.Data, ["fit", "--config", "base.yaml", *arguments])
+    parsed("--config", "base.yaml", *arguments)

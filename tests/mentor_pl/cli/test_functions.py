@@ -1,0 +1,66 @@
+"""A sub-command from a function: its parameters are the options, and rewards remember what they were made with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mentor_pl.cli.functions import run
+from mentor_pl.evaluation.class_spec import spec_of
+from mentor_pl.rewards.base import Reward
+from mentor_pl.runtime.errors import UsageError
+
+CALLS: list[dict[str, object]] = []
+
+
+def build(out: Path, seed: int = 0, reward: Reward | None = None) -> None:
+    """Build something.
+
+    Args:
+        out: the folder to make.
+        seed: of the noise.
+        reward: a grader.
+    """
+    CALLS.append({"out": out, "seed": seed, "reward": reward})
+
+
+def test_parameters_are_options_and_files_of_settings_merge(tmp_path: Path) -> None:
+    CALLS.clear()
+    (tmp_path / "one.yaml").write_text("out: x\nseed: 1\n")
+    (tmp_path / "two.yaml").write_text("seed: 2\n")
+    run(build, "thing", ["--config", str(tmp_path / "one.yaml"), "--config", str(tmp_path / "two.yaml")])
+    run(build, "thing", ["--config", str(tmp_path / "two.yaml"), "--out=y", "--seed", "3"])
+    assert [(call["out"], call["seed"]) for call in CALLS] == [(Path("x"), 2), (Path("y"), 3)]
+
+
+def test_a_reward_knows_what_it_was_made_with() -> None:
+    CALLS.clear()
+    choice = "mentor_pl.rewards.choice.ChoiceReward"
+    run(build, "thing", ["--out=x", f"--reward={choice}", "--reward.settled=last"])
+    assert spec_of(CALLS[0]["reward"]) == {"class_path": choice, "init_args": {"settled": "last"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--out=x", "--sed=3"], "--sed: no such setting; did you mean 'seed'? Accepted: out, seed, reward"),
+        (["--out=x", "--seed=a"], "--seed: expected an integer, got 'a'"),
+        ([], "required, but not set: out (a path). Set in a --config file or with --out=..."),
+        (["--out=x", "--reward=mentor_pl.rewards.choice.ChoiseReward"], "--reward: module 'mentor_pl.rewards.choice' "
+         "has no 'ChoiseReward'; did you mean mentor_pl.rewards.choice.ChoiceReward?"),
+    ],
+    ids=["unknown", "type", "missing", "class"],
+)  # fmt: skip
+def test_a_mistake_is_one_line(arguments: list[str], line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        run(build, "thing", arguments)
+    assert str(caught.value) == line
+
+
+def test_the_docstring_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run(build, "thing", ["--help"])
+    told = capsys.readouterr().out
+    assert "Build something." in told
+    assert "the folder to make" in told
