@@ -230,7 +230,7 @@ def test_two_processes_find_the_same(whole, project):
     command = [
         sys.executable,
         "-m",
-        "mentor_pl",
+        "mentor_pl.cli",
         "validate",
         "--config",
         "maze.yaml",

@@ -62,7 +62,7 @@ def test_settings_are_the_parameters_those_behind_kwargs_included() -> None:
         (tuple[int, ...], [1, 2, 3]),
         (dict[str, int], {"a": 1}),
         (Size, {"width": 1, "depth": None}),
-        (Any, object()),
+        (Any, b"x"),
         (int, "${other}"),
     ],
     ids=str,
