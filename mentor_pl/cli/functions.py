@@ -10,8 +10,6 @@ from jsonargparse import ArgumentParser, auto_cli, set_parsing_settings
 from mentor_pl.cli.errors.explain import Refusal, explain
 from mentor_pl.cli.errors.sources import read_sources
 from mentor_pl.cli.errors.types import Setting, settings
-from mentor_pl.evaluation.class_spec import make
-from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -32,6 +30,6 @@ def run(function: Callable[..., Any], words: str, args: list[str]) -> None:
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
     options: dict[str, Any] = {"as_positional": False, "parser_mode": "omegaconf+", "prog": f"mentor {words}"}
     try:
-        auto_cli(function, args=args, parser_class=Parser, instantiators=[(make, Reward, True)], **options)
+        auto_cli(function, args=args, parser_class=Parser, **options)
     except Refusal as error:
         raise UsageError(str(error)) from error

@@ -21,9 +21,7 @@ from mentor_pl.cli.errors.sources import Source, read_sources
 from mentor_pl.cli.errors.types import Setting, settings
 from mentor_pl.cli.quiet import quiet
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.evaluation.class_spec import make
 from mentor_pl.evaluation.data import BenchmarkDataModule
-from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
 
 Unused = dict[str, Any] | None
@@ -154,14 +152,11 @@ def _accepted(model: type, data: type, command: str) -> dict[str, Setting]:
 
 def _parser_class(sources: list[Source], accepted: dict[str, Setting]) -> type[LightningArgumentParser]:
     class Parser(LightningArgumentParser):
-        """Says what is wrong in one line and stays in the process; rewards remember what they were made with."""
+        """Says what is wrong in one line, without the usage and without leaving the process."""
 
         def error(self, message: str, ex: Exception | None = None) -> NoReturn:
             if not self.exit_on_error:  # one of several types is being tried
                 super().error(message, ex)
             raise Refusal(explain(message, sources, accepted)) from ex
-
-        def instantiate(self, *args: Any, **kwargs: Any) -> Any:
-            return super().instantiate(*args, **kwargs, instantiators=[(make, Reward, True)])
 
     return Parser

@@ -15,7 +15,6 @@ from lightning.pytorch.utilities import rank_zero_info
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.evaluation.class_spec import make
 from mentor_pl.problems.prompts import check_template, render
 from mentor_pl.problems.sources import Row, read_rows
 from mentor_pl.rewards.base import Reward
@@ -86,7 +85,7 @@ class Benchmark:
                 f"benchmark name is {self.name!r}, but a folder and metrics are named for it: give letters and digits"
             )
         check_template(self.template)
-        object.__setattr__(self, "grader", self.reward if self.reward is not None else make(self.default_reward))
+        object.__setattr__(self, "grader", self.reward if self.reward is not None else self.default_reward())
         self.grader.check_range()
         if self.samples < 1:
             raise UsageError(f"benchmark {self.name}: samples is {self.samples}: give at least 1")

@@ -1,63 +1,56 @@
-"""What an object was made with, kept from the moment it is made, for files that say how something was made.
+"""What a reward was made with, for files that say how something was made.
 
-    reward = make(CodeReward, allow_execution=True)
+    reward = CodeReward(allow_execution=True)
     spec_of(reward)  ->  {"class_path": "mentor_pl.rewards.code.CodeReward", "init_args": {"allow_execution": True, …}}
     build(spec_of(reward), Reward)  ->  the same again
 
-The command line makes every reward of a configuration by `make`. Arguments are those of the call, defaults filled in,
-whatever the constructor does with them. What is not known, or no file can hold, is refused and never left out.
+Arguments are those of the call, defaults filled in, whatever the constructor does with them. What is not known, or no
+file can hold, is refused and never left out.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
 
 from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
 
-T = TypeVar("T")
-_MADE_WITH = "_made_with"  # attribute: the import path of what was called, and its arguments by name
+
+def spec_of(reward: Reward) -> dict[str, Any]:
+    """The class_path and all init_args of a reward, as JSON can carry them.
+
+    Raises:
+        UsageError: for a reward whose arguments are not known, and for an argument that JSON has no form of.
+    """
+    path = f"{type(reward).__module__}.{type(reward).__qualname__}"
+    arguments = {name: _plain(value, f"{path}: argument {name}") for name, value in _arguments(reward, path).items()}
+    return {"class_path": path, "init_args": arguments}
 
 
-def make(class_type: type[T], *args: Any, **kwargs: Any) -> T:
-    """`class_type(*args, **kwargs)`, which remembers what it was made with."""
-    thing = class_type(*args, **kwargs)
-    bound = inspect.signature(class_type).bind(*args, **kwargs)
+def _arguments(reward: Reward, path: str) -> dict[str, Any]:
+    """What the constructor was called with, by name, defaults filled in; values without names as `*name`."""
+    signature, made_with = inspect.signature(type(reward)), reward.made_with
+    if made_with is None:
+        known: set[str] = {one.name for one in fields(reward)} if is_dataclass(reward) else set()
+        if not signature.parameters.keys() <= known:
+            raise UsageError(f"{path}: what it was made with is not known: give it an `__init__` of its own")
+        made_with = (), {name: getattr(reward, name) for name in signature.parameters}
+    bound = signature.bind(*made_with[0], **made_with[1])
     bound.apply_defaults()
     arguments: dict[str, Any] = {}
     for name, value in bound.arguments.items():
-        style = bound.signature.parameters[name].kind
+        style = signature.parameters[name].kind
         if style is inspect.Parameter.VAR_KEYWORD:
             arguments |= value
         elif style in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
             arguments[name] = value
         elif value != ():
             arguments[f"*{name}"] = value
-    vars(thing)[_MADE_WITH] = _path(class_type), arguments
-    return thing
-
-
-def spec_of(thing: object) -> dict[str, Any]:
-    """The class_path and all init_args of an object, as JSON can carry them.
-
-    Raises:
-        UsageError: for an object with arguments that `make` did not make, and for an argument that JSON has no form of.
-    """
-    path, arguments = getattr(thing, _MADE_WITH, (_path(type(thing)), None))
-    if arguments is None and inspect.signature(type(thing)).parameters:
-        raise UsageError(
-            f"{path}: what it was made with is not known: name it in a configuration, or make it by "
-            f"mentor_pl.evaluation.class_spec.make({type(thing).__name__}, …)"
-        )
-    init_args = {name: _plain(value, f"{path}: argument {name}") for name, value in (arguments or {}).items()}
-    return {"class_path": path, "init_args": init_args}
-
-
-def _path(kind: Any) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return arguments
 
 
 def _plain(value: Any, place: str) -> Any:
@@ -87,7 +80,7 @@ def build(spec: Any, base: type) -> Any:
         kind = getattr(import_module(module), name)
         if not (isinstance(kind, type) and issubclass(kind, base)):
             raise TypeError(f"it is no {base.__name__}")
-        return make(kind, **{name: _built(value, base) for name, value in spec["init_args"].items()})
+        return kind(**{name: _built(value, base) for name, value in spec["init_args"].items()})
     except UsageError:
         raise
     except Exception as problem:  # whatever importing and calling may raise

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
 
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
@@ -42,9 +44,17 @@ class Reward(ABC):
 
     Attributes:
         range: least and greatest total; a total outside stops the run. Its span is R_range in equation [11].
+        made_with: arguments that the constructor was called with, in order and by name; None where it is not a class's
+            own `__init__`, as in a dataclass.
     """
 
     range: tuple[float, float]
+    made_with: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _recorded(vars(cls)["__init__"])  # type: ignore[method-assign]
 
     @abstractmethod
     def grade(self, prompt: Prompt, response: Response) -> Grade | Future[Grade]:
@@ -107,3 +117,15 @@ class Reward(ABC):
                 f"reward {type(self).__name__} declares the range ({low}, {high}): set `range` to its least and "
                 "greatest total, the second above the first"
             )
+
+
+def _recorded(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that keeps its arguments as `made_with`; one that a subclass's constructor calls keeps none."""
+
+    @wraps(init)
+    def recorded(self: Reward, *args: Any, **kwargs: Any) -> None:
+        if type(self).__init__ is recorded:
+            self.made_with = args, kwargs
+        init(self, *args, **kwargs)
+
+    return recorded

@@ -2,10 +2,12 @@
 
 import copy
 import json
+import pickle
+from dataclasses import InitVar, dataclass
 
 import pytest
 
-from mentor_pl.evaluation.class_spec import build, make, spec_of
+from mentor_pl.evaluation.class_spec import build, spec_of
 from mentor_pl.evaluation.paper_benchmarks import NINE
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.choice import ChoiceReward
@@ -29,7 +31,7 @@ CODE = {
 
 
 def test_every_argument_is_known_defaults_included_whatever_the_constructor_keeps():
-    spec = spec_of(make(CodeReward, True, tests="checks"))
+    spec = spec_of(CodeReward(True, tests="checks"))
     assert spec == {"class_path": "mentor_pl.rewards.code.CodeReward", "init_args": CODE}
 
 
@@ -37,7 +39,7 @@ def test_every_argument_is_known_defaults_included_whatever_the_constructor_keep
     ("name", "value"), [("tests", "other"), ("memory_mb", 600), ("timeout", 3.0), ("credit", "share")]
 )
 def test_two_rewards_of_different_arguments_are_never_equal(name, value):
-    specs = [spec_of(make(CodeReward, **(CODE | changes))) for changes in ({}, {name: value})]
+    specs = [spec_of(CodeReward(**(CODE | changes))) for changes in ({}, {name: value})]
     assert specs[0] != specs[1]
     assert json.loads(json.dumps(specs)) == specs
 
@@ -45,10 +47,10 @@ def test_two_rewards_of_different_arguments_are_never_equal(name, value):
 @pytest.mark.parametrize(
     "reward",
     [
-        make(CodeReward, **CODE),
-        make(MathReward, units="require", tolerance=0.5, memory_mb=700),
-        make(PaperReward, make(MathReward, units="require"), 0.8, 0.2),
-        make(WeightedReward, [make(ChoiceReward, "last"), make(CodeReward, **CODE)], [0.9, 0.1]),
+        CodeReward(**CODE),
+        MathReward(units="require", tolerance=0.5, memory_mb=700),
+        PaperReward(MathReward(units="require"), 0.8, 0.2),
+        WeightedReward([ChoiceReward("last"), CodeReward(**CODE)], [0.9, 0.1]),
     ],
     ids=lambda reward: type(reward).__name__,
 )
@@ -71,6 +73,31 @@ class Odd(Plain):
         self.options = options
 
 
+class Shorter(WeightedReward):
+    def __init__(self, *, weight=0.5):
+        super().__init__([Plain()], [weight])
+
+
+@dataclass
+class Listed(WeightedReward):
+    weight: float = 0.5
+
+    def __post_init__(self):
+        super().__init__([Plain()], [self.weight])
+
+
+@dataclass
+class Scaled(Plain):
+    factor: InitVar[float]
+
+
+@pytest.mark.parametrize("kind", [Shorter, Listed])
+def test_arguments_are_those_of_the_class_itself_and_not_what_it_hands_on(kind):
+    for reward, weight in ((kind(), 0.5), (kind(weight=0.2), 0.2)):
+        for one in (reward, copy.deepcopy(reward), pickle.loads(pickle.dumps(reward))):
+            assert spec_of(one) == {"class_path": f"{__name__}.{kind.__name__}", "init_args": {"weight": weight}}
+
+
 @pytest.mark.parametrize("kind", NINE)
 def test_the_papers_graders_are_known(kind):
     assert build(spec_of(kind().grader), Reward)
@@ -81,17 +108,17 @@ def test_what_takes_no_arguments_can_be_made_anywhere():
 
 
 def test_arguments_that_go_through_kwargs_are_known_by_their_own_names():
-    assert spec_of(make(Odd, judge={"a": [1, None]}, depth=3))["init_args"] == {"judge": {"a": [1, None]}, "depth": 3}
+    assert spec_of(Odd(judge={"a": [1, None]}, depth=3))["init_args"] == {"judge": {"a": [1, None]}, "depth": 3}
 
 
 @pytest.mark.parametrize(
     ("reward", "reason"),
     [
-        (MathReward(), r"MathReward: what it was made with is not known: name it .*make\(MathReward, …\)"),
-        (make(WeightedReward, [ChoiceReward()], [1.0]), "ChoiceReward: what it was made with is not known"),
-        (make(Odd, judge=len), "Odd: argument judge is <built-in function len>, which no samples file can hold"),
-        (make(Odd, judge=[{1: 2}]), r"argument judge is \{1: 2\}, which no samples file can hold"),
-        (make(Odd, "a"), r"argument \*words is \('a',\), which no samples file can hold: give .* by name"),
+        (Scaled(2.0), "Scaled: what it was made with is not known: give it an `__init__` of its own"),
+        (WeightedReward([Scaled(2.0)], [1.0]), "Scaled: what it was made with is not known"),
+        (Odd(judge=len), "Odd: argument judge is <built-in function len>, which no samples file can hold"),
+        (Odd(judge=[{1: 2}]), r"argument judge is \{1: 2\}, which no samples file can hold"),
+        (Odd("a"), r"argument \*words is \('a',\), which no samples file can hold: give .* by name"),
     ],
     ids=lambda case: case if isinstance(case, str) else "",
 )

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mentor_pl.evaluation.class_spec import make, spec_of
+from mentor_pl.evaluation.class_spec import spec_of
 from mentor_pl.evaluation.regrade import regrade
 from mentor_pl.evaluation.samples_file import (
     Answered,
@@ -37,7 +37,7 @@ SECOND = answered(1, response("answer: A", True), response("y", True), greedy=re
 def kept(tmp_path):
     """Two problems from two ranks, with grades that are mostly wrong."""
     folder = tmp_path / "model-1234"
-    settings = {"reward": spec_of(make(ChoiceReward, "first")), "correct": "outcome", "seed": 3}
+    settings = {"reward": spec_of(ChoiceReward("first")), "correct": "outcome", "seed": 3}
     write_header(folder / "toy", {"settings": settings, "pass_at": [2], "without": [], "policy": "somewhere"})
     write_samples(folder / "toy/samples.0.jsonl", [SECOND])
     write_samples(folder / "toy/samples.1.jsonl", [FIRST])
@@ -70,7 +70,7 @@ def test_grading_twice_changes_nothing_and_leaves_one_file(kept):
 
 
 def test_another_reward_may_grade_and_the_header_says_so(kept):
-    regrade(kept, make(ChoiceReward, "last"))
+    regrade(kept, ChoiceReward("last"))
     assert right(kept)[0] == [False, True, True]
     assert read_header(kept / "toy")["settings"]["reward"]["init_args"] == {"settled": "last"}
 
@@ -84,7 +84,7 @@ def test_mathematics_is_graded_in_workers_that_end_with_it(kept):
     half, third = (response(f"\\boxed{{\\frac{{1}}{{{n}}}}}", False) for n in (2, 3))
     write_samples(kept / "toy/samples.0.jsonl", [answered(0, half, third, answer="0.5")])
     (kept / "toy/samples.1.jsonl").unlink()
-    reward = make(MathReward, workers=1)
+    reward = MathReward(workers=1)
     summary, changes = regrade(kept, reward)
     assert (changes, summary["benchmarks"]["toy"]["metrics"]["avg@2"]) == (1, 0.5)
     assert reward.pool._dispatcher is None
