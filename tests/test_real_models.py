@@ -9,6 +9,7 @@ import torch
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.paper import PaperReward
+from mentor_pl.types import Origin
 
 PROBLEMS = Path(__file__).parents[2] / "shared/data/train/math12k_level3to5.jsonl"
 
@@ -42,7 +43,7 @@ def test_two_steps_on_ten_real_problems(family, run, request, tmp_path):
         assert len(rollouts) == 4 * 8
         assert set(rollouts.reward_parts) >= {"outcome", "format"}
         assert int(rollouts.response_ids.max()) < before.size
-        assert rollouts.guided[rollouts.mixed].any()
+        assert rollouts.guided[rollouts.origin == Origin.MIXTURE].any()
         logprobs, _ = job.module.policy.token_logprobs(
             rollouts.prompt_ids,
             rollouts.prompt_lengths,

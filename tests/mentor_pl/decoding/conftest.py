@@ -149,23 +149,3 @@ def equal_samples() -> Callable[..., None]:
                 assert torch.equal(values[rows], getattr(other, name)), name
 
     return check
-
-
-@pytest.fixture(scope="session")
-def chi_square() -> Callable[[Tensor, Tensor], float]:
-    """(counts [C], probabilities [C]) -> p-value of Pearson's test; cells that expect fewer than 5 are pooled."""
-
-    def p_value(counts: Tensor, probabilities: Tensor) -> float:
-        counts, expected = counts.double().flatten(), probabilities.detach().double().flatten() * counts.sum()
-        rare = expected < 5
-        if rare.any():
-            counts = torch.cat([counts[~rare], counts[rare].sum()[None]])
-            expected = torch.cat([expected[~rare], expected[rare].sum()[None]])
-        impossible = expected == 0
-        if counts[impossible].sum() > 0:
-            return 0.0
-        counts, expected = counts[~impossible], expected[~impossible]
-        statistic = ((counts - expected).square() / expected).sum()
-        return float(torch.special.gammaincc(torch.tensor((len(counts) - 1) / 2).double(), statistic / 2))
-
-    return p_value
