@@ -3,13 +3,21 @@
 import csv
 import re
 import sys
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
+from jsonargparse import ArgumentParser
+from yaml import safe_load
 
+from mentor_pl.algorithms.base import Algorithm
+from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.cli.main import main
 from mentor_pl.testbed.build import build
 from mentor_pl.training import data as data_file
+from mentor_pl.training.data import RolloutDataModule
+from mentor_pl.training.module import MentorModule
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,13 +52,57 @@ def test_the_example_callback_of_the_callbacks_page_runs(project):
         assert (project / "runs/quickstart/version_0" / name).is_file(), name
 
 
-def test_every_file_that_a_page_names_exists():
-    for page in ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]:
-        text = (ROOT / page).read_text(encoding="utf-8")
-        for name in re.findall(r"`((?:mentor_pl|callbacks|configs|scripts|docs)/[\w./-]+\.\w+)`", text):
-            assert (ROOT / name).exists(), (page, name)
-        for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-            assert ((ROOT / page).parent / link).exists(), (page, link)
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.fixture(params=PAGES)
+def text(request):
+    """A page without the targets of its links."""
+    return re.sub(r"\]\([^)]*\)", "]", (ROOT / request.param).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_somewhere(page):
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text(encoding="utf-8")):
+        assert ((ROOT / page).parent / link).exists(), link
+
+
+def test_every_file_and_folder_that_a_page_names_exists(text):
+    for name in re.findall(r"(?<![\w./-])(?:mentor_pl|callbacks|configs|scripts|tests)/[\w./-]*\w", text):
+        assert (ROOT / name).exists(), name
+    ours = [path for folder in ("mentor_pl", "callbacks", "scripts") for path in (ROOT / folder).rglob("*.py")]
+    for name in re.findall(r"`([\w/]+\.py)`", text):  # named within a room
+        assert name.startswith("my_") or any(path.match(name) for path in ours), name
+
+
+def test_everything_that_a_page_imports_or_names_by_its_import_path_is_there(text):
+    for name in re.findall(r"(?<![\w/.])(?:mentor_pl|callbacks)(?:\.\w+)+", text):
+        module, *attributes = name.split(".")
+        found = import_module(module)
+        for attribute in attributes:
+            module = f"{module}.{attribute}"
+            found = getattr(found, attribute, None) or import_module(module)
+
+
+def test_every_setting_that_a_page_names_exists(text):
+    known = {"model": MentorModule, "data": RolloutDataModule}
+    for room, name in re.findall(r"(?<![\w/.])(model|data)\.([a-z_]+)(?![\w/(])", text):
+        assert name == "py" or name in signature(known[room]).parameters, f"{room}.{name}"
+
+
+def test_every_yaml_of_a_page_parses(text):
+    for yaml in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        assert isinstance(safe_load(yaml), dict), yaml
+
+
+def test_their_codes_settings_on_the_method_page_make_their_method():
+    (yaml,) = blocks("docs/method.md", "yaml")
+    settings = safe_load(yaml)["model"]["algorithm"]
+    parser = ArgumentParser()
+    parser.add_argument("--algorithm", type=Algorithm)
+    method = parser.instantiate_classes(parser.parse_object({"algorithm": settings})).algorithm
+    assert (type(method), method.on_policy, method.mixed, method.refill) == (Mentor, 8, 4, False)
+    assert (method.gate.source, method.gate.floor, method.loss.dual_clip) == ("previous", 1.5, 3.0)
 
 
 def test_the_method_of_ones_own_on_the_algorithms_page_runs_and_learns_from_winners_alone(project, monkeypatch):

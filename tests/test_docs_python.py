@@ -36,16 +36,15 @@ def test_the_script_trains_and_leaves_what_the_page_says(scripts, tmp_path):
     assert float(rows[1]["train/alpha"]) < 1.0
     assert (folder / "policy/model.safetensors").is_file()
     assert (folder / "curves.png").is_file()
-    assert not (folder / "config.yaml").exists()
+    assert list(folder.glob("checkpoints/*.ckpt"))
 
 
 def test_the_callback_prints_guided_and_replaced_tokens(scripts, capsys):
     run, callback = scripts
     assert "callbacks=behaviours" in run
     start = "trainer = L.Trainer("
-    script = run.replace(start, callback + start).replace(
-        "callbacks=behaviours", "callbacks=[*behaviours, GuidedTokens()]"
-    )
+    script = run.replace(start, f"{callback}\n{start}")
+    script = script.replace("callbacks=behaviours", "callbacks=[*behaviours, GuidedTokens()]")
     exec(compile(script, "docs/python.md", "exec"), {})
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
     assert len(lines) == 2
