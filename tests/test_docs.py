@@ -2,9 +2,11 @@
 
 import csv
 import re
+import shlex
 import sys
 from importlib import import_module
 from inspect import signature
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,24 @@ def test_every_setting_that_a_page_names_exists(text):
     known = {"model": MentorModule, "data": RolloutDataModule}
     for room, name in re.findall(r"(?<![\w/.])(model|data)\.([a-z_]+)(?![\w/(])", text):
         assert name == "py" or name in signature(known[room]).parameters, f"{room}.{name}"
+
+
+def commands():
+    """The `mentor fit` and `mentor validate` of all pages, but those on a file that the page has its reader write."""
+    text = "\n".join(block.replace("\\\n", " ") for page in PAGES for block in blocks(page, "bash"))
+    for words in (shlex.split(line, comments=True) for line in dict.fromkeys(text.splitlines())):
+        ours = all((ROOT / value).is_file() for option, value in pairwise(words) if option == "--config")
+        if words[:2] in (["mentor", "fit"], ["mentor", "validate"]) and ours:
+            yield words[1:]
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_command_of_a_page_is_understood(words, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--print_config"])
+    assert left.value.code == 0
+    assert "class_path: " in capsys.readouterr().out
 
 
 def test_every_yaml_of_a_page_parses(text):
