@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to a trained policy: environment, testbed, MENTOR on it. Needs Python 3.11 or newer, nothing else.
-# Arguments go to `mentor fit`: `bash scripts/quickstart.sh --config configs/methods/grpo.yaml`.
+# Arguments go to `mentor fit`: `bash scripts/quickstart.sh --config configs/algorithms/grpo.yaml`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/env.sh ""

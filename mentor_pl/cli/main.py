@@ -42,14 +42,14 @@ commands:
 
 options of fit, validate and test:
   --config FILE        settings in YAML; give several, later ones win
-  --KEY VALUE          one setting by its dotted key, such as --model.gate.p 0.9; later ones win
+  --KEY VALUE          one setting by its dotted key, such as --model.algorithm.mixed 2; later ones win
   --KEY+ VALUE         appends to a list, as `callbacks+:` does in YAML
   --print_config       print the merged settings and exit
   --help               every setting; --model.help CLASS for those of one class
 
 examples:
   mentor fit --config configs/quickstart.yaml
-  mentor fit --config configs/quickstart.yaml --config configs/methods/grpo.yaml --seed_everything 2
+  mentor fit --config configs/quickstart.yaml --config configs/algorithms/grpo.yaml --seed_everything 2
   mentor validate --config configs/benchmarks.yaml --model.policy MODEL_FOLDER
   mentor testbed build --out data/testbed
 
