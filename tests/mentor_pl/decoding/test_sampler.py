@@ -1,11 +1,11 @@
-"""What graders see of a sampled response."""
+"""What graders see of a sampled response, and which entries of a column are its own."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from mentor_pl.decoding.sampler import as_response
+from mentor_pl.decoding.sampler import as_response, response_values
 from mentor_pl.rewards.format import FormatReward
 from mentor_pl.types import Prompt, Response
 
@@ -45,3 +45,12 @@ def test_think_tags_that_are_special_tokens_count_towards_the_format(qwen2_folde
     assert FormatReward().grade(Prompt(0, "", "7", ()), response).total == 1.0
     without = replace(response, text=models.tokenizer.decode(ids, skip_special_tokens=True))
     assert FormatReward().grade(Prompt(0, "", "7", ()), without).total == 0.0
+
+
+def test_texts_leave_out_the_stop_token(models):
+    assert [as_response(models, ids).text for ids in ([1, 2, 5], [5])] == ["t1 t2", ""]  # 5 is <eos>
+
+
+def test_response_values_are_those_before_the_end_in_row_order():
+    values = torch.tensor([[1.0, 2.0, 9.0], [3.0, 9.0, 9.0], [4.0, 5.0, 6.0]])
+    assert response_values(values, torch.tensor([2, 1, 3])).tolist() == [1, 2, 3, 4, 5, 6]
