@@ -19,7 +19,7 @@ class Coin(BatchedSampler):
     """Samples from π_mix by coin flips; the fastest of the three samplers.
 
     Args:
-        schedule: when the expert is called; by default every K draft steps, K from measured costs.
+        schedule: when the expert is called; by default every K draft steps, K from measured timings.
         rows: rollouts decoded at a time, at most.
         cache_tokens: places of each model's KV cache, over all rows; more rows than fit wait.
         cuda_graphs: replay recorded steps on a GPU.

@@ -17,8 +17,8 @@ def log_distribution(logits: Tensor, sampling: SamplingParams, vocab_size: int) 
     if sampling.temperature > 0:
         logits = logits / sampling.temperature
     if 0 < sampling.top_k < vocab_size:
-        least = logits.topk(sampling.top_k, -1).values[:, -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
+        min_logit = logits.topk(sampling.top_k, -1).values[:, -1:]
+        logits = logits.masked_fill(logits < min_logit, -torch.inf)
     if sampling.top_p < 1:
         ordered, order = logits.softmax(-1).sort(-1, descending=True)
         outside = ordered.cumsum(-1) - ordered >= sampling.top_p  # the mass before a token already suffices

@@ -104,5 +104,5 @@ def _exponential(states: Tensor, size: int) -> Tensor:
     pairs = _GOLDEN * torch.arange(1, (size + 1) // 2 + 1, device=states.device)
     bits = _mix_in_place(states[:, None] + pairs).view(torch.int32)[:, :size]
     bits &= 0x7FFFFFFF
-    # −log(1 − u) of u = (bits + ½) / 2³¹: the least E win the race, and near 0 float32 keeps all of their bits
+    # −log(1 − u) of u = (bits + ½) / 2³¹: the smallest E win the race, and near 0 float32 keeps all of their bits
     return bits.float().add_(0.5).mul_(-(2.0**-31)).log1p_().neg_()

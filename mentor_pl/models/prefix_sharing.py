@@ -24,7 +24,7 @@ from transformers import AttentionInterface
 
 from mentor_pl.models.attention import attending_by, check_plain, spans
 
-ATTENTION = "mentor_shared_prompts"
+SHARED_PREFIX_ATTENTION = "mentor_shared_prompts"
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class _Collect(torch.autograd.Function):
         return total, None
 
 
-def attend(
+def attend_shared(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
     """Attention of transformers' interface over `SharedPrefixes`, which come as `rows` through the model's arguments.
@@ -207,9 +207,9 @@ def _near(length: int, window: int | None, device: torch.device) -> Tensor | Non
 
 
 # No mask function is registered beside it: transformers then makes no mask, and none is needed.
-AttentionInterface.register(ATTENTION, attend)
+AttentionInterface.register(SHARED_PREFIX_ATTENTION, attend_shared)
 
 
 def prefix_sharing(model: Any) -> AbstractContextManager[None]:
     """Let `model` attend over `SharedPrefixes`, in forward and backward; its own attention comes back afterwards."""
-    return attending_by(ATTENTION, model)
+    return attending_by(SHARED_PREFIX_ATTENTION, model)

@@ -16,7 +16,7 @@ ROW_BUCKET = 8
 
 
 def bucket(number: int, min_size: int = 64) -> int:
-    """The next size at or above `number` of least, 5/4, 6/4, 7/4, 2, 10/4, … × least: at most a quarter too large."""
+    """The next size at or above `number` of min_size × 1, 5/4, 6/4, 7/4, 2, 10/4, …: at most a quarter too large."""
     if number <= min_size:
         return min_size
     quarter = 1 << ((number - 1).bit_length() - 3)
@@ -30,7 +30,7 @@ class Replayed:
 
     Args:
         step: works on tensors of fixed addresses alone and never waits for the host.
-        slots: most rows.
+        slots: R, the greatest number of rows.
         length: greatest width.
     """
 

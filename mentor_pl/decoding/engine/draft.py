@@ -2,7 +2,7 @@
 
 Everything a step needs and leaves behind is a tensor of fixed size on the device: no step waits for the host, and on a
 GPU a step is recorded once and replayed. Rows live in slots; the first A slots are in use. A row that has ended or
-waits for the expert is fed again without effect until the host takes a look.
+waits for the expert is fed again without effect until the host syncs.
 
 Shapes: N rollouts of the call, R slots, A slots in use, T response tokens at most, D positions that drafts may be ahead
 of the expert, V vocabulary.
@@ -43,7 +43,7 @@ class Drafts:
     """R slots with a rollout in each.
 
     Args:
-        reader: the policy.
+        runner: the policy.
         keys: [N] int64, noise keys of the call's rollouts.
         sampling: temperature, filters, maximum length.
         vocabulary: V and the stop ids.
@@ -143,7 +143,7 @@ class Drafts:
         return (tokens[:, None] == self.stop_ids).any(-1) | (lengths >= limits)
 
     def assign(self, requests: Tensor, last: Tensor) -> None:
-        """Put rollouts into slots: `newcomers` as in `Slots.take`, `last` [·] the last tokens of their prompts."""
+        """Put rollouts into slots: `requests` as in `Slots.assign`, `last` [·] the last tokens of their prompts."""
         slots, rollouts, prompts, limits, last = self._put(*requests, last)
         self.buffers.context[rollouts, 0] = last
         self.rollout[slots], self.prompt[slots], self.limit[slots], self.token[slots] = rollouts, prompts, limits, last
@@ -156,7 +156,7 @@ class Drafts:
         table.place[:used], table.pending[:used], table.drafting[:used] = state
 
     def settle(self, slots: Tensor) -> None:
-        """No draft of `slots` is open any more."""
+        """No draft of `slots` is pending any more."""
         self.pending[self._put(slots)[0]] = 0
 
     def replace(

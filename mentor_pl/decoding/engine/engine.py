@@ -31,7 +31,7 @@ from mentor_pl.decoding.sampler import Samples
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError
 
-STRIDE = 8  # draft steps between two looks for rows that have ended, where a look is a wait
+STRIDE = 8  # draft steps between two syncs for rows that have ended, where a sync is a wait
 
 
 class Engine:
@@ -140,7 +140,7 @@ class Engine:
         return self._samples()
 
     def _draft(self) -> None:
-        """Lengthen every row that is drafting, by as many tokens as need no look."""
+        """Lengthen every row that is drafting, by as many tokens as need no sync."""
         table, steps = self.table, 1
         if self.on_gpu:
             schedule = self.guidance.schedule if self.guidance is not None else None
@@ -185,11 +185,11 @@ class Engine:
     def _verify(self) -> None:
         assert self.verifier is not None
         result = self.verifier(self.table)
-        self.acceptance.add(self.drafts_since_call, result.heads, result.replaced)
+        self.acceptance.add(self.drafts_since_call, result.scored_positions, result.replaced)
         self.age = self.drafts_since_call = 0
         self.stats.expert_calls += 1
         self.stats.expert_tokens += result.tokens
-        self.stats.scored_positions += result.heads
+        self.stats.scored_positions += result.scored_positions
         self.stats.expert_rows += result.rows
         self.stats.rolled_back += result.rolled_back
         self.stats.padding += result.padding
@@ -204,7 +204,7 @@ class Engine:
         self._admit(ended.tolist())
 
     def _admit(self, free: list[int]) -> None:
-        """Seat waiting rollouts in the slots `free`; where none waits, close the gaps."""
+        """Assign waiting rollouts to the slots `free`; where none waits, close the gaps."""
         requests = list(range(self.assigned, min(self.assigned + len(free), len(self.prompts))))
         self.assigned += len(requests)
         assignment = self.prefixes.assignment(free, requests)
@@ -244,7 +244,7 @@ class Engine:
         to, n = self.drafts.buffers, len(self.prompts)
         lengths, longest = self.lengths.to(to.context.device), int(self.lengths.max())
         ids = to.context[:n, 1 : longest + 1]
-        mask = torch.arange(longest, device=ids.device) < lengths[:, None]  # drafts behind the end were dropped
+        mask = torch.arange(longest, device=ids.device) < lengths[:, None]  # drafts behind the end do not count
         last = ids.gather(1, lengths[:, None] - 1)
         self.stats.tokens = int(self.lengths.sum())
         return Samples(

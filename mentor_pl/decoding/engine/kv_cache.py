@@ -1,11 +1,11 @@
 """A KV cache whose rows have lengths of their own, and the attention that reads it.
 
-Every rollout owns a slot of the cache. Nothing is ever erased: a forward writes at the places it is told, and reads up
-to the place of each query, so a dropped draft is rolled back, and a finished row replaced, by moving a number.
+Every rollout owns a slot of the cache. Nothing is ever erased: a forward writes at the places it is given, and reads up
+to the place of each query, so a rejected draft is rolled back, and a finished row replaced, by moving a number.
 
-The places of a forward are a `AttentionMetadata`: one token for each of the first slots (`Decode`), or several tokens
-of some slots, packed one behind the other without padding (`Varlen`). The cache writes by it, `attend` reads by it.
-Query heads that share a key head are folded into the query axis, so that keys are never repeated.
+The places of a forward are an `AttentionMetadata`: one token for each of the first slots (`Decode`), or several tokens
+of some slots, packed one behind the other without padding (`Varlen`). The cache writes by it, `attend_cached` reads by
+it. Query heads that share a key head are folded into the query axis, so that keys are never repeated.
 
 Shapes: R slots, L places of a slot, A rows of a step, B rows and T tokens of a packed chunk, C longest span of a chunk,
 K keys read, H query heads, J key heads, G = H / J, D head size.
@@ -25,7 +25,7 @@ from transformers.cache_utils import Cache
 
 from mentor_pl.models.attention import attending_by, check_plain, spans
 
-ATTENTION = "mentor_ragged"
+CACHED_ATTENTION = "mentor_ragged"
 
 
 class AttentionMetadata(ABC):
@@ -41,7 +41,7 @@ class AttentionMetadata(ABC):
 
     @abstractmethod
     def read(self, buffer: Tensor) -> Tensor:
-        """What the queries may look at: [B, J, K, D]."""
+        """What the queries may attend to: [B, J, K, D]."""
 
     @abstractmethod
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
@@ -188,7 +188,7 @@ class KVCache(Cache):
                 buffer[target, :, :length].copy_(buffer[source, :, :length])
 
 
-def attend(
+def attend_cached(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
     """Attention of transformers' interface over a `KVCache`; `metadata` comes through the model's arguments.
@@ -211,10 +211,10 @@ def attend(
     return metadata.unfold(output, heads), None
 
 
-# No mask function is registered beside it: transformers then makes no mask, and `attend` makes the one it needs.
-AttentionInterface.register(ATTENTION, attend)
+# No mask function is registered beside it: transformers then makes no mask, and `attend_cached` makes the one it needs.
+AttentionInterface.register(CACHED_ATTENTION, attend_cached)
 
 
 def cached_attention(*models: Any) -> AbstractContextManager[None]:
     """Let `models` attend through their ragged caches; their own attention comes back afterwards."""
-    return attending_by(ATTENTION, *models)
+    return attending_by(CACHED_ATTENTION, *models)

@@ -3,8 +3,9 @@
 A call costs c_call before it has read a token, so calls should be few; but of what is drafted behind a pending draft,
 all is lost if that draft is replaced. With r replacements per token and row, a cycle of K draft steps and one call
 keeps E(K) = (1 − (1 − r)^K) / r tokens of a row. A draft step costs c_step, and what it drafts on B rows is read by the
-expert at c_token each, so the time per token (K·(c_step + B·c_token) + c_call) / E(K) is least near K* = √(2·c_call /
-(r·(c_step + B·c_token))). Which tokens come out does not depend on the schedule, since noise is keyed by position.
+expert at c_token each, so the time per token (K·(c_step + B·c_token) + c_call) / E(K) has its minimum near K* =
+√(2·c_call / (r·(c_step + B·c_token))). Which tokens come out does not depend on the schedule, since noise is keyed by
+position.
 """
 
 from __future__ import annotations
@@ -31,18 +32,21 @@ class AcceptanceStats:
 
     Attributes:
         drafts: tokens drafted.
-        heads: pending drafts that the expert has spoken of.
-        replaced: rows that it has cut.
+        scored_positions: pending drafts that the expert has scored.
+        replaced: those of them that it has replaced, the first one of a row alone.
     """
 
     drafts: float = 0.0
-    heads: float = 0.0
+    scored_positions: float = 0.0
     replaced: float = 0.0
 
-    def add(self, drafts: int, heads: int, replaced: int) -> None:
+    def add(self, drafts: int, scored_positions: int, replaced: int) -> None:
         """Count what came between two calls of the expert."""
         left = 0.5 ** (drafts / MEMORY)
-        self.drafts, self.heads = left * self.drafts + drafts, left * self.heads + heads
+        self.drafts, self.scored_positions = (
+            left * self.drafts + drafts,
+            left * self.scored_positions + scored_positions,
+        )
         self.replaced = left * self.replaced + replaced
 
     @property
@@ -53,7 +57,7 @@ class AcceptanceStats:
     @property
     def replaced_per_scored(self) -> float:
         """TV(π*, π_θ) where the expert is asked."""
-        return min(1.0, (self.replaced + PRIOR_REPLACED) / (self.heads + PRIOR_SCORED))
+        return min(1.0, (self.replaced + PRIOR_REPLACED) / (self.scored_positions + PRIOR_SCORED))
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,9 @@ class LookaheadState:
         age: draft steps since the oldest pending draft, that one included; 0 where none is pending.
         pending: [A] int64, drafts of each row that wait for the expert.
         drafting: [A] bool, whether a row can go on; not behind a stop token or the limit.
-        experience: how often drafts have been replaced of late.
-        slowest: tells the replacements per token of the row that has most of them, where no rollout waits: the call
-            ends when that row does, so its losses count and not the mean's. 0 while others wait to take the place of
+        acceptance: how often drafts have been replaced recently.
+        slowest: tells the replacements per token of the row that has the most, where no rollout waits: the call
+            ends when that row does, so its losses count and not the mean's. 0 while others wait for the place of
             what ends.
     """
 
@@ -87,7 +91,7 @@ class LookaheadSchedule(ABC):
 
     Attributes:
         look_ahead: draft steps that a pending draft may wait; a call is forced then.
-        stride: draft steps that need no look in between; on a GPU every look is a wait.
+        stride: draft steps that need no sync in between; on a GPU every sync is a wait.
     """
 
     look_ahead: int
@@ -98,12 +102,12 @@ class LookaheadSchedule(ABC):
 
         Args:
             rows: rollouts decoded at a time.
-            costs: measures, or remembers, what forwards cost.
+            timings: measures, or remembers, how long forwards take.
         """
 
     @abstractmethod
     def due(self, state: LookaheadState) -> bool:
-        """Whether the expert is to be called now; asked only while drafts are open."""
+        """Whether the expert is to be called now; asked only while drafts are pending."""
 
 
 def _call_in_steps(timings: ForwardTimings, rows: int) -> float:
@@ -115,7 +119,7 @@ class FixedK(LookaheadSchedule):
     """Calls the expert when a pending draft has waited for K draft steps, itself included.
 
     Args:
-        k: K; by default K* of the cost model, from measured costs and the running rate of replacements.
+        k: K; by default K* of the cost model, from measured timings and the running rate of replacements.
         max_steps: bound on K*; the policy's logits of so many steps are kept for every row.
 
     Raises:
@@ -127,7 +131,7 @@ class FixedK(LookaheadSchedule):
             if value is not None and value < 1:
                 raise UsageError(f"schedule {name} is {value}, but it counts draft steps: give at least 1")
         self.k, self.look_ahead = k, max_steps if k is None else k
-        self.age = self.look_ahead  # at the last look
+        self.age = self.look_ahead  # at the last sync
         self.call_in_steps = 1.0
         self.stride = k if k is not None else 1
 
@@ -153,7 +157,7 @@ class FixedK(LookaheadSchedule):
 
 
 class AnyFlag(FixedK):
-    """Calls the expert as soon as a draft is open."""
+    """Calls the expert as soon as a draft is pending."""
 
     def __init__(self) -> None:
         super().__init__(k=1)

@@ -38,7 +38,7 @@ class ModelRunner:
         """What the model calls its cache: transformers' name from 5.24 on, or the one before, which 5.40 drops."""
         return "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
 
-    def _forward(self, ids: Tensor, positions: Tensor, metadata: AttentionMetadata, keep: int | Tensor) -> Tensor:
+    def _call(self, ids: Tensor, positions: Tensor, metadata: AttentionMetadata, keep: int | Tensor) -> Tensor:
         self.cache.metadata = metadata
         output = self.model(
             input_ids=ids,
@@ -58,37 +58,41 @@ class ModelRunner:
         Args:
             width: K, at least the greatest position plus 1.
         """
-        return self._forward(tokens[:, None], positions[:, None], Decode(positions, width), 1)[:, -1]
+        return self._call(tokens[:, None], positions[:, None], Decode(positions, width), 1)[:, -1]
 
-    def read(self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, heads: Tensor) -> Tensor:
-        """Feed packed spans and return the logits after the tokens `heads` [F] of them, [F, W].
+    def forward(
+        self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, scored_positions: Tensor
+    ) -> Tensor:
+        """Feed packed spans and return the logits after the tokens `scored_positions` [F] of them, [F, W].
 
         In as few forwards as the bounds above allow; a span that is too long is fed in parts.
 
         Args:
             tokens: [T], on the device: `counts[b]` tokens for `slots[b]`, to stand from `starts[b]` on, for each b.
             slots, starts, counts: [B] int64 on the CPU.
-            heads: [F] int64 on the CPU, places in `tokens` in ascending order; none of them is all right.
+            scored_positions: [F] int64 on the CPU, places in `tokens` in ascending order; none of them is all right.
         """
         sizes = counts.tolist()
         if len(sizes) * max(sizes) <= CHUNK_TOKENS and max(sizes) <= SPAN_TOKENS:
-            return self._read_at_once(tokens, slots, starts, counts, heads)
+            return self._forward_fitting(tokens, slots, starts, counts, scored_positions)
         logits: list[Tensor] = []
         fed = 0
         for parts in _forwards(sizes):
             spans, offsets, some = torch.tensor(parts).unbind(1)
             end = fed + int(some.sum())
-            here = heads[(heads >= fed) & (heads < end)] - fed
-            logits.append(self._read_at_once(tokens[fed:end], slots[spans], starts[spans] + offsets, some, here))
+            here = scored_positions[(scored_positions >= fed) & (scored_positions < end)] - fed
+            logits.append(self._forward_fitting(tokens[fed:end], slots[spans], starts[spans] + offsets, some, here))
             fed = end
         return torch.cat(logits)
 
-    def _read_at_once(self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, heads: Tensor) -> Tensor:
+    def _forward_fitting(
+        self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, scored_positions: Tensor
+    ) -> Tensor:
         metadata = Varlen(slots, starts, counts, self.cache.slots, self.device)
         # a model evaluates its head somewhere; where nothing is wanted, at one token
-        keep = heads if len(heads) else torch.zeros(1, dtype=torch.int64)
-        logits = self._forward(tokens[None], metadata.positions[None], metadata, keep.to(self.device))[0]
-        return logits[: len(heads)]
+        keep = scored_positions if len(scored_positions) else torch.zeros(1, dtype=torch.int64)
+        logits = self._call(tokens[None], metadata.positions[None], metadata, keep.to(self.device))[0]
+        return logits[: len(scored_positions)]
 
     def prefill(self, prompts: list[list[int]], slots: list[int]) -> None:
         """Read whole prompts into `slots`."""
@@ -99,7 +103,7 @@ class ModelRunner:
         tokens = torch.tensor([token for prompt, _ in parts for token in prompt], device=self.device)
         counts = torch.tensor([len(prompt) for prompt, _ in parts])
         owners = torch.tensor([slot for _, slot in parts])
-        self.read(tokens, owners, torch.zeros_like(counts), counts, torch.zeros(0, dtype=torch.int64))
+        self.forward(tokens, owners, torch.zeros_like(counts), counts, torch.zeros(0, dtype=torch.int64))
 
 
 def _forwards(counts: list[int]) -> list[list[tuple[int, int, int]]]:

@@ -42,7 +42,7 @@ class Prefixes:
         return assignment | dict(zip((slot for slot in free if slot not in assignment), others, strict=False))
 
     def fill(self, assignment: Mapping[int, int], runners: Sequence[ModelRunner]) -> int:
-        """Have the prompts of a seating in their slots: each lies there, or is copied, or is read; the tokens read."""
+        """Have the assigned prompts in their slots: each lies there, or is copied, or is read; the tokens read."""
         kept = {slot for slot, rollout in assignment.items() if self.held[slot] == self.numbers[rollout]}
         sources = {number: slot for slot, number in enumerate(self.held) if slot in kept or slot not in assignment}
         wanting = {slot: rollout for slot, rollout in assignment.items() if slot not in kept}
@@ -51,7 +51,7 @@ class Prefixes:
         return sum(self._read(runner, wanting, dict(sources)) for runner in runners)
 
     def catch_up(self, runner: ModelRunner, rollouts: Sequence[int]) -> int:
-        """Have `reader`, which has read nothing so far, hold the prompts of the rollouts in the first slots."""
+        """Have `runner`, which has read nothing so far, hold the prompts of the rollouts in the first slots."""
         return self._read(runner, dict(enumerate(rollouts)), {})
 
     def _read(self, runner: ModelRunner, wanting: Mapping[int, int], sources: dict[int, int]) -> int:

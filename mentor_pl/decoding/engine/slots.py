@@ -1,4 +1,4 @@
-"""What the host knows of the slots in use: who sits there and how far it has come, as of the last look.
+"""What the host knows of the slots in use: which rollout lives in each and how far it has come, as of the last sync.
 
 Shapes: R slots, A of them in use (the first ones).
 """
@@ -18,31 +18,42 @@ class Slots:
         prompt: tokens of its prompt.
         limit: tokens its response may have.
         place: tokens of its response, drafts included.
-        open: drafts that wait for the expert.
+        pending: drafts that wait for the expert.
         drafting: 1 while it goes on; 0 once it has ended or waits behind a stop token or the limit.
-        cuts: replaced drafts that have cut it.
-        verified: tokens of its response that the expert has spoken of.
-        read: columns of its context that the expert has read: one for the prompt's last token, then one per token.
+        rejections: drafts of it that were replaced.
+        verified: tokens of its response that the expert has scored.
+        expert_computed: columns of its context that lie in the expert's cache: one for the prompt's last token, then
+            one per token.
     """
 
-    COLUMNS = ("rollout", "prompt", "limit", "place", "pending", "drafting", "rejections", "verified", "read")
+    COLUMNS = (
+        "rollout",
+        "prompt",
+        "limit",
+        "place",
+        "pending",
+        "drafting",
+        "rejections",
+        "verified",
+        "expert_computed",
+    )
 
     def __init__(self, slots: int) -> None:
         self.used = 0
         columns = (torch.zeros(slots, dtype=torch.int64) for _ in self.COLUMNS)
         self.rollout, self.prompt, self.limit, self.place, self.pending, self.drafting, *rest = columns
-        self.rejections, self.verified, self.read = rest
+        self.rejections, self.verified, self.expert_computed = rest
 
     def assign(self, requests: Tensor) -> None:
-        """Let rollouts sit down: slots, rollouts, lengths of their prompts and limits, [4, ·] int64."""
+        """Put new requests into slots: slots, rollouts, lengths of their prompts and limits, [4, ·] int64."""
         slots, rollouts, prompts, limits = requests
         self.rollout[slots], self.prompt[slots], self.limit[slots], self.drafting[slots] = rollouts, prompts, limits, 1
-        for column in (self.place, self.pending, self.rejections, self.verified, self.read):
+        for column in (self.place, self.pending, self.rejections, self.verified, self.expert_computed):
             column[slots] = 0
         self.used = max(self.used, int(slots.max()) + 1)
 
     def move(self, source: int, target: int) -> None:
-        """Let the rollout of slot `source` sit in slot `target`."""
+        """Let the rollout of slot `source` live in slot `target`."""
         for name in self.COLUMNS:
             column: Tensor = getattr(self, name)
             column[target] = column[source]
@@ -51,9 +62,9 @@ class Slots:
         """Slots in use whose rollouts are complete: they go no further, and nothing of them waits for the expert."""
         return ((self.drafting == 0) & (self.pending == 0))[: self.used].nonzero().squeeze(1)
 
-    def max_rejection_rate(self, prior_cuts: float, prior_tokens: float) -> float:
-        """Cuts per token of the row in use that has most of them, each row's counts added to the prior's."""
-        rates = (self.rejections + prior_cuts) / (self.place + prior_tokens)
+    def max_rejection_rate(self, prior_rejections: float, prior_tokens: float) -> float:
+        """Rejections per token of the row in use that has the most, each row's counts added to the prior's."""
+        rates = (self.rejections + prior_rejections) / (self.place + prior_tokens)
         return float(rates[: self.used].max())
 
     def width(self) -> int:

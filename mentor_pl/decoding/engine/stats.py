@@ -17,12 +17,12 @@ class DecodeStats:
         policy_forwards: one-token forwards of the policy, each over all rows being decoded.
         policy_tokens: rows of those forwards, added up.
         idle: those of them that were fed for a row that had ended or waited for the expert.
-        dropped: drafted tokens that were dropped behind a replaced one.
+        rolled_back: drafted tokens that were rolled back behind a replaced one.
         prefill_tokens: prompt tokens read by policy and expert, once per prompt where its rollouts share it; the expert
             begins with the prompts of its first call.
         expert_calls: packed forwards of the expert.
         expert_tokens: tokens read in them.
-        expert_heads: places at which its distribution was evaluated.
+        scored_positions: places at which its distribution was evaluated.
         expert_rows: rows that took part, added up over calls.
         padding: places of the attention of those chunks that held no token.
         seconds: part of the work -> wall time.

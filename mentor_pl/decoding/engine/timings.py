@@ -1,9 +1,8 @@
-"""What forwards cost on this machine: measured once per pair of models, then remembered.
+"""How long forwards take on this machine: measured once per pair of models, then remembered.
 
 Timings choose how far drafts look ahead, and with it which rows share a forward, so the last bits of every
 number depend on them. They are therefore kept in a file (`$MENTOR_CACHE`, or the user's cache folder) and not measured
-anew by every
-run: two runs on one machine draft alike, and are equal to the last bit.
+anew by every run: two runs on one machine draft alike, and are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def _chunk_seconds(runner: ModelRunner, rows: int, count: int, device: torch.dev
     counts = torch.full((rows,), count)
     tokens = torch.zeros(rows * count, dtype=torch.int64, device=device)
     starts = torch.full((rows,), WIDTH - 16)
-    return _seconds(lambda: runner.read(tokens, torch.arange(rows), starts, counts, counts.cumsum(0) - 1), device)
+    return _seconds(lambda: runner.forward(tokens, torch.arange(rows), starts, counts, counts.cumsum(0) - 1), device)
 
 
 def _seconds(run: Callable[[], object], device: torch.device) -> float:
@@ -101,7 +100,7 @@ def _seconds(run: Callable[[], object], device: torch.device) -> float:
 
 
 def _fingerprint(policy: Any, expert: Any, rows: int, device: torch.device) -> str:
-    """What costs depend on."""
+    """What timings depend on."""
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu × {torch.get_num_threads()}"
     shapes = [[str(tuple(p.shape)) + str(p.dtype) for p in model.parameters()] for model in (policy, expert)]
     on_host = json.dumps([machine, torch.__version__, rows, torch.is_autocast_enabled(device.type), shapes])

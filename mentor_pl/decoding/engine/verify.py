@@ -2,7 +2,7 @@
 
 Only rows with a pending draft take part. Their unread tokens, up to the last pending draft, go through the expert in
 one packed forward; its distribution is evaluated at the pending drafts alone. At a row's first replaced draft all that
-was drafted behind it is dropped, on both caches, by moving numbers.
+was drafted behind it is rolled back, on both caches, by moving numbers.
 
 Shapes: B rows that take part, T tokens that the expert reads, F pending drafts, V vocabulary.
 """
@@ -32,15 +32,15 @@ class CallResult:
     Attributes:
         rows: B.
         tokens: T.
-        heads: F.
-        replaced: rows that were cut.
-        dropped: drafts that fell behind the cuts.
+        scored_positions: F.
+        replaced: rows with a replaced draft.
+        rolled_back: drafts behind the replaced ones.
         padding: places of the chunk's attention that held no token.
     """
 
     rows: int
     tokens: int
-    heads: int
+    scored_positions: int
     replaced: int
     rolled_back: int
     padding: int
@@ -50,44 +50,49 @@ class Verifier:
     """The expert beside the drafts.
 
     Args:
-        reader: the expert, with as many slots as the policy.
+        runner: the expert, with as many slots as the policy.
         drafts: what it verifies.
-        guidance: which drafts are open, and what becomes of them.
+        guidance: which drafts wait for the expert, and what becomes of them.
     """
 
     def __init__(self, runner: ModelRunner, drafts: Drafts, guidance: Guidance) -> None:
         self.runner, self.drafts, self.guidance = runner, drafts, guidance
 
     def __call__(self, table: Slots) -> CallResult:
-        """Settle every pending draft; the seats and the drafts move on."""
+        """Settle every pending draft; the slots and the drafts move on."""
         slots = (table.pending[: table.used] > 0).nonzero().squeeze(1)  # [B]
         owner, place = self._pending_drafts(table, slots)
         last = torch.zeros_like(slots).scatter_reduce(0, owner, place, "amax")  # [B]
         logits, counts = self._consult(table, slots, owner, place, last)
         ids, replaced, logprobs = self._decide(table.rollout[slots][owner], place, slots[owner], logits)
 
-        # a row is cut at its first replaced draft
+        # a row is rolled back to its first replaced draft
         index = torch.arange(len(place))
         first = torch.full_like(slots, len(place)).scatter_reduce(0, owner[replaced], index[replaced], "amin")
-        cut = first < len(place)
-        first = first[cut]
-        ends, before = place[first] + 1, table.place[slots[cut]]
-        drafting = (ends < table.limit[slots[cut]]) & ~torch.isin(ids[first], self.drafts.stops)
-        table.place[slots[cut]], table.drafting[slots[cut]] = ends, drafting.long()
-        table.rejections[slots[cut]] += 1
-        table.read[slots] = last + 1
-        table.read[slots[cut]] = ends
+        rejected = first < len(place)
+        first, back = first[rejected], slots[rejected]
+        ends, before = place[first] + 1, table.place[back]
+        drafting = (ends < table.limit[back]) & ~torch.isin(ids[first], self.drafts.stops)
+        table.place[back], table.drafting[back] = ends, drafting.long()
+        table.rejections[back] += 1
+        table.expert_computed[slots] = last + 1
+        table.expert_computed[back] = ends
         table.verified[slots], table.pending[slots] = table.place[slots], 0
         self.drafts.settle(slots)
         if len(first):
             fell = first.to(self.runner.device)
             self.drafts.replace(
-                slots[cut], table.rollout[slots[cut]], ends, drafting.long(), ids[first].to(fell.device), logprobs[fell]
+                back,
+                table.rollout[back],
+                ends,
+                drafting.long(),
+                ids[first].to(fell.device),
+                logprobs[fell],
             )
         return CallResult(
             rows=len(slots),
             tokens=int(counts.sum()),
-            heads=len(place),
+            scored_positions=len(place),
             replaced=len(first),
             rolled_back=int((before - ends).sum()),
             padding=int(counts.max() * len(counts) - counts.sum()),
@@ -108,12 +113,12 @@ class Verifier:
         self, table: Slots, slots: Tensor, owner: Tensor, place: Tensor, last: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Let the expert read all rows up to their last pending drafts; logits there [F, W], tokens read [B]."""
-        device, read = self.runner.device, table.read[slots]
-        counts = last + 1 - read
+        device, computed = self.runner.device, table.expert_computed[slots]
+        counts = last + 1 - computed
         rollouts = table.rollout[slots].repeat_interleave(counts)
-        tokens = self.drafts.buffers.context[rollouts.to(device), spans(read, counts).to(device)]  # [T]
-        heads = (counts.cumsum(0) - counts - read)[owner] + place
-        return self.runner.read(tokens, slots, table.prompt[slots] - 1 + read, counts, heads), counts
+        tokens = self.drafts.buffers.context[rollouts.to(device), spans(computed, counts).to(device)]  # [T]
+        scored_positions = (counts.cumsum(0) - counts - computed)[owner] + place
+        return self.runner.forward(tokens, slots, table.prompt[slots] - 1 + computed, counts, scored_positions), counts
 
     def _decide(self, rollouts: Tensor, places: Tensor, slots: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the pending drafts become: ids and whether replaced, on the CPU, and log π_θ of the ids; [F] each."""

@@ -145,11 +145,11 @@ def test_no_two_rollouts_share_a_key():
 def test_noise_lies_above_zero_and_up_to_one(monkeypatch):
     one = torch.tensor([1])
     for name in ("_mix", "_mix_in_place"):
-        monkeypatch.setattr(noise, name, torch.zeros_like)  # the least that the bits can say
+        monkeypatch.setattr(noise, name, torch.zeros_like)  # the smallest that the bits can say
     assert uniform(one, one, DRAFT).item() == 2.0**-33
     assert exponential(one, one, DRAFT, 3).tolist() == [[2.0**-32] * 3]
     for name in ("_mix", "_mix_in_place"):
-        monkeypatch.setattr(noise, name, lambda x: torch.full_like(x, -1))  # and the most
+        monkeypatch.setattr(noise, name, lambda x: torch.full_like(x, -1))  # and the greatest
     assert uniform(one, one, DRAFT).item() == 1.0
     assert exponential(one, one, DRAFT, 3).tolist() == [[float("inf")] * 3]
 

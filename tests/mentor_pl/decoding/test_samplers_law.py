@@ -195,7 +195,7 @@ def test_the_joint_test_catches_noise_that_is_the_same_at_every_position(
     assert chi_square(counts_of(sampler(), BROKEN, gate_of(GAMMA)), mixture) < 1e-9
 
 
-def open_again(verifier, table, slots):
+def pend_again(verifier, table, slots):
     """Let drafts of `slots` behind what is verified wait for the expert again."""
     for slot in slots.tolist():
         behind = slice(int(table.verified[slot]), int(table.place[slot]))
@@ -208,11 +208,11 @@ def tail_kept(right, verifier, table):
     """The drafts behind a replaced one stay, though they were drawn for another token."""
     drafts, before = verifier.drafts, [table.place.clone(), table.drafting.clone(), verifier.drafts.token.clone()]
     result = right(verifier, table)
-    cut = (table.place < before[0]).nonzero().squeeze(1)
+    rejected = (table.place < before[0]).nonzero().squeeze(1)
     for column, value in zip((table.place, table.drafting, drafts.token), before, strict=True):
-        column[cut] = value[cut]
-    drafts.place[cut], drafts.drafting[cut] = table.place[cut], table.drafting[cut].bool()
-    open_again(verifier, table, cut)
+        column[rejected] = value[rejected]
+    drafts.place[rejected], drafts.drafting[rejected] = table.place[rejected], table.drafting[rejected].bool()
+    pend_again(verifier, table, rejected)
     return result
 
 

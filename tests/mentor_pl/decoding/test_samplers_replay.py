@@ -20,7 +20,7 @@ SAMPLERS = {
     "coin, K = 1": lambda: Coin(FixedK(1)),
     "coin, K = 3": lambda: Coin(FixedK(3)),
     "coin, K = 8": lambda: Coin(FixedK(8)),
-    "coin, K from costs": lambda: Coin(),
+    "coin, K from timings": lambda: Coin(),
     "coin, any flag": lambda: Coin(AnyFlag()),
     "coin, marginal value": lambda: Coin(MarginalValue()),
     "coin, 3 rows, K = 4": lambda: Coin(FixedK(4), rows=3),
@@ -63,7 +63,7 @@ def replayed(models, prompts, keys, sampling, gamma):
     return out
 
 
-# One guided token in three and one replaced in five, so that drafts are kept as well as dropped.
+# One guided token in three and one replaced in five, so that drafts are kept as well as rejected.
 LOOSE = 13.0
 
 

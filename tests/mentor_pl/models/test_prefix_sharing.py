@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Lfm2Config, Lfm2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from mentor_pl.models.logprobs import token_logprobs
-from mentor_pl.models.prefix_sharing import ATTENTION, SharedPrefixes, attend, prefix_sharing
+from mentor_pl.models.prefix_sharing import SHARED_PREFIX_ATTENTION, SharedPrefixes, attend_shared, prefix_sharing
 from mentor_pl.runtime.errors import UsageError
 
 # three rollouts of one prompt, one of a prompt that is the first one's beginning, two of the first prompt again
@@ -153,7 +153,7 @@ def test_layers_that_run_again_on_the_way_back_give_the_same_gradients(models):
 def test_the_model_attends_as_before_afterwards(models):
     before = models.policy.config._attn_implementation
     with pytest.raises(RuntimeError, match="stop"), prefix_sharing(models.policy):
-        assert models.policy.config._attn_implementation == ATTENTION
+        assert models.policy.config._attn_implementation == SHARED_PREFIX_ATTENTION
         raise RuntimeError("stop")
     assert models.policy.config._attn_implementation == before
 
@@ -161,7 +161,7 @@ def test_the_model_attends_as_before_afterwards(models):
 @pytest.mark.parametrize("options", [{}, {"rows": True, "softcap": 30.0}, {"rows": True, "s_aux": 1}])
 def test_an_attention_that_does_more_is_refused(options):
     with pytest.raises(UsageError, match="Linear caps its attention scores"):
-        attend(torch.nn.Linear(1, 1), *torch.zeros(3, 1, 1, 1, 1), None, **options)
+        attend_shared(torch.nn.Linear(1, 1), *torch.zeros(3, 1, 1, 1, 1), None, **options)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_scores_are_scaled_and_dropped_as_the_layer_says(options, expected):
     # the second of two tokens scores 0 on the first key and 1 on the second, whose values are 1 and 2
     query, key, value = torch.ones(2), torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0])
     states = [column.view(1, 1, 2, 1) for column in (query, key, value)]
-    output, _ = attend(None, *states, None, rows=rows, **options)
+    output, _ = attend_shared(None, *states, None, rows=rows, **options)
     assert output[0, 1].item() == pytest.approx(expected)
 
 

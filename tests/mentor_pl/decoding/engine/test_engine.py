@@ -1,4 +1,4 @@
-"""Continuous batching: which rows share a forward, and when the host looks, changes no rollout."""
+"""Continuous batching: which rows share a forward, and when the host syncs, changes no rollout."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -113,7 +113,7 @@ def test_a_rollout_does_not_depend_on_those_beside_it(pair, prompts, keys, mode,
     assert torch.equal(samples.lengths, whole.lengths[few])
 
 
-# ---------------------------------------------------------------- shapes and looks of a GPU, on the CPU
+# ---------------------------------------------------------------- shapes and syncs of a GPU, on the CPU
 
 
 @pytest.fixture
@@ -142,22 +142,22 @@ def test_a_step_over_all_slots_and_all_places_changes_no_rollout(engine, whole, 
     equal_samples(whole, ran(engine))
 
 
-def test_several_steps_between_two_looks_change_no_rollout(engine, whole, equal_samples):
-    looks, sync = [], engine.drafts.sync
+def test_several_steps_between_two_syncs_change_no_rollout(engine, whole, equal_samples):
+    syncs, sync = [], engine.drafts.sync
     engine.on_gpu = True
 
     def counted(table):
-        looks.append(1)
+        syncs.append(1)
         sync(table)
 
     engine.drafts.sync = counted
     samples = ran(engine)
     equal_samples(whole, samples)
     stride = STRIDE if engine.guidance is None else engine.guidance.schedule.stride
-    assert len(looks) * stride == samples.stats.policy_forwards
+    assert len(syncs) * stride == samples.stats.policy_forwards
 
 
-def test_a_row_that_has_ended_between_two_looks_asks_for_no_expert(scripted, keys, uncertain):
+def test_a_row_that_has_ended_between_two_syncs_asks_for_no_expert(scripted, keys, uncertain):
     # the row ends at its second token; what it is fed further on would be uncertain, and so be guided
     models, sampling = (
         scripted([1, END, (2, 3), (2, 3), 1], [1, END, (2, 3), (2, 3), 1]),
@@ -176,7 +176,7 @@ def test_a_schedule_whose_look_ahead_is_no_multiple_of_its_stride_is_never_outru
     pair, prompts, keys, gate_of, sample, equal_samples
 ):
     class Uneven(FixedK):
-        """Calls the expert only when it must; looks every 3 of 7 steps."""
+        """Calls the expert only when it must; syncs every 3 of 7 steps."""
 
         def __init__(self):
             super().__init__(7)

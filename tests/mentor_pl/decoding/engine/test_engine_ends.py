@@ -41,7 +41,7 @@ SAMPLERS = {
         ([1, END, 2], [1, 3, END], 5, [1, 3, END], [0, 1, 1], False),
         ([1, END, 2, END], [4, 3, 2, END], 5, [4, 3, 2, END], [1, 1, 0, 0], False),  # it fell with its draft
         ([1, 2, END], [1, 3, 4], 3, [1, 3, 4], [0, 1, 1], True),
-        ([1, 2, 3], [4, 2, 3], 3, [4, 2, 3], [1, 0, 0], True),  # behind the limit, waiting, and cut
+        ([1, 2, 3], [4, 2, 3], 3, [4, 2, 3], [1, 0, 0], True),  # behind the limit, waiting, and rejected
         ([1], [2], 1, [2], [1], True),
     ],
     ids=str,
@@ -165,7 +165,7 @@ def test_a_rollout_is_handed_over_when_it_ends_and_not_with_the_last_one(countin
         return forward(*arguments, **options)
 
     models.policy.forward = counted
-    # after 4, 1 and 3 steps; the fourth takes the seat of the second and ends with 2 steps more
+    # after 4, 1 and 3 steps; the fourth takes the slot of the second and ends with 2 steps more
     sample(
         Coin(rows=3),
         models,

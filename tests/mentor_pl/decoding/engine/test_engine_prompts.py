@@ -23,8 +23,8 @@ A, B, C = [1, 2, 0], [2, 1], [3]  # 2, 1 and 0 tokens before the last one
         ([A] * 3 + [B] * 3 + [C], 9, 3),
         ([A] * 3 + [B] * 3 + [C], 1, 3),
         ([A, B, A, B], 9, 3),
-        ([A, B, A, B], 1, 6),  # one seat: each pushes the other out
-        ([A, B, A, B], 2, 3),  # each finds the seat where its prompt lies
+        ([A, B, A, B], 1, 6),  # one slot: each pushes the other out
+        ([A, B, A, B], 2, 3),  # each finds the slot where its prompt lies
         ([A, B, B, A], 2, 3),
         ([C] * 5, 2, 0),  # nothing comes before the last token
         ([[0], [1], [2], [3]], 2, 0),
@@ -34,7 +34,7 @@ A, B, C = [1, 2, 0], [2, 1], [3]  # 2, 1 and 0 tokens before the last one
 )
 @pytest.mark.parametrize("gate", [None, ConstantGate(0.5)], ids=["on-policy", "mixed"])
 def test_a_prompt_is_read_once_while_a_slot_holds_it(prompts, rows, read, gate, counting, keys, sample):
-    # every response is one token long, so all seats are refilled at once
+    # every response is one token long, so all slots are refilled at once
     models, n = counting([4]), len(prompts)
     samples = sample(Coin(rows=rows), models, prompts, keys(n), SamplingParams(max_new_tokens=1), gate)
     assert samples.stats.prefill_tokens == read * (1 if gate is None else 2)
@@ -43,7 +43,7 @@ def test_a_prompt_is_read_once_while_a_slot_holds_it(prompts, rows, read, gate, 
 
 def test_a_prompt_is_copied_from_a_row_that_is_still_being_decoded(pair, prompts, keys, sample, with_stops):
     prompt, other = prompts[0], prompts[2]
-    # the second row ends at once; its seat goes to a rollout whose prompt lies in the first one's
+    # the second row ends at once; its slot goes to a rollout whose prompt lies in the first one's
     asked, limits, key = [prompt, other, prompt], [9, 1, 9], keys(3)
     endless = with_stops(pair, [-1])
     samples = sample(Coin(rows=2), endless, asked, key, SAMPLING, limits=limits)
@@ -74,6 +74,6 @@ def test_an_expert_that_is_first_asked_after_rows_have_been_refilled_changes_no_
     pair, prompts, keys, gate_of, sample, equal_samples
 ):
     options = pair, prompts, keys(len(prompts)), SAMPLING, gate_of(4 * LOOSE)
-    early, late = sample(Naive(), *options), sample(Coin(FixedK(16), rows=3), *options)
-    equal_samples(early, late)
+    early, after_all = sample(Naive(), *options), sample(Coin(FixedK(16), rows=3), *options)
+    equal_samples(early, after_all)
     assert early.replaced.any()

@@ -5,7 +5,14 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoModelForCausalLM, Gemma2Config
 
-from mentor_pl.decoding.engine.kv_cache import ATTENTION, Decode, KVCache, Varlen, attend, cached_attention
+from mentor_pl.decoding.engine.kv_cache import (
+    CACHED_ATTENTION,
+    Decode,
+    KVCache,
+    Varlen,
+    attend_cached,
+    cached_attention,
+)
 from mentor_pl.models.attention import spans
 from mentor_pl.runtime.errors import UsageError
 
@@ -104,7 +111,7 @@ def test_folded_query_heads_attend_as_repeated_keys_do(kind, groups):
         owners, positions = [3, 3, 3, 1, 1], [2, 3, 4, 0, 1]
         shape = (1, key_heads * groups, 5, size)
     query = torch.randn(shape, generator=generator)
-    got, _ = attend(
+    got, _ = attend_cached(
         None, query, metadata.read(keys), metadata.read(values), None, metadata=metadata, sliding_window=window
     )
     by_token = query[:, :, 0] if kind == "step" else query[0].transpose(0, 1)  # [T, H, D]
@@ -165,13 +172,13 @@ def test_attention_that_is_more_than_a_softmax_is_a_usage_error_that_names_the_l
 def test_sinks_and_arguments_that_never_arrive_are_usage_errors(options):
     ones = torch.ones(1, 1, 1, 1)
     with pytest.raises(UsageError, match="adds sinks or hides its arguments"):
-        attend(None, ones, ones, ones, None, **{"metadata": Decode(torch.tensor([0]), 1), **options})
+        attend_cached(None, ones, ones, ones, None, **{"metadata": Decode(torch.tensor([0]), 1), **options})
 
 
 def test_models_get_their_own_attention_back_even_after_an_error():
     model, other = tiny_gemma2(), object()  # what has no configuration is left alone
     model.config._attn_implementation = "eager"
     with pytest.raises(KeyError), cached_attention(model, other):
-        assert model.config._attn_implementation == ATTENTION
+        assert model.config._attn_implementation == CACHED_ATTENTION
         raise KeyError
     assert model.config._attn_implementation == "eager"

@@ -8,8 +8,10 @@ from mentor_pl.decoding.engine.timings import ForwardTimings
 from mentor_pl.runtime.errors import UsageError
 
 
-def state(age, pending=(1, 0), drafting=(True, True), drafts=0, heads=0, replaced=0):
-    return LookaheadState(age, torch.tensor(pending), torch.tensor(drafting), AcceptanceStats(drafts, heads, replaced))
+def state(age, pending=(1, 0), drafting=(True, True), drafts=0, scored_positions=0, replaced=0):
+    return LookaheadState(
+        age, torch.tensor(pending), torch.tensor(drafting), AcceptanceStats(drafts, scored_positions, replaced)
+    )
 
 
 def costing(call_in_steps, expert_token=0.0):
@@ -18,7 +20,7 @@ def costing(call_in_steps, expert_token=0.0):
 
 
 def unmeasured():
-    raise AssertionError("nobody needs the costs")
+    raise AssertionError("nobody needs the timings")
 
 
 def begun(schedule, call_in_steps, rows=8):
@@ -43,18 +45,18 @@ def test_any_flag_calls_at_the_first_step():
 
 def test_one_replaced_in_fifty_drafts_and_in_five_open_ones_is_assumed_before_anything_is_known():
     assert (AcceptanceStats().replaced_per_draft, AcceptanceStats().replaced_per_scored) == (1 / 50, 1 / 5)
-    known = AcceptanceStats(drafts=175, heads=17.5, replaced=9.5)
+    known = AcceptanceStats(drafts=175, scored_positions=17.5, replaced=9.5)
     assert (known.replaced_per_draft, known.replaced_per_scored) == (10 / 200, 10 / 20)
-    assert AcceptanceStats(heads=1, replaced=9).replaced_per_scored == 1  # a share, whatever was counted
+    assert AcceptanceStats(scored_positions=1, replaced=9).replaced_per_scored == 1  # a share, whatever was counted
 
 
 def test_what_lies_256_drafts_back_counts_half():
     known = AcceptanceStats()
-    known.add(drafts=256, heads=10, replaced=4)
-    known.add(drafts=256, heads=10, replaced=2)
-    assert known == AcceptanceStats(drafts=128 + 256, heads=5 + 10, replaced=2 + 2)
-    known.add(drafts=128, heads=0, replaced=0)  # √½ of it is left
-    assert known.heads == pytest.approx(15 * 0.5**0.5)
+    known.add(drafts=256, scored_positions=10, replaced=4)
+    known.add(drafts=256, scored_positions=10, replaced=2)
+    assert known == AcceptanceStats(drafts=128 + 256, scored_positions=5 + 10, replaced=2 + 2)
+    known.add(drafts=128, scored_positions=0, replaced=0)  # √½ of it is left
+    assert known.scored_positions == pytest.approx(15 * 0.5**0.5)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +64,12 @@ def test_what_lies_256_drafts_back_counts_half():
     [
         (1, 0, 0, 10),  # √(2 · 1 / .02)
         (1, 150, 9, 6),  # √(2 / .05) = 6.3
-        (1, 750, 1, 16),  # √(2 / .0025) = 28, more than `most`
+        (1, 750, 1, 16),  # √(2 / .0025) = 28, more than `max_steps`
         (0.25, 150, 99, 1),  # √(.5 / .5)
         (0.01, 150, 99, 1),  # √(.02 / .5) = .2, but one step it is at least
     ],
 )
-def test_k_comes_from_the_costs_and_from_the_running_rate_of_replacements(call_in_steps, drafts, replaced, k):
+def test_k_comes_from_the_timings_and_from_the_running_rate_of_replacements(call_in_steps, drafts, replaced, k):
     schedule = begun(FixedK(max_steps=16), call_in_steps)
     known = {"drafts": drafts, "replaced": replaced}
     assert schedule.due(state(k, **known))
@@ -118,7 +120,7 @@ def test_k_star_is_the_minimum_of_the_cost_model_within_rounding(expert_token, c
 
 def test_marginal_value_calls_when_the_next_step_earns_less_than_the_cycle_has():
     schedule = begun(MarginalValue(), 2)
-    known = {"heads": 5, "replaced": 1}  # q = 2 / 10 = .2
+    known = {"scored_positions": 5, "replaced": 1}  # q = 2 / 10 = .2
     # two rows, the second one flagged a step later. Tokens of the next step against the cycle's tokens per step, the
     # call counted as two: 2 + … + / (2 + steps)
     assert not schedule.due(state(1, pending=(1, 0), **known))  # .8 + 1 = 1.8 > 2 / 3
@@ -130,7 +132,7 @@ def test_marginal_value_calls_when_the_next_step_earns_less_than_the_cycle_has()
 
 
 def test_rows_that_cannot_go_on_add_nothing_to_the_next_step():
-    known = {"heads": 5, "replaced": 1}
+    known = {"scored_positions": 5, "replaced": 1}
     assert not begun(MarginalValue(), 2).due(state(1, pending=(1, 1, 1), drafting=(False, True, True), **known))
     assert begun(MarginalValue(), 2).due(state(1, pending=(1, 1, 1), drafting=(False, False, True), **known))  # .8 < 1
 
@@ -139,7 +141,8 @@ def test_marginal_value_counts_what_the_expert_reads_of_a_step_as_part_of_it():
     schedule = MarginalValue()
     schedule.begin(4, costing(4, expert_token=0.125))  # a call takes 2 seconds, a step .5 + 4 · .125: two steps again
     waiting = enumerate([(1, 0), (2, 1), (3, 2), (4, 3)], start=1)
-    assert [schedule.due(state(age, pending, heads=5, replaced=1)) for age, pending in waiting] == [False] * 3 + [True]
+    due = [schedule.due(state(age, pending, scored_positions=5, replaced=1)) for age, pending in waiting]
+    assert due == [False] * 3 + [True]
 
 
 def test_marginal_value_waits_longer_where_calls_are_dear():
@@ -186,15 +189,15 @@ def test_k_is_worked_out_once_per_cycle():
     def sync(age, acceptance):
         return schedule.due(LookaheadState(age, torch.tensor([1]), torch.tensor([True]), acceptance))
 
-    assert [sync(1, seldom), sync(4, often), sync(8, often)] == [False, False, True]  # 8 steps, as told at the start
+    assert [sync(1, seldom), sync(4, often), sync(8, often)] == [False, False, True]  # 8 steps, as set at the start
     assert [sync(2, often), sync(4, seldom)] == [False, True]  # 4 steps
 
 
 def test_a_new_call_starts_from_what_is_assumed_and_not_from_where_the_last_one_stopped():
     schedule = begun(FixedK(), 0.25)  # K* = √(.5 / r)
-    assert schedule.due(state(1, drafts=150, replaced=99))  # the last look of the call, at r = ½
+    assert schedule.due(state(1, drafts=150, replaced=99))  # the last sync of the call, at r = ½
     assert schedule.stride == 1
     schedule.begin(8, costing(0.25))
-    assert schedule.stride == 5  # r = 1/50; on a GPU the first look comes after so many steps
-    assert not schedule.due(state(5, drafts=750, replaced=1))  # 14 for r = 1/500, so `most`
+    assert schedule.stride == 5  # r = 1/50; on a GPU the first sync comes after so many steps
+    assert not schedule.due(state(5, drafts=750, replaced=1))  # 14 for r = 1/500, so `max_steps`
     assert schedule.stride == 8

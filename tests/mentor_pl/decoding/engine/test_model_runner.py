@@ -58,7 +58,7 @@ def plain(model, sequence):
 
 
 class Ragged:
-    """A reader whose calls are made as the engine makes them."""
+    """A runner whose calls are made as the engine makes them."""
 
     def __init__(self, model, slots):
         self.runner = ModelRunner(model, slots, LENGTH, torch.device("cpu"))
@@ -73,12 +73,14 @@ class Ragged:
     def step(self, tokens, positions, width=None):
         return self._call("step", torch.tensor(tokens), torch.tensor(positions), width or max(positions) + 1)
 
-    def read(self, spans, heads):
+    def forward(self, spans, scored_positions):
         """`spans`: (slot, start, tokens) each."""
         slots, starts, tokens = zip(*spans, strict=True)
         counts = torch.tensor([len(span) for span in tokens])
         flat = torch.tensor([token for span in tokens for token in span])
-        return self._call("read", flat, torch.tensor(slots), torch.tensor(starts), counts, torch.tensor(heads))
+        return self._call(
+            "forward", flat, torch.tensor(slots), torch.tensor(starts), counts, torch.tensor(scored_positions)
+        )
 
 
 def close(got, expected):
@@ -125,7 +127,7 @@ def test_a_step_over_fewer_rows_and_more_places_than_needed(model):
 
 def test_a_packed_chunk_of_whole_rows_in_any_order_of_slots(model):
     one, two, three = text(3), text(9), text(6)
-    got = Ragged(model, 4).read([(3, 0, one), (0, 0, two), (1, 0, three)], heads=[2, 3, 7, 11, 12, 17])
+    got = Ragged(model, 4).forward([(3, 0, one), (0, 0, two), (1, 0, three)], scored_positions=[2, 3, 7, 11, 12, 17])
     expected = plain(model, one)[[2]], plain(model, two)[[0, 4, 8]], plain(model, three)[[0, 5]]
     close(got, torch.cat(expected))
 
@@ -133,7 +135,7 @@ def test_a_packed_chunk_of_whole_rows_in_any_order_of_slots(model):
 def test_a_packed_chunk_of_all_slots_in_order(model):
     one, two = text(3), text(9)
     close(
-        Ragged(model, 2).read([(0, 0, one), (1, 0, two)], heads=[2, 11]),
+        Ragged(model, 2).forward([(0, 0, one), (1, 0, two)], scored_positions=[2, 11]),
         torch.stack([plain(model, one)[2], plain(model, two)[8]]),
     )
 
@@ -143,7 +145,7 @@ def test_a_chunk_goes_on_in_the_middle_of_rows(model):
     ragged = Ragged(model, 3)
     ragged.prefill([one[:10], two[:3]], [0, 2])
     # four more of the first, all that is left of the second, and the third from its start
-    got = ragged.read([(0, 10, one[10:14]), (2, 3, two[3:]), (1, 0, three)], heads=[0, 3, 4, 11, 16])
+    got = ragged.forward([(0, 10, one[10:14]), (2, 3, two[3:]), (1, 0, three)], scored_positions=[0, 3, 4, 11, 16])
     close(got[:2], plain(model, one)[[10, 13]])
     close(got[2:4], plain(model, two)[[3, 10]])
     close(got[4], plain(model, three)[4])
@@ -185,11 +187,11 @@ def test_a_chunk_in_several_forwards_speaks_where_it_is_asked_to(model, monkeypa
     monkeypatch.setattr(runner_file, "SPAN_TOKENS", 4)
     one, two = text(14), text(3)
     # forwards of 4, 4, 4 and 2 + 3 tokens; nothing is asked of the second
-    got = Ragged(model, 2).read([(0, 0, one), (1, 0, two)], heads=[1, 3, 8, 13, 16])
+    got = Ragged(model, 2).forward([(0, 0, one), (1, 0, two)], scored_positions=[1, 3, 8, 13, 16])
     close(got, torch.cat([plain(model, one)[[1, 3, 8, 13]], plain(model, two)[[2]]]))
 
 
-def test_a_dropped_draft_leaves_no_trace(model):
+def test_a_rejected_draft_leaves_nothing_behind(model):
     ragged, right, wrong = Ragged(model, 2), [text(12), text(10)], [text(12, seed=1), text(10, seed=2)]
     ragged.prefill([sequence[:5] for sequence in right], [0, 1])
     for place in range(5, 9):  # four drafts of each row that will not stand
@@ -198,7 +200,7 @@ def test_a_dropped_draft_leaves_no_trace(model):
     right[1][5] = wrong[1][5]
     expected = [plain(model, sequence) for sequence in right]
     close(ragged.step([right[0][5], right[1][6]], [5, 6]), torch.stack([expected[0][5], expected[1][6]]))
-    got = ragged.read([(0, 6, right[0][6:8]), (1, 7, right[1][7:9])], heads=[0, 1, 2, 3])
+    got = ragged.forward([(0, 6, right[0][6:8]), (1, 7, right[1][7:9])], scored_positions=[0, 1, 2, 3])
     close(got, torch.cat([expected[0][6:8], expected[1][7:9]]))
 
 

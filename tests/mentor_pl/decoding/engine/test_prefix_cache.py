@@ -11,7 +11,7 @@ PROMPTS = [[1, 2, 3], [1, 2, 3], [1, 2], [4, 5, 6, 7], [1, 2, 3]]
 
 
 class Notes:
-    """A reader that notes what it was asked."""
+    """A runner that notes what it was asked."""
 
     def __init__(self):
         self.read, self.copied = {}, []
@@ -28,7 +28,7 @@ def prefixes():
 
 def test_a_prompt_is_read_once_but_its_last_token_and_copied(prefixes):
     runners = [Notes(), Notes()]
-    assert prefixes.fill({0: 0, 1: 1, 2: 2}, runners) == 2 * 3  # 2 + 1 tokens by each reader
+    assert prefixes.fill({0: 0, 1: 1, 2: 2}, runners) == 2 * 3  # 2 + 1 tokens by each runner
     for runner in runners:
         assert runner.read == {0: [1, 2], 2: [1]}
         assert runner.copied == [(0, [1], 2)]
@@ -59,9 +59,9 @@ def test_a_prompt_that_is_overwritten_is_no_source(prefixes):
     assert runner.read == {0: [1], 1: [1, 2]}
 
 
-def test_a_reader_that_comes_late_reads_what_the_rows_in_use_share(prefixes):
+def test_a_runner_that_comes_later_reads_what_the_rows_in_use_share(prefixes):
     prefixes.fill({0: 0, 1: 3, 2: 1}, [Notes()])
-    late = Notes()
-    assert prefixes.catch_up(late, [0, 3, 1]) == 5
-    assert late.read == {0: [1, 2], 1: [4, 5, 6]}
-    assert late.copied == [(0, [2], 2)]
+    later = Notes()
+    assert prefixes.catch_up(later, [0, 3, 1]) == 5
+    assert later.read == {0: [1, 2], 1: [4, 5, 6]}
+    assert later.copied == [(0, [2], 2)]

@@ -17,7 +17,7 @@ def row(table, slot):
     return {name: int(getattr(table, name)[slot]) for name in Slots.COLUMNS}
 
 
-FRESH = {"place": 0, "pending": 0, "drafting": 1, "rejections": 0, "verified": 0, "read": 0}
+FRESH = {"place": 0, "pending": 0, "drafting": 1, "rejections": 0, "verified": 0, "expert_computed": 0}
 
 
 def test_new_requests_start_from_nothing():
@@ -28,7 +28,7 @@ def test_new_requests_start_from_nothing():
 
 def test_a_slots_new_rollout_inherits_nothing_from_the_one_before():
     table = assigned()
-    for name in ("place", "pending", "rejections", "verified", "read"):
+    for name in ("place", "pending", "rejections", "verified", "expert_computed"):
         getattr(table, name)[1] = 5
     table.drafting[1] = 0
     table.assign(torch.tensor([[1], [3], [6], [40]]))
@@ -39,10 +39,10 @@ def test_a_slots_new_rollout_inherits_nothing_from_the_one_before():
 
 def test_a_rollout_that_moves_takes_everything_along():
     table = assigned()
-    for place, name in enumerate(("place", "pending", "drafting", "rejections", "verified", "read")):
+    for place, name in enumerate(("place", "pending", "drafting", "rejections", "verified", "expert_computed")):
         getattr(table, name)[2] = 11 + place
     table.move(2, 0)
-    moved = {"place": 11, "pending": 12, "drafting": 13, "rejections": 14, "verified": 15, "read": 16}
+    moved = {"place": 11, "pending": 12, "drafting": 13, "rejections": 14, "verified": 15, "expert_computed": 16}
     assert row(table, 0) == {"rollout": 9, "prompt": 4, "limit": 30, **moved}
 
 
@@ -59,7 +59,7 @@ def test_the_width_is_that_of_the_fullest_row_in_use():
     assert table.width() == 6  # 2 + 4, 3 + 1, 4 + 1
 
 
-def test_most_cuts_is_the_rate_of_the_row_in_use_that_is_cut_most_often():
+def test_max_rejection_rate_is_that_of_the_row_in_use_that_is_rejected_most_often():
     table = assigned()
     table.place[:] = torch.tensor([10, 30, 10, 0])
     table.rejections[:] = torch.tensor([1, 5, 1, 9])

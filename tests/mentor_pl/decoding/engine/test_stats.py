@@ -94,7 +94,7 @@ def test_drafts_of_three_tokens(sampler, two_rows):
 
 
 def test_what_falls_behind_a_replaced_draft_was_drafted_and_read_in_vain(scripted, keys, sample):
-    # 1 2 3 is drafted and cut behind its second token, which becomes 4; then 3 7
+    # 1 2 3 is drafted and rolled back behind its second token, which becomes 4; then 3 7
     models = scripted([1, 2, 3, 7], [1, 4, 3, 7])
     assert counts(sample(Coin(FixedK(3)), models, [[0]], keys(1), LIMIT, GUIDED)) == {
         "tokens": 4,

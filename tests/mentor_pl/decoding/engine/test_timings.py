@@ -36,7 +36,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where costs are kept, a folder that is not there yet."""
+    """Where timings are kept, a folder that is not there yet."""
     monkeypatch.setenv("MENTOR_CACHE", str(tmp_path / "new" / "cache"))
     return tmp_path / "new" / "cache"
 
@@ -72,7 +72,7 @@ def test_a_call_never_seems_free_however_the_clock_wavers(clock):
     assert (got.expert_call, got.expert_token) == pytest.approx((4.6, 0.0))
 
 
-def test_costs_are_measured_once_and_then_read(folder, measured):
+def test_timings_are_measured_once_and_then_read(folder, measured):
     policy, expert = pair()
     assert remembered_timings(policy, expert, 8, CPU) == FIRST
     assert measured == [(policy, expert, 8, CPU)]
@@ -82,7 +82,7 @@ def test_costs_are_measured_once_and_then_read(folder, measured):
     assert json.loads(file.read_text()) == {"policy_step": 1.0, "expert_call": 2.0, "expert_token": 3.0}
 
 
-def test_other_rows_shapes_types_and_roles_have_costs_of_their_own(folder, measured):
+def test_other_rows_shapes_types_and_roles_have_timings_of_their_own(folder, measured):
     policy, expert = pair()
     cases = [
         (policy, expert, 8),
@@ -145,7 +145,7 @@ def test_without_a_folder_of_its_own_the_users_cache_is_taken(monkeypatch, tmp_p
 @pytest.mark.parametrize(
     "spoilt", ['{"policy_step": NaN, "expert_call": 1, "expert_token": 1}', "[1]", "{}", '{"policy_step": 0}']
 )
-def test_a_file_of_numbers_that_cannot_be_costs_is_replaced(spoilt, folder, monkeypatch):
+def test_a_file_of_numbers_that_cannot_be_timings_is_replaced(spoilt, folder, monkeypatch):
     monkeypatch.setattr(timings, "measure_timings", lambda *_: FIRST)
     remembered_timings(*pair(), 8, CPU)
     (file,) = folder.iterdir()
