@@ -9,7 +9,7 @@
 
     # with demonstrations of an expert: from a column of the same rows, or from elsewhere, joined by the problem's text
     python scripts/prepare_data.py open-r1/OpenR1-Math-220k --demonstrations generations --out data/openr1
-    python scripts/prepare_data.py math.jsonl --demonstration_sources r1.jsonl --demonstrations trace --out data/math
+    python scripts/prepare_data.py math.jsonl --demonstration_sources r1.jsonl --demonstrations solution --out data/math
 
 The output folder gets train.jsonl, heldout.jsonl (with --held_out), report.json and report.txt. A line of the former
 two has problem, answer, source and, where known, level and demonstrations: `mentor fit --data.train
@@ -124,7 +124,7 @@ def prepare(options: argparse.Namespace) -> None:
     with progress_bar("reading") as progress:
         problems = select_problems(options.sources, selection, filter_report, progress)
     with progress_bar("reading demonstrations") as progress:
-        demonstrations = read_traces(options.demonstration_sources, selection, progress)
+        demonstrations = read_demonstrations(options.demonstration_sources, selection, progress)
     if options.demonstration_sources and not any(normalised(problem.problem) in demonstrations for problem in problems):
         raise UsageError(
             f"--demonstration_sources {' '.join(options.demonstration_sources)}: none of their "
@@ -163,11 +163,11 @@ def write(options: argparse.Namespace, filter_report: FilterReport, parts: Mappi
     print(f"every row that was left out: {options.out / 'report.txt'}, {options.out / 'report.json'}")
 
 
-def read_traces(sources: Sequence[str], selection: Selection, progress: Progress) -> dict[str, tuple[str, ...]]:
+def read_demonstrations(sources: Sequence[str], selection: Selection, progress: Progress) -> dict[str, tuple[str, ...]]:
     """Normalised problem -> its demonstrations, from sources of their own.
 
     Raises:
-        UsageError: for the first row without problem or trace, unless they are skipped.
+        UsageError: for the first row without problem or demonstration, unless they are skipped.
     """
     found: dict[str, tuple[str, ...]] = {}
     on_bad = refuse if selection.on_bad_row == "error" else lambda bad: None
@@ -220,7 +220,7 @@ def report_of(filter_report: FilterReport, parts: Mapping[str, Sequence[Problem]
     return {
         "read": filter_report.read,
         "written": {name: len(part) for name, part in parts.items()},
-        "with_traces": sum(bool(problem.demonstrations) for part in parts.values() for problem in part),
+        "with_demonstrations": sum(bool(problem.demonstrations) for part in parts.values() for problem in part),
         "left_out": dict(filter_report.counts),
         "listed": {reason: [vars(row) for row in rows] for reason, rows in filter_report.listed.items()},
         "compared": dict(filter_report.compared),

@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
-CACHED, MOST = 2**21, 2**26  # elements of a buffer: 8 MiB stay in a processor's cache; 256 MiB at most
+CACHED_CHUNK, MAX_CHUNK = 2**21, 2**26  # elements of a buffer: 8 MiB stay in a processor's cache; 256 MiB at most
 
 
 def chunk_tokens(vocab_size: int, hidden_size: int) -> int:
     """C: as many as stay in the cache, or H, since W and its gradient are gone through once per chunk."""
-    return max(1, CACHED // vocab_size, min(hidden_size, MOST // vocab_size))
+    return max(1, CACHED_CHUNK // vocab_size, min(hidden_size, MAX_CHUNK // vocab_size))
 
 
 def head_logprobs(

@@ -78,7 +78,7 @@ class ModelSource:
         """Where everything but the configuration is read from: folder or Hub name."""
         return str(Path(self.path).parent) if self.from_config else self.path
 
-    def _read(self, what: str, reader: Any, path: str, **options: Any) -> Any:
+    def _read(self, what: str, auto_class: Any, path: str, **options: Any) -> Any:
         # a Hub name is `name` or `organisation/name`
         local = self.from_config or self.path.startswith((".", "/", "~")) or self.path.count("/") > 1
         if local and not Path(self.folder).is_dir():
@@ -87,7 +87,7 @@ class ModelSource:
                 "such as Qwen/Qwen2.5-3B, or the JSON file of a model configuration"
             )
         try:
-            return reader.from_pretrained(path, trust_remote_code=self.trust_remote_code, **options)
+            return auto_class.from_pretrained(path, trust_remote_code=self.trust_remote_code, **options)
         except Exception as problem:  # libraries raise a dozen kinds for files that are missing, cut off or odd
             reason = " ".join(str(problem).split())[:200]
             raise UsageError(f"{self.role} '{self.path}': its {what} cannot be read: {reason}") from problem

@@ -24,7 +24,7 @@ from transformers import AttentionInterface
 
 from mentor_pl.models.attention import attending_by, check_plain, spans
 
-SHARED_PREFIX_ATTENTION = "mentor_shared_prompts"
+SHARED_PREFIX_ATTENTION = "mentor_prefix_sharing"
 
 
 @dataclass(frozen=True)

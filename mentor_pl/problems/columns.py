@@ -18,8 +18,8 @@ _ABSENT = object()
 class Columns:
     """Where a row holds what. A dot leads into nested values: `reward_model.ground_truth`.
 
-    A value may also be a chat, a list of `{role: …, content: …}`: a problem is its last user message, a trace its last
-    assistant message.
+    A value may also be a chat, a list of `{role: …, content: …}`: a problem is its last user message, a demonstration
+    its last assistant message.
 
     Attributes:
         problem: the problem's text.
@@ -75,15 +75,15 @@ def problem_of(row: Row, index: int, columns: Columns) -> Problem:
     return Problem(
         index,
         row.place,
-        _required(values, "problem", columns.problem, _text),
-        _required(values, "answer", columns.answer, _answer),
-        _level(_value(values, columns.level)),
-        _traces(_value(values, columns.demonstrations), columns.demonstrations),
+        _required_text(values, "problem", columns.problem, _text_of_value),
+        _required_text(values, "answer", columns.answer, _answer),
+        _level(_nested_value(values, columns.level)),
+        _demonstrations(_nested_value(values, columns.demonstrations), columns.demonstrations),
         {name: values[name] for name in kept if name in values},
     )
 
 
-def _value(values: Mapping[str, Any], name: str) -> Any:
+def _nested_value(values: Mapping[str, Any], name: str) -> Any:
     """The value of a column, or under a dotted path; `_ABSENT` where there is none."""
     if name in values:
         return values[name]
@@ -99,25 +99,25 @@ def demonstrations_of(row: Row, columns: Columns) -> tuple[str, tuple[str, ...]]
     Raises:
         Unusable: without problem or demonstrations, with the field.
     """
-    demonstrations = _traces(_value(row.values, columns.demonstrations), columns.demonstrations)
+    demonstrations = _demonstrations(_nested_value(row.values, columns.demonstrations), columns.demonstrations)
     if not demonstrations:
         raise Unusable(
             f"field '{columns.demonstrations}' holds no response: name the right one as the column of demonstrations"
         )
-    return _required(row.values, "problem", columns.problem, _text), demonstrations
+    return _required_text(row.values, "problem", columns.problem, _text_of_value), demonstrations
 
 
 def is_unanswered(row: Row, columns: Columns) -> bool:
     """Whether the answer's column is absent, null or blank."""
-    return _absent(_value(row.values, columns.answer))
+    return _absent(_nested_value(row.values, columns.answer))
 
 
 def _absent(value: Any) -> bool:
     return value is _ABSENT or value is None or (isinstance(value, str) and not value.strip())
 
 
-def _required(values: Mapping[str, Any], what: str, name: str, read: Callable[[Any], str | None]) -> str:
-    value = _value(values, name)
+def _required_text(values: Mapping[str, Any], what: str, name: str, read: Callable[[Any], str | None]) -> str:
+    value = _nested_value(values, name)
     if value is _ABSENT:
         there = ", ".join(map(str, values))[:120]
         raise Unusable(f"field '{name}' is missing: name the right one in select.columns.{what}; there is {there}")
@@ -130,7 +130,7 @@ def _required(values: Mapping[str, Any], what: str, name: str, read: Callable[[A
 _NEEDED = {"problem": "a text there, or a chat with a user's message", "answer": "a text or a number there"}
 
 
-def _text(value: Any, role: str = "user") -> str | None:
+def _text_of_value(value: Any, role: str = "user") -> str | None:
     """A text that is not blank, or the last message of a role in a chat."""
     if _is_chat(value):
         value = next((message.get("content") for message in reversed(value) if message["role"] == role), None)
@@ -156,11 +156,11 @@ def _level(value: Any) -> int | None:
     return int(number[0]) if number else None
 
 
-def _traces(value: Any, name: str) -> tuple[str, ...]:
+def _demonstrations(value: Any, name: str) -> tuple[str, ...]:
     if _absent(value):
         return ()
     several = value if isinstance(value, list) and not _is_chat(value) else [value]
-    texts = [_text(one, "assistant") for one in several if not _absent(one)]
+    texts = [_text_of_value(one, "assistant") for one in several if not _absent(one)]
     if None in texts:
         raise Unusable(
             f"field '{name}' is {value!r:.60}, but demonstrations are texts or chats with an assistant's message"

@@ -26,7 +26,7 @@ _LAYOUT = re.compile(
 )
 _ALIKE = ((re.compile(r"\\[dt]frac"), r"\\frac"), (re.compile(r"\\[lcd]?dots[a-z]?"), "..."))
 _SPACE_AND_PUNCTUATION = re.compile(r"\s+|[,;:?!]|\.(?!\d)")
-_WORD = re.compile(r"[^\W\d_]+|\d+")
+_WORD_OR_NUMBER = re.compile(r"[^\W\d_]+|\d+")
 _TEXT_FIELDS = ("problem", "question", "prompt")
 
 
@@ -101,15 +101,15 @@ def read_benchmarks(sources: Iterable[str]) -> BenchmarkTexts:
     Raises:
         UsageError: for a source that cannot be read, or a row without a problem.
     """
-    return BenchmarkTexts(text for source in sources for text in _texts(source))
+    return BenchmarkTexts(text for source in sources for text in _problem_texts(source))
 
 
-def _texts(source: str) -> Iterator[tuple[str, str]]:
+def _problem_texts(source: str) -> Iterator[tuple[str, str]]:
     for row in read_rows(source, split="test"):
-        yield row.place, _text(row)
+        yield row.place, _problem_text(row)
 
 
-def _text(row: Row) -> str:
+def _problem_text(row: Row) -> str:
     for name in _TEXT_FIELDS:
         if isinstance(row.values.get(name), str):
             return str(row.values[name])
@@ -126,5 +126,5 @@ def _without_layout(text: str) -> str:
 
 
 def _grams(text: str) -> set[int]:
-    words = _WORD.findall(_without_layout(text))
+    words = _WORD_OR_NUMBER.findall(_without_layout(text))
     return {hash(tuple(words[i : i + WORDS])) for i in range(len(words) - WORDS + 1)}

@@ -39,7 +39,7 @@ def check_template(template: str | None) -> None:
 def render(
     tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None, template: str | None = None
 ) -> tuple[list[int], str]:
-    """Token ids of a problem and the part of the response that the template already opened.
+    """Token ids of a problem and the part of the response that the template has already written.
 
     Args:
         template: a plain text with `{problem}` and, where wanted, `{system}`. By default the tokenizer's chat template,
@@ -67,7 +67,7 @@ def _chat_text(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: 
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
     except TemplateError as refusal:
         raise UsageError(
-            f"the tokenizer's chat template fails: {refusal}: mend the template, or set system_prompt to null if "
+            f"the tokenizer's chat template fails: {refusal}: fix the template, or set system_prompt to null if "
             "it has no system role"
         ) from refusal
 
@@ -80,7 +80,7 @@ def _plain_text(problem: str, system_prompt: str | None, template: str) -> str:
 
 @dataclass(frozen=True)
 class LoadedPrompts:
-    """Prompts of a source, and the tally of the rows that were left out."""
+    """Prompts of a source, and the report on the rows that were left out."""
 
     prompts: list[Prompt]
     filter_report: FilterReport = field(default_factory=FilterReport)

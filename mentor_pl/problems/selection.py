@@ -64,19 +64,19 @@ class Selection:
 def select_problems(
     sources: Sequence[str | Path], selection: Selection, filter_report: FilterReport, progress: Progress = silent
 ) -> list[Problem]:
-    """The problems of one or more sources, in their order; what is left out goes to `tally`.
+    """The problems of one or more sources, in their order; what is left out goes to `report`.
 
     Args:
         sources: as `sources.read_rows` takes them.
         selection: which rows are taken.
-        tally: takes the counts.
+        report: takes the counts.
         progress: called with the rows read so far.
 
     Raises:
         UsageError: for a source that cannot be read, for the first bad row unless they are skipped, and where nothing
             is left.
     """
-    rows = (problem for source in sources for problem in _read(source, selection, filter_report, progress))
+    rows = (problem for source in sources for problem in _read_source(source, selection, filter_report, progress))
     problems = _without_repeats(list(_filtered(rows, selection, filter_report)), selection, filter_report)
     if selection.exclude:
         problems = list(_outside_benchmarks(problems, selection, filter_report))
@@ -87,7 +87,7 @@ def select_problems(
     return problems
 
 
-def _read(
+def _read_source(
     source: str | Path, selection: Selection, filter_report: FilterReport, progress: Progress
 ) -> Iterator[Problem]:
     def bad(row: BadRow) -> None:
@@ -135,7 +135,7 @@ def _without_repeats(problems: Sequence[Problem], selection: Selection, filter_r
     for first, *others in rows.values():
         other = next((other for other in others if not same_text(first.answer, other.answer)), None)
         if other is None:
-            demonstrations = dict.fromkeys(trace for one in (first, *others) for trace in one.demonstrations)
+            demonstrations = dict.fromkeys(text for one in (first, *others) for text in one.demonstrations)
             kept.append(replace(first, demonstrations=tuple(demonstrations)))
             for _ in others:
                 filter_report.drop("duplicate", "they repeat an earlier one")

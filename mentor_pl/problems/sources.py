@@ -84,7 +84,7 @@ def _rows(source: str | Path, split: str, subset: str | None, on_bad: Callable[[
         raise UsageError("a source of problems is an empty text: give a file, a folder or a Hub name, owner/name")
     path = Path(source).expanduser()
     if path.is_dir():
-        return _folder(path / subset if subset else path, split, on_bad)
+        return _dataset_folder(path / subset if subset else path, split, on_bad)
     if not path.is_file():
         return _hub(str(source), path, split, subset)
     if subset is not None:
@@ -107,7 +107,7 @@ def _json_lines(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                yield from _row(json.loads(line.decode("utf-8-sig")), place, on_bad)
+                yield from _row_of_values(json.loads(line.decode("utf-8-sig")), place, on_bad)
             except json.JSONDecodeError as problem:
                 on_bad(BadRow(place, f"not JSON ({problem.msg} at column {problem.colno}): write one object per line"))
             except UnicodeDecodeError as problem:
@@ -122,7 +122,7 @@ def _json_list(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
     except UnicodeDecodeError as problem:
         raise UsageError(f"{file}: not UTF-8 at byte {problem.start}: save the file as UTF-8") from problem
     for number, values in enumerate(items):
-        yield from _row(values, f"{file} row {number}", on_bad)
+        yield from _row_of_values(values, f"{file} row {number}", on_bad)
 
 
 def _starts_with_bracket(file: Path) -> bool:
@@ -130,7 +130,7 @@ def _starts_with_bracket(file: Path) -> bool:
         return text.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
-def _row(values: Any, place: str, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
+def _row_of_values(values: Any, place: str, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
     if isinstance(values, dict):
         yield Row(values, place)
     else:
@@ -149,10 +149,10 @@ def _parquet(file: Path) -> Iterator[Row]:
                     yield Row(values, f"{file} row {number}")
                     number += 1
     except ArrowException as problem:
-        raise UsageError(f"{file}: not a readable Parquet file: {_line(problem)}") from problem
+        raise UsageError(f"{file}: not a readable Parquet file: {_one_line(problem)}") from problem
 
 
-def _folder(folder: Path, split: str, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
+def _dataset_folder(folder: Path, split: str, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder: leave subset out or name a folder inside {folder.parent}")
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
@@ -184,7 +184,7 @@ def _saved(folder: Path, split: str) -> Iterator[Row]:
     try:
         data = datasets.load_from_disk(str(folder))
     except Exception as problem:  # of many kinds, for folders cut off or written by other versions
-        raise UsageError(f"{folder}: what datasets saved here cannot be read: {_line(problem)}") from problem
+        raise UsageError(f"{folder}: what datasets saved here cannot be read: {_one_line(problem)}") from problem
     place = str(folder)
     if isinstance(data, datasets.DatasetDict):
         if split not in data:
@@ -211,8 +211,8 @@ def _hub(source: str, path: Path, split: str, subset: str | None) -> Iterator[Ro
     except Exception as problem:  # of many kinds: no connection, no such name, subset or split, gated
         raise UsageError(
             f"{source}: no such file or folder here, and as a data set of the Hub it cannot be read (split '{split}', "
-            f"subset {subset!r}): {_line(problem)}: check the name and the connection, or run `hf download {source} "
-            "--repo-type dataset --local-dir FOLDER` where there is one and give the folder"
+            f"subset {subset!r}): {_one_line(problem)}: check the name and the connection, or run "
+            f"`hf download {source} --repo-type dataset --local-dir FOLDER` where there is one and give the folder"
         ) from problem
     for number, values in enumerate(data):
         yield Row(values, f"{source}[{split}] row {number}")
@@ -234,5 +234,5 @@ def _go_offline_without_hub(name: str) -> None:
         datasets.config.HF_HUB_OFFLINE = True
 
 
-def _line(problem: BaseException) -> str:
+def _one_line(problem: BaseException) -> str:
     return " ".join(str(problem).split())[:300]

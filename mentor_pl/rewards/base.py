@@ -43,7 +43,7 @@ class Reward(ABC):
     """Grades responses. A subclass sets the range and grades one response; YAML names it by its import path.
 
     Attributes:
-        range: least and greatest total; a total outside stops the run. Its span is R_range in equation [11].
+        range: smallest and greatest total; a total outside stops the run. Its span is R_range in equation [11].
         made_with: arguments that the constructor was called with, in order and by name; None where it is not a class's
             own `__init__`, as in a dataclass.
     """
@@ -114,7 +114,7 @@ class Reward(ABC):
         low, high = getattr(self, "range", (math.nan, math.nan))
         if not -math.inf < low < high < math.inf:
             raise UsageError(
-                f"reward {type(self).__name__} declares the range ({low}, {high}): set `range` to its least and "
+                f"reward {type(self).__name__} declares the range ({low}, {high}): set `range` to its smallest and "
                 "greatest total, the second above the first"
             )
 

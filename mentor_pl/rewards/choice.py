@@ -31,16 +31,17 @@ LETTERS = "ABCDEFGHIJ"
 
 # Repeats are bounded: two unbounded ones side by side would take quadratic time on a run of what they share.
 _OPEN = r"[\s:*$]{0,9}(?:\\(?:text|mathrm|mathbf|textbf|boxed)\s?\{|\\\()?[\s*(\[{\"'‘“`]{0,9}"
-_CLOSE = r"(?![a-zA-Z]|['’][a-z]|\s+(?:think|believe|guess|would|am|have|will|can)\b)"  # I think, I'd
+_ENDS = r"(?![a-zA-Z]|['’][a-z]|\s+(?:think|believe|guess|would|am|have|will|can)\b)"  # I think, I'd
 _BOXED = re.compile(
-    rf"{_OPEN}(?:(?:option|choice|answer)\b{_OPEN}[}}]?{_OPEN})?([A-J]){_CLOSE}(?P<rest>.*)", re.DOTALL | re.IGNORECASE
+    rf"{_OPEN}(?:(?:option|choice|answer)\b{_OPEN}[}}]?{_OPEN})?([A-J]){_ENDS}(?P<rest>.*)",
+    re.DOTALL | re.IGNORECASE,
 )
 _ORDERED = (
     re.compile(rf"\banswer\s*(?:\([^()\n]{{0,20}}\)\s*)?(?:is|:|would\s+be|must\s+be|should\s+be)"
-               rf"(?:\s+(?:option|choice|letter))?{_OPEN}([A-J]){_CLOSE}", re.IGNORECASE),
+               rf"(?:\s+(?:option|choice|letter))?{_OPEN}([A-J]){_ENDS}", re.IGNORECASE),
     re.compile(r"\banswer\s*(?:is|:)[\s:*$]*(?:\(([a-j])\)|([a-j])[.)]?[*$]*\s*?(?:\n|\Z))", re.IGNORECASE),
     re.compile(rf"\A\s*{_OPEN}([A-J])(?:[\])]|[.:](?=\s|$)|\s*$|\n)"),
-    re.compile(rf"\b(?:option|choice)\s*{_OPEN}([A-J]){_CLOSE}", re.IGNORECASE),
+    re.compile(rf"\b(?:option|choice)\s*{_OPEN}([A-J]){_ENDS}", re.IGNORECASE),
     re.compile(r"\(([A-J])\)"),
     re.compile(r"(?<![\w'’])([B-HJ])(?![\w'’])|(?<![\w'’])([AI])(?=[.):,]|\s*$)"),
 )  # fmt: skip

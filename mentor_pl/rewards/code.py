@@ -113,7 +113,11 @@ class CodeReward(Reward):
     def _tests(self, prompt: Prompt) -> tuple[list[str], list[tuple[str, str]]]:
         """Test statements, or pairs of input and output."""
         tests, inputs, outputs = (prompt.metadata.get(name) for name in self.fields)
-        asserts, given, wanted = _texts([tests] if isinstance(tests, str) else tests), _texts(inputs), _texts(outputs)
+        asserts, given, wanted = (
+            _strings([tests] if isinstance(tests, str) else tests),
+            _strings(inputs),
+            _strings(outputs),
+        )
         asserts = [test for test in asserts if re.sub(r"#.*", "", test).strip()]  # an empty one is passed by any code
         if asserts:
             return asserts, []
@@ -127,24 +131,24 @@ class CodeReward(Reward):
     def _run(self, text: str, asserts: list[str], cases: list[tuple[str, str]]) -> Grade:
         code = last_block(text)
         if code is None:
-            return _grade(0.0, False)
+            return _pass_or_fail(0.0, False)
         if asserts:
             done = run(code, asserts, "", self.timeout, self.limits)
             return self._credited(list(done.passed), len(asserts), done.timeout)
         passed: list[bool] = []
-        late, left = False, self.timeout
+        timed_out, left = False, self.timeout
         for given, wanted in cases:
             done = run(code, [], given, max(0.0, left), self.limits)
             left -= done.seconds
             passed.append(done.finished and _lines(done.output) == _lines(wanted))
-            late = done.timeout
-            if late or (self.credit == "all" and not passed[-1]):
+            timed_out = done.timeout
+            if timed_out or (self.credit == "all" and not passed[-1]):
                 break
-        return self._credited(passed, len(cases), late)
+        return self._credited(passed, len(cases), timed_out)
 
     def _credited(self, passed: list[bool], total: int, timeout: bool) -> Grade:
         share = sum(passed) / total
-        return _grade(share if self.credit == "share" else float(share == 1), timeout)
+        return _pass_or_fail(share if self.credit == "share" else float(share == 1), timeout)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("_lock", "_threads")}
@@ -154,11 +158,11 @@ class CodeReward(Reward):
         self._reset()
 
 
-def _grade(outcome: float, timeout: bool) -> Grade:
+def _pass_or_fail(outcome: float, timeout: bool) -> Grade:
     return Grade(outcome, {"outcome": outcome, "timeout": float(timeout)})
 
 
-def _texts(value: Any) -> list[str]:
+def _strings(value: Any) -> list[str]:
     """The value if it is a list of texts, else an empty one."""
     listed = isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, str) for one in value)
     return list(value) if listed else []

@@ -40,7 +40,7 @@ class _Unreadable(Exception):
     """Not an expression of the grammar."""
 
 
-def evaluate(text: str) -> tuple[Fraction, Counter[int]] | None:
+def evaluate_expression(text: str) -> tuple[Fraction, Counter[int]] | None:
     """Value of an expression and the numbers it uses, or None where it is none, or divides by 0."""
     text = _FRACTION.sub(r"((\1)/(\2))", text.strip())
     for spelling, plain in _SPELLINGS.items():
@@ -48,7 +48,7 @@ def evaluate(text: str) -> tuple[Fraction, Counter[int]] | None:
     if len(text) > MAX_EXPRESSION:
         return None
     try:
-        tokens = _tokens(text)
+        tokens = _lexemes(text)
         used: Counter[int] = Counter()
         value, end = _sum(tokens, 0, used, 0)
         return (value, used) if end == len(tokens) else None
@@ -56,7 +56,7 @@ def evaluate(text: str) -> tuple[Fraction, Counter[int]] | None:
         return None
 
 
-def _tokens(text: str) -> list[str]:
+def _lexemes(text: str) -> list[str]:
     tokens, position = [], 0
     text = text.rstrip()
     while position < len(text):
@@ -105,9 +105,9 @@ def _factor(tokens: list[str], position: int, used: Counter[int], depth: int) ->
 def reaches(text: str, numbers: Iterable[int], target: Fraction, all_numbers: bool = False) -> bool:
     """Whether an expression, or `expression = target`, makes `target` of `numbers`."""
     left, equals, right = text.partition("=")
-    if equals and (evaluate(right) or (None,))[0] != target:
+    if equals and (evaluate_expression(right) or (None,))[0] != target:
         return False
-    found = evaluate(left)
+    found = evaluate_expression(left)
     if found is None or found[0] != target:
         return False
     given = Counter(numbers)

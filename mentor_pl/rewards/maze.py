@@ -28,7 +28,7 @@ Cell = tuple[int, int]  # row, column
 CELLS: Final = {f"c{row}{column}": (row, column) for row in range(SIZE) for column in range(SIZE)}
 
 _PROBLEM = re.compile(r"\s*blocked((?:\s+c\d\d)+)\s+goal\s+(c\d\d)\s+start\s+(c\d\d)\s*")
-_BOX = re.compile(r"\\boxed\{([^{}]*)\}")
+_BOXED_MOVES = re.compile(r"\\boxed\{([^{}]*)\}")
 
 
 def cell_name(cell: Cell | None) -> str:
@@ -89,7 +89,7 @@ def parse_problem(text: str) -> Maze:
 
 def boxed_moves(response: str) -> list[str]:
     r"""What stands in the last complete \boxed{…}, split at white space; empty without a box."""
-    boxes: list[str] = _BOX.findall(response)
+    boxes: list[str] = _BOXED_MOVES.findall(response)
     return boxes[-1].split() if boxes else []
 
 
@@ -140,7 +140,7 @@ class MazeReward(Reward):
     range = (0.0, 1.0)
 
     def grade(self, prompt: Prompt, response: Response) -> Grade:
-        """Grade one response; the part of it that the prompt has opened is put in front."""
+        """Grade one response; the part of it that the prompt has already written is put in front."""
         maze, text = parse_problem(prompt.problem), prompt.response_prefix + response.text
         words = thought(text)
         parts = {

@@ -70,14 +70,14 @@ def build(
         if not 1 <= count <= len(mazes):
             raise UsageError(f"{name}_problems={count} must lie in [1, {len(mazes)}]: there are no more distinct mazes")
         drawn = random.Random(f"{name} {seed}").sample(mazes, count)
-        _report(
+        _print_report(
             console, folder / f"{name}.jsonl", _write_problems(folder / f"{name}.jsonl", drawn), f"{count} problems"
         )
     if train:
         _train_models(folder, sides["train"][0], seed, scale, console)
     else:
         for name in MODELS:
-            _report(console, folder / name, _copy_model(FINISHED / name, folder / name), "finished weights")
+            _print_report(console, folder / name, _copy_model(FINISHED / name, folder / name), "finished weights")
 
 
 def problem_row(maze: Maze) -> dict[str, str | int | list[str]]:
@@ -118,7 +118,7 @@ def _train_models(folder: Path, mazes: Sequence[Maze], seed: int, scale: float, 
             models = pretrain(tokenizer, mazes, seed, scale, advance)
     for name, model in zip(MODELS, models, strict=True):
         save_model(model, tokenizer, folder / name)
-        _report(console, folder / name, True, "trained from nothing")
+        _print_report(console, folder / name, True, "trained from nothing")
 
 
 def _write_problems(path: Path, mazes: Sequence[Maze]) -> bool:
@@ -141,5 +141,5 @@ def _copy_model(source: Path, target: Path) -> bool:
     return True
 
 
-def _report(console: Console, path: Path, written: bool, what: str) -> None:
+def _print_report(console: Console, path: Path, written: bool, what: str) -> None:
     console.print(f"{'wrote ' if written else 'reused'} {path}  ({what})", soft_wrap=True, highlight=False)

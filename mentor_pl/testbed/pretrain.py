@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mentor_pl.rewards.maze import Maze
-from mentor_pl.testbed.problems import BASE, DRILL, DRILLS, EXPERT, Style, Ways, trace
+from mentor_pl.testbed.problems import BASE, DRILL, DRILLS, EXPERT, Style, Ways, solution
 from mentor_pl.testbed.tokenizer import EOS, MAX_LENGTH, PAD, VOCABULARY
 
 BATCH = 64
@@ -66,7 +66,7 @@ def sequences(
     for index in range(count):
         maze = mazes[index % len(mazes)]
         prompt = [*([DRILL] if drill else []), *maze.text().split()]
-        response = [*trace(Ways(maze), style, rng).split(), EOS]
+        response = [*solution(Ways(maze), style, rng).split(), EOS]
         ids = [vocabulary[word] for word in prompt + response]
         made.append((ids, [IGNORED] * len(prompt) + ids[len(prompt) :]))
     return made

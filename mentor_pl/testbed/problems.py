@@ -4,9 +4,9 @@ A problem is a maze with three blocked cells whose goal can be reached in exactl
 them; each belongs for good to the training or to the held-out side, so that weights trained under one seed are never
 measured on a problem that they have seen.
 
-A trace thinks in attempts, `try` and up to four pairs of a move and the cell that it leads to. The moves are forks,
+A solution thinks in attempts, `try` and up to four pairs of a move and the cell that it leads to. The moves are forks,
 everything else follows from the maze and the words before. A `Style` says how well the forks are taken and how often
-a trace checks its attempt: after `check no` it tries again, after `check yes` or its last attempt it boxes the moves
+a solution checks its attempt: after `check no` it tries again, after `check yes` or its last attempt it boxes the moves
 of that attempt.
 """
 
@@ -157,7 +157,7 @@ def attempt_text(maze: Maze, moves: Sequence[str]) -> str:
     return " ".join(words)
 
 
-def trace(ways: Ways, style: Style, rng: random.Random) -> str:
+def solution(ways: Ways, style: Style, rng: random.Random) -> str:
     """A response to the maze in the given style, without a stop token."""
     checking = rng.random() < style.checks
     moves, cell = attempt(ways, style, rng)

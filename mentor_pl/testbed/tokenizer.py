@@ -19,7 +19,7 @@ from mentor_pl.testbed.problems import DRILL
 PAD: Final = "<pad>"
 EOS: Final = "<eos>"
 UNKNOWN: Final = "<unk>"
-_LAYOUT: Final = (
+_MARKS: Final = (
     "blocked",
     "goal",
     "start",
@@ -33,8 +33,8 @@ _LAYOUT: Final = (
     r"\boxed{",
     "}",
 )
-VOCABULARY: Final = (PAD, EOS, UNKNOWN, *_LAYOUT, *MOVES, OFF, *CELLS)  # a word's place is its id
-MAX_LENGTH: Final = 96  # tokens of the longest problem and trace together, with room to spare
+VOCABULARY: Final = (PAD, EOS, UNKNOWN, *_MARKS, *MOVES, OFF, *CELLS)  # a word's place is its id
+MAX_LENGTH: Final = 96  # tokens of the longest problem and solution together, with room to spare
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:

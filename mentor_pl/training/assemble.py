@@ -37,7 +37,7 @@ def assemble(
             the reward declares.
     """
     rows = [row for one in rounds for row in one.rows]
-    _check(rows, algorithm)
+    _check_rows(rows, algorithm)
     groups: dict[int, int] = {}
     group = [groups.setdefault(row.prompt.index, len(groups)) for row in rows]
     places = sorted(range(len(rows)), key=lambda place: (group[place], rows[place].number))
@@ -83,7 +83,7 @@ def assemble(
     return replace(rollouts, train_mask=rollouts.mask)
 
 
-def _check(rows: Sequence[Row], algorithm: Algorithm) -> None:
+def _check_rows(rows: Sequence[Row], algorithm: Algorithm) -> None:
     name = type(algorithm).__name__
     if not rows:
         raise UsageError(f"algorithm {name} asked for no rollouts: yield at least one row from `rounds`")

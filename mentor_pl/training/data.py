@@ -156,7 +156,7 @@ class RolloutDataModule(L.LightningDataModule):
             )
 
     def load(self, tokenizer: PreTrainedTokenizerBase) -> LoadedPrompts:
-        """The prompts to train on, and the tally of what was left out."""
+        """The prompts to train on, and the report on what was left out."""
         with progress_bar(f"reading {self.train}", shown=rank() == 0) as progress:
             return load_prompts(
                 self.train,

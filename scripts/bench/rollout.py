@@ -94,7 +94,7 @@ def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> 
         Figure("naive ÷ coin, time", ratio(cases, "naive", "coin"), "", 1.45, detail="aim 1.7"),
         Figure("naive ÷ coin at mean w about .17, time", ratio(often, "naive", "coin"), "", 1.2),
         Figure("expert tokens per token", per["expert_tokens"], "", 0.7, "at most"),
-        Figure("expert heads per token", per["scored_positions"], "", 0.1, "at most"),
+        Figure("scored positions per token", per["scored_positions"], "", 0.1, "at most"),
     ]
     return figures, [profile_note("seldom asked", cases), profile_note("often asked", often)]
 

@@ -17,7 +17,7 @@ from mentor_pl.decoding.sampler import Samples
 
 LEGEND = (
     "÷ plain: time, measured and by the cost model. Per 1,000 response tokens: steps of the policy, calls of the "
-    "expert. Per token: read by the expert, its heads, drafts lost, places padded. MiB: peak above the models."
+    "expert. Per token: read by the expert, scored by it, drafts lost, places padded. MiB: peak above the models."
 )
 
 
@@ -78,7 +78,7 @@ def sampler_table(cases: dict[str, Case], task: Work, memory: dict[str, int]) ->
     """One line per case: speed, the cost model's word, the expert's share of the work, memory."""
     title = f"{len(task.prompts)} rows, {task.length} tokens each"
     table = Table(title=title, title_justify="left", box=box.SIMPLE, caption=LEGEND, caption_justify="left")
-    for column in ("", "tokens/s", "÷ plain", "model", "steps", "calls", "read", "heads", "lost", "pad", "MiB"):
+    for column in ("", "tokens/s", "÷ plain", "model", "steps", "calls", "read", "scored", "lost", "pad", "MiB"):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for name, case in cases.items():
         model = modelled(name, case, task)

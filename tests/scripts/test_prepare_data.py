@@ -27,7 +27,7 @@ def row(problem, answer="7", **others):
     return {"problem": problem, "answer": answer, **others}
 
 
-def test_rows_have_problem_answer_source_level_traces_and_nothing_else(prepare, write_jsonl):
+def test_rows_have_problem_answer_source_level_demonstrations_and_nothing_else(prepare, write_jsonl):
     path = write_jsonl(
         [row("a", 7, level="Level 3", demonstrations="t", source="MATH", subject="x"), row("b", subject="y"), row("A.")]
     )
@@ -72,7 +72,7 @@ def test_overlap_is_reported_with_both_rows_and_why(prepare, write_jsonl, tmp_pa
     assert f"{path}:3 and {bench}:2: 100% of 13-grams shared\n    here   {TEXT} fifteen\n    there  {TEXT}\n" in text
 
 
-def test_traces_from_elsewhere_are_joined_by_the_problems_text(prepare, write_jsonl):
+def test_demonstrations_from_elsewhere_are_joined_by_the_problems_text(prepare, write_jsonl):
     path = write_jsonl([row("Find $x$."), row("b")], "problems.jsonl")
     demonstrations = write_jsonl(
         [{"problem": "find x", "trace": "one"}, {"problem": "find x", "trace": "two"}, {"problem": "c", "trace": "no"}],
@@ -80,10 +80,10 @@ def test_traces_from_elsewhere_are_joined_by_the_problems_text(prepare, write_js
     )
     _, _, _, files, report = prepare(path, "--demonstration_sources", demonstrations, "--demonstrations", "trace")
     assert [r.get("demonstrations") for r in files["train.jsonl"]] == [["one", "two"], None]
-    assert report["with_traces"] == 1
+    assert report["with_demonstrations"] == 1
 
 
-def test_traces_that_belong_to_none_of_the_problems_are_refused(prepare, write_jsonl):
+def test_demonstrations_that_belong_to_none_of_the_problems_are_refused(prepare, write_jsonl):
     path = write_jsonl([row("a")])
     demonstrations = write_jsonl([{"problem": "b", "trace": "one"}], "demonstrations.jsonl")
     status, _, err, _, _ = prepare(path, "--demonstration_sources", demonstrations, "--demonstrations", "trace")

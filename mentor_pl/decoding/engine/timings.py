@@ -45,8 +45,8 @@ class ForwardTimings:
 
 def remembered_timings(policy: Any, expert: Any, rows: int, device: torch.device) -> ForwardTimings:
     """Timings of this pair of models at so many rows; measured where this machine has not measured them before."""
-    file = _folder() / f"timings-{_fingerprint(policy, expert, rows, device)}.json"
-    found = _read(file)
+    file = _cache_folder() / f"timings-{_fingerprint(policy, expert, rows, device)}.json"
+    found = _read_timings(file)
     if found is not None:
         return found
     with suppress(OSError):
@@ -54,7 +54,7 @@ def remembered_timings(policy: Any, expert: Any, rows: int, device: torch.device
     measured = measure_timings(policy, expert, rows, device)
     with suppress(OSError):  # a machine without a writable cache folder measures in every run
         _keep(file, measured)
-    return _read(file) or measured
+    return _read_timings(file) or measured
 
 
 def _keep(file: Path, timings: ForwardTimings) -> None:
@@ -107,12 +107,12 @@ def _fingerprint(policy: Any, expert: Any, rows: int, device: torch.device) -> s
     return hashlib.sha256(on_host.encode()).hexdigest()[:16]
 
 
-def _folder() -> Path:
+def _cache_folder() -> Path:
     base = os.environ.get("MENTOR_CACHE")
     return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mentor_pl"
 
 
-def _read(file: Path) -> ForwardTimings | None:
+def _read_timings(file: Path) -> ForwardTimings | None:
     try:
         timings = ForwardTimings(
             **{name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}

@@ -34,15 +34,15 @@ _LATEX = (
     LatexExtractionConfig(normalization_config=NormalizationConfig(malformed_operators=True, nits=True, boxed="none")),
 )
 _STEPS = 120  # operators and commands in a text; the parser's time grows faster than their number
-_BITS = 50_000  # of the largest number that is worked out
-_POWER = 40  # exponent of a sum that is expanded
+_NUMBER_BITS = 50_000  # of the largest number that is worked out
+_MAX_EXPONENT = 40  # exponent of a sum that is expanded
 _NODES = 600  # parts of an expression
-_NAMES = re.compile(
+_NAMED = re.compile(
     r"(?<![a-zA-Z\\])(pi|sqrt|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|exp|infty|theta|alpha|beta|lambda|cdot|"
     r"frac|binom|times|cup|cap)(?![a-zA-Z])"
 )
 _COMMAND = re.compile(r"\\(?:begin|end)\{[a-zA-Z]+\}|\\[a-zA-Z]+")
-_WORD = re.compile(r"[a-zA-Z]{5,}")
+_ANY_WORD = re.compile(r"[a-zA-Z]{5,}")
 _LETTERS = re.compile(r"\s*(?:\\(?:angle|triangle)\s*)?(?:[A-Z]{3,}|[a-z]{4,})\s*")  # ABC is not ACB
 _OPERATORS = re.compile(r"\\[a-zA-Z]+|[-+*/^=<>!]")
 _PRIMES = re.compile(r"(?<=[a-zA-Z)}'])\s*(?:'|\^\{?\\prime)")  # latex2sympy drops them
@@ -58,8 +58,8 @@ def algebra_equal(ours: str, theirs: str, percent: str, decimals: str, tolerance
     """Whether two tidied texts are the same mathematics. May run without bound: for workers only."""
     if not (_readable(ours) and _readable(theirs)) or len(_PRIMES.findall(ours)) != len(_PRIMES.findall(theirs)):
         return False
-    b = _read(theirs)
-    a = None if b is None else _read(ours)
+    b = _read_expression(theirs)
+    a = None if b is None else _read_expression(ours)
     if a is None or b is None or not (_small(a) and _small(b)):
         return False
     if a == b:
@@ -83,7 +83,7 @@ def _readable(text: str) -> bool:
         r"\d\s+\d|(?<![\^\d])\d+\s*_", _PLAIN_LOG.sub("", text)
     ):  # 2 3, which latex2sympy adds up; the base of 37_8
         return False
-    if _WORD.search(_COMMAND.sub(" ", _NAMES.sub(" ", text))):  # words, which have been compared as such
+    if _ANY_WORD.search(_COMMAND.sub(" ", _NAMED.sub(" ", text))):  # words, which have been compared as such
         return False
     if _LETTERS.fullmatch(text):
         return False
@@ -91,9 +91,9 @@ def _readable(text: str) -> bool:
 
 
 @lru_cache(maxsize=512)  # a group of rollouts shares its reference
-def _read(text: str) -> Any:
+def _read_expression(text: str) -> Any:
     """The expression that the whole of `text` is, or None."""
-    text = _NAMES.sub(r"\\\1 ", text)
+    text = _NAMED.sub(r"\\\1 ", text)
     text = _PLAIN_ROOT.sub(r"\\sqrt{\1}", text)
     text = _PLAIN_LOG.sub(r"\\log_{\1}{\2}", text)
     everyday = read_everyday(text)
@@ -116,7 +116,7 @@ def _read(text: str) -> Any:
 
 
 def _small(expression: Any) -> bool:
-    """Whether every number in the expression stays below `_BITS` bits and every power is cheap to expand."""
+    """Whether every number in the expression stays below `_NUMBER_BITS` bits and every power is cheap to expand."""
     if isinstance(expression, sympy.MatrixBase):
         return len(expression) <= _NODES and all(_small(entry) for entry in expression)
     if not isinstance(expression, sympy.Basic):
@@ -134,8 +134,8 @@ def _cheap(node: Any) -> bool:
             return len(list(sympy.preorder_traversal(exponent))) < 40
         size = _magnitude(exponent)
         if base.is_number:
-            return size <= 10 or size * max(1.0, _bits(base)) <= _BITS
-        return size <= (_POWER if base.is_Add or base.is_Mul else 1000)
+            return size <= 10 or size * max(1.0, _bits(base)) <= _NUMBER_BITS
+        return size <= (_MAX_EXPONENT if base.is_Add or base.is_Mul else 1000)
     return True
 
 
@@ -175,7 +175,7 @@ def _constants_equal(ours: str, a: Any, theirs: str, b: Any, percent: str, decim
         return False
     if abs(answer.value - reference.value) <= min(abs(reference.value), Fraction(1)) / 10**25:
         return True
-    return numbers.equal(answer, reference, percent, decimals, tolerance)
+    return numbers.equal_numbers(answer, reference, percent, decimals, tolerance)
 
 
 def _numeric(value: Any) -> Any:

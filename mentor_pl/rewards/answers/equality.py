@@ -99,7 +99,7 @@ def _same(ours: str, theirs: str, rules: Conventions, depth: int) -> bool:
         return bool(key(ours))
     a, b = numbers.read(ours), numbers.read(theirs)
     if a and b:
-        return numbers.equal(a, b, rules.percent, rules.decimals, rules.tolerance)
+        return numbers.equal_numbers(a, b, rules.percent, rules.decimals, rules.tolerance)
     if (a or b) and _decimal_comma(ours, theirs):
         return True
     if not other_variable(ours, theirs):

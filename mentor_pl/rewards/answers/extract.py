@@ -12,7 +12,7 @@ SEARCHED_CHARACTERS = (
     250_000  # characters at a text's end that are searched for any box at all: some 30 ms where all are braces
 )
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*")
+_BOX_OPENS = re.compile(r"\\(?:boxed|fbox)\s*")
 _BARE = re.compile(r"[^\s${}\\]+")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # an escaped character is passed over
 _CALCULATION = re.compile(r"<<[^<>\n]{0,200}>>")  # GSM8K's calculator annotations
@@ -27,8 +27,8 @@ _MARKERS = (
         re.IGNORECASE,
     ),
 )
-_STATED = re.compile(r"\bfinal\s+answer\s*(?::|is\b)", re.IGNORECASE)
-_FORMULA = re.compile(
+_FINAL_ANSWER = re.compile(r"\bfinal\s+answer\s*(?::|is\b)", re.IGNORECASE)
+_TEX_FORMULA = re.compile(
     r"\$\$((?:[^$]|\\\$)+?)(?<!\\)\$\$|(?<![\\\d])\$((?:\\\$|[^$\n])+?)(?<!\\)\$(?!\d)"
     r"|\\\[((?:(?!\\\[).)+?)\\\]|\\\(((?:(?!\\\().)+?)\\\)",
     re.DOTALL,
@@ -56,7 +56,7 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     closing = _closing_braces(text)
     found: list[tuple[int, int, str]] = []
     position = 0
-    while match := _BOX.search(text, position):
+    while match := _BOX_OPENS.search(text, position):
         start, inner = match.start(), match.end()
         if inner < len(text) and text[inner] == "{":
             end = closing.get(inner)
@@ -106,7 +106,7 @@ def final_answer(text: str) -> str | None:
         answer = found[-1][2].strip()[-TAIL:]
     text = _CALCULATION.sub("", text[-TAIL:])
     if answer is not None:
-        stated = list(_STATED.finditer(text))
+        stated = list(_FINAL_ANSWER.finditer(text))
         after = text[stated[-1].end() :] if stated and stated[-1].start() > max(text.rfind(r"\boxed"), 0) else ""
         after = after.strip(_EMPHASIS)
         return _leading(after) or _last_formula(after.split("\n\n", 1)[0]) or answer
@@ -124,7 +124,7 @@ def final_answer(text: str) -> str | None:
 def _leading(text: str) -> str | None:
     """The formulas that the text begins with, unless it goes on to say what they are: `$x$ is 5`."""
     contents, position = [], 0
-    while match := _FORMULA.match(text, position):
+    while match := _TEX_FORMULA.match(text, position):
         contents.append(next(group for group in match.groups() if group is not None).strip())
         joint = _JOINTS.match(text, match.end())
         position = joint.end() if joint else match.end()
@@ -142,7 +142,7 @@ def _whole(line: str) -> str | None:
 
 def _last_formula(text: str) -> str | None:
     """The last formula, with those that only separators part from it, as one list; a later number goes before it."""
-    formulas = [(m.start(), m.end(), next(g for g in m.groups() if g is not None)) for m in _FORMULA.finditer(text)]
+    formulas = [(m.start(), m.end(), next(g for g in m.groups() if g is not None)) for m in _TEX_FORMULA.finditer(text)]
     if not formulas:
         return None
     group = [formulas[-1]]

@@ -16,13 +16,13 @@ from typing import Any
 
 import sympy
 
-_BITS = 2_000  # of a power that is worked out here
-_TOKEN = re.compile(r"\s*(\d+\.\d+|\.\d+|\d+|[a-z]|\\[a-zA-Z]+|[-+*/^(){}\[\]])")
+_POWER_BITS = 2_000  # of a power that is worked out here
+_LEXEME = re.compile(r"\s*(\d+\.\d+|\.\d+|\d+|[a-z]|\\[a-zA-Z]+|[-+*/^(){}\[\]])")
 _PRODUCTS = frozenset(("*", r"\cdot", r"\times"))
 _GREEK = ("alpha", "beta", "gamma", "delta", "theta", "phi", "mu", "lambda", "omega", "rho", "sigma", "tau", "varphi")
-_NAMES: dict[str, Any] = {f"\\{name}": sympy.Symbol(name, real=True) for name in _GREEK}
-_NAMES |= {letter: sympy.Symbol(letter, real=True) for letter in "abcfghjklmnopqrstuvwxyz"}  # d may be a differential
-_NAMES |= {r"\pi": sympy.pi, "e": sympy.E, "i": sympy.I}
+_SYMBOLS: dict[str, Any] = {f"\\{name}": sympy.Symbol(name, real=True) for name in _GREEK}
+_SYMBOLS |= {letter: sympy.Symbol(letter, real=True) for letter in "abcfghjklmnopqrstuvwxyz"}  # d may be a differential
+_SYMBOLS |= {r"\pi": sympy.pi, "e": sympy.E, "i": sympy.I}
 _END = ""
 
 
@@ -37,20 +37,20 @@ def read_everyday(text: str) -> Any:
     tokens, position = [], 0
     text = text.rstrip()
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = _LEXEME.match(text, position)
         if match is None:
             return None
         tokens.append(match[1])
         position = match.end()
-    reader = _Reader([*tokens, _END])
+    parser = _Parser([*tokens, _END])
     try:
-        expression = reader.sum()
+        expression = parser.sum()
     except (_NotHere, RecursionError):
         return None
-    return expression if reader.next == _END else None
+    return expression if parser.next == _END else None
 
 
-class _Reader:
+class _Parser:
     """A recursive descent over tokens; the caller bounds their nesting."""
 
     def __init__(self, tokens: list[str]) -> None:
@@ -62,7 +62,7 @@ class _Reader:
         """The token at hand."""
         return self.tokens[self.position]
 
-    def take(self, wanted: str = "") -> str:
+    def accept(self, wanted: str = "") -> str:
         """The token at hand, which is passed; another than `wanted` is not of the grammar."""
         token = self.next
         if token == _END or (wanted and token != wanted):
@@ -74,7 +74,7 @@ class _Reader:
         """Products with signs between them."""
         terms: list[Any] = []
         while True:
-            sign = self.take() if self.next in ("+", "-") else ""
+            sign = self.accept() if self.next in ("+", "-") else ""
             if terms and not sign:
                 return sympy.Add(*terms)
             terms.append(-self.product() if sign == "-" else self.product())
@@ -83,7 +83,7 @@ class _Reader:
         """Powers side by side, with a sign of multiplication, or over a single divisor."""
         result = self.power()
         while self.next not in ("+", "-", ")", "}", "]", _END):
-            sign = self.take() if self.next in _PRODUCTS or self.next == "/" else ""
+            sign = self.accept() if self.next in _PRODUCTS or self.next == "/" else ""
             factor = self.power()
             if sign == "/":
                 if self.next not in ("+", "-", ")", "}", _END):
@@ -100,30 +100,30 @@ class _Reader:
         base = self.atom()
         if self.next != "^":
             return base
-        self.take()
+        self.accept()
         exponent = self.group() if self.next == "{" else self.atom(script=True)
         if not simple or self.next == "^":
             raise _NotHere
         if base.is_number and not (base.is_Rational or base in (sympy.pi, sympy.E, sympy.I)):
             raise _NotHere
-        if exponent.is_number and not (exponent.is_Rational and abs(exponent) * _exponent_bits(base) <= _BITS):
+        if exponent.is_number and not (exponent.is_Rational and abs(exponent) * _exponent_bits(base) <= _POWER_BITS):
             raise _NotHere
         return sympy.Pow(base, exponent)
 
     def atom(self, script: bool = False) -> Any:
         """A number, a letter, brackets, a fraction or a root; as a script without braces the first two only."""
-        token = self.take()
+        token = self.accept()
         if token[0].isdigit() or token[0] == ".":
             return sympy.Rational(token)
-        if token in _NAMES:
+        if token in _SYMBOLS:
             if self.next == "(" and token != r"\pi":  # a product or a function
                 raise _NotHere
-            return _NAMES[token]
+            return _SYMBOLS[token]
         if script:
             raise _NotHere
         if token == "(":
             inside = self.sum()
-            self.take(")")
+            self.accept(")")
             return inside
         if token == r"\frac":
             top = self.group()
@@ -131,9 +131,9 @@ class _Reader:
         if token == r"\sqrt":
             order = 2
             if self.next == "[":
-                self.take()
-                order = int(self.take()) if re.fullmatch(r"[2-9]", self.next) else 0
-                self.take("]")
+                self.accept()
+                order = int(self.accept()) if re.fullmatch(r"[2-9]", self.next) else 0
+                self.accept("]")
             if not order:
                 raise _NotHere
             return sympy.Pow(self.group(), sympy.Rational(1, order))
@@ -141,9 +141,9 @@ class _Reader:
 
     def group(self) -> Any:
         """A sum in braces."""
-        self.take("{")
+        self.accept("{")
         inside = self.sum()
-        self.take("}")
+        self.accept("}")
         return inside
 
 

@@ -37,7 +37,7 @@ def right_side(ours: str, theirs: str) -> tuple[str, str]:
     where both name different things they keep their names, so that x = 1 is not y = 1."""
     (our_name, our_value), (their_name, their_value) = _split_name(ours), _split_name(theirs)
     if our_name and their_name:
-        a, b = _plain(our_name), _plain(their_name)
+        a, b = _plain_name(our_name), _plain_name(their_name)
         if a == b or "\\in" in (our_name[-3:], their_name[-3:]) or ":" in (our_name[-1], their_name[-1]):
             return our_value, their_value
         function = re.compile(r"([a-zA-Z])\(([a-z])\)=")
@@ -62,7 +62,7 @@ def other_quantity(ours: str, theirs: str) -> bool:
 
 
 def _quantity(match: re.Match[str] | None) -> str:
-    return _plain((match[1] if match else "").replace(r"\text", "")).casefold()
+    return _plain_name((match[1] if match else "").replace(r"\text", "")).casefold()
 
 
 def named(text: str) -> bool:
@@ -103,7 +103,7 @@ def _is_name(text: str) -> bool:
     return bool(re.fullmatch(r"\\frac\{[a-zA-Z]{2,}\}\{[a-zA-Z]{2,}\}|" + _NAME, bare)) and not re.search(r"\d", bare)
 
 
-def _plain(text: str) -> str:
+def _plain_name(text: str) -> str:
     return re.sub(r"[\s{}]", "", text)
 
 

@@ -88,7 +88,7 @@ def _number(groups: dict[str, str | None]) -> Number | None:
     return Number(sign * value * Fraction(10) ** power, places, percent)
 
 
-def equal(answer: Number, reference: Number, percent: str, decimals: str, tolerance: float) -> bool:
+def equal_numbers(answer: Number, reference: Number, percent: str, decimals: str, tolerance: float) -> bool:
     """Whether two plain numbers agree under the conventions (see `Conventions`)."""
     pairs = [(answer.value, reference.value)]
     if answer.percent != reference.percent:

@@ -13,8 +13,8 @@ import sympy
 
 ENOUGH = 4
 _DIGITS = 20
-_CLOSE = sympy.Float("1e-12", _DIGITS)
-_MOST = 12  # variables
+_TOLERANCE = sympy.Float("1e-12", _DIGITS)
+_VARIABLES = 12  # at most
 _ROWS = 4  # points of each kind
 
 
@@ -22,11 +22,13 @@ def _points() -> list[list[Any]]:
     """Fixed points: proper fractions, larger numbers, negative ones, integers. Each suits some expressions only."""
     rows: list[list[Any]] = []
     for row in range(_ROWS):
-        shares = [sympy.Rational((7919 * (row + 1) + 389 * (column + 1) ** 2) % 997, 997) for column in range(_MOST)]
+        shares = [
+            sympy.Rational((7919 * (row + 1) + 389 * (column + 1) ** 2) % 997, 997) for column in range(_VARIABLES)
+        ]
         rows.append(shares)
         rows.append([1 + 4 * share for share in shares])
         rows.append([share * (-3 if (row + column) % 2 else 3) for column, share in enumerate(shares)])
-        rows.append([sympy.Integer(1 + (5 * row + 7 * column + row * column) % 9) for column in range(_MOST)])
+        rows.append([sympy.Integer(1 + (5 * row + 7 * column + row * column) % 9) for column in range(_VARIABLES)])
     return rows
 
 
@@ -36,21 +38,21 @@ _POINTS = _points()
 def same_function(a: Any, b: Any) -> bool | None:
     """The verdict on two scalar expressions over the same variables, or None where too few points count."""
     symbols = sorted(a.free_symbols | b.free_symbols, key=str)
-    if not symbols or len(symbols) > _MOST:
+    if not symbols or len(symbols) > _VARIABLES:
         return None
     counted, imaginary = 0, a.has(sympy.I) or b.has(sympy.I)
     for point in _POINTS:
         place = dict(zip(symbols, point, strict=False))
-        x, y = _value(a, place, imaginary), _value(b, place, imaginary)
+        x, y = _numeric_value(a, place, imaginary), _numeric_value(b, place, imaginary)
         if x is None or y is None:
             continue
-        if abs(x - y) > _CLOSE * max(abs(x), abs(y)):
+        if abs(x - y) > _TOLERANCE * max(abs(x), abs(y)):
             return False
         counted += 1
     return True if counted >= ENOUGH else None
 
 
-def _value(expression: Any, place: dict[Any, Any], imaginary: bool) -> Any:
+def _numeric_value(expression: Any, place: dict[Any, Any], imaginary: bool) -> Any:
     """The value as a number of 20 digits, or None."""
     try:
         value = expression.xreplace(place).doit().evalf(_DIGITS)

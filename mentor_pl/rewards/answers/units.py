@@ -51,7 +51,7 @@ _MEASURES = {
     }.items()
     for spelling in spellings.split()
 }
-_POWER = r"(?:\^\s*\{?\s*[-+]?\d\s*\}?)?"
+_UNIT_POWER = r"(?:\^\s*\{?\s*[-+]?\d\s*\}?)?"
 # A word of two or three letters behind a number is a unit only if it is known: 12xy is no 12 of anything.
 _UNIT_WORD = (
     r"(?:(?:mm|cm|dm|km|in|ft|yd|mi|mg|kg|lbs?|oz|sec|mins?|hrs?|day|ml|mL|mph|kph|cu|sq|rad|deg|pts?|men|sq|Hz|kJ|"
@@ -60,12 +60,12 @@ _UNIT_WORD = (
 _NOT_UNITS = {"and", "or", "if", "for", "where", "when", "with", "to", "no", "not", "none", "than", "mod", "pi", "sqrt"}
 _TEXT_UNIT = re.compile(
     rf"(?P<value>.*\S)\s*(?:\\text\s*|(?<=\d)|(?<=\d\s))"
-    rf"\{{(?P<unit>[\s.a-zA-Z/-]+(?:\^\{{?\d\}}?)?)\}}\s*{_POWER}",
+    rf"\{{(?P<unit>[\s.a-zA-Z/-]+(?:\^\{{?\d\}}?)?)\}}\s*{_UNIT_POWER}",
     re.DOTALL,
 )
 _WORD_UNIT = re.compile(
     rf"(?P<value>[-+]?[\d.,/ ]*\d|.*(?:[}})]|\\pi))\s*"
-    rf"(?P<unit>{_UNIT_WORD}{_POWER}(?:(?:\s*/\s*|\s+)[a-zA-Z]+\.?{_POWER}){{0,5}})"
+    rf"(?P<unit>{_UNIT_WORD}{_UNIT_POWER}(?:(?:\s*/\s*|\s+)[a-zA-Z]+\.?{_UNIT_POWER}){{0,5}})"
 )
 _ORDINAL = re.compile(
     r"(?P<value>\d+)\s*\^?\s*\{?\s*(?:\\text\{)?\s*(?:st|nd|rd|th)\b\s*\}?\}?\s*(?:\\text\{)?[a-zA-Z ]*\}?"

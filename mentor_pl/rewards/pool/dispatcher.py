@@ -18,7 +18,7 @@ from typing import Any
 
 from mentor_pl.rewards.deadline import processor_seconds, time_left
 from mentor_pl.rewards.pool.fork_server import ForkServer, WorkerError
-from mentor_pl.rewards.pool.worker import HEADER, encode
+from mentor_pl.rewards.pool.worker import FRAME_HEADER, encode
 
 _GRANULARITY = 0.02  # seconds: processor time is told in hundredths of one
 TRIES = 2  # an item is given to this many workers that die under it
@@ -205,10 +205,10 @@ class Dispatcher:
         if not data:
             return False
         worker.received += data
-        if len(worker.received) >= HEADER:
-            size = HEADER + int.from_bytes(worker.received[:HEADER], "big")
+        if len(worker.received) >= FRAME_HEADER:
+            size = FRAME_HEADER + int.from_bytes(worker.received[:FRAME_HEADER], "big")
             if len(worker.received) >= size:
-                answer = json.loads(worker.received[HEADER:size])
+                answer = json.loads(worker.received[FRAME_HEADER:size])
                 worker.received.clear()
                 self._settle(worker, answer)
         return True

@@ -28,19 +28,19 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-HEADER = 4
+FRAME_HEADER = 4
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def encode(value: Any) -> bytes:
     """`value` as one frame."""
     body = json.dumps(value).encode()
-    return len(body).to_bytes(HEADER, "big") + body
+    return len(body).to_bytes(FRAME_HEADER, "big") + body
 
 
 def receive(channel: socket.socket) -> Any:
     """The next frame's value from a blocking socket; `EOFError` where the other end is gone."""
-    size = int.from_bytes(_receive_exactly(channel, HEADER), "big")
+    size = int.from_bytes(_receive_exactly(channel, FRAME_HEADER), "big")
     return json.loads(_receive_exactly(channel, size))
 
 
@@ -87,13 +87,13 @@ def fork_server(control_fd: int) -> None:
 def _fork(control: socket.socket, task: Callable[[Any], Any], memory_mb: int) -> None:
     """Fork one worker and hand its socket to the parent."""
     theirs, ours = socket.socketpair()
-    nursery_pid = os.getpid()
+    fork_server_pid = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
             control.close()
             theirs.close()
-            _die_with(nursery_pid)
+            _die_with(fork_server_pid)
             _limit(memory_mb)
             _serve(ours, task)
         finally:

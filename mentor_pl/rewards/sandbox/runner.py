@@ -26,7 +26,7 @@ from mentor_pl.rewards.deadline import session_seconds, time_left
 
 _CHILD = Path(__file__).with_name("child.py")
 _PROBE_SECONDS = 30.0
-_LEAST_WAIT = 0.05  # seconds between two looks at the processor time, for which all of /proc is read
+_MIN_WAIT = 0.05  # seconds between two looks at the processor time, for which all of /proc is read
 _REMOVAL_SECONDS = 30.0  # what is left of a folder after them stays
 
 
@@ -91,7 +91,7 @@ def isolated() -> bool:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[str]:
+def _scratch_folder() -> Iterator[str]:
     """A temporary folder. What may be in it, a thousand folders in one another too, is left to `rm` to remove."""
     path = tempfile.mkdtemp(prefix="mentor-code-")
     try:
@@ -113,7 +113,7 @@ def _child(request: dict[str, Any], nonce: bytes, seconds: float) -> tuple[bytes
     body = json.dumps(request | {"parent": os.getpid()}).encode()
     # Plain files, not pipes: their size is limited, and nobody has to read while the code runs.
     with (
-        _folder() as folder,
+        _scratch_folder() as folder,
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as verdict,
         tempfile.TemporaryFile() as output,
@@ -154,4 +154,4 @@ def _ended_in_time(process: subprocess.Popen[bytes], seconds: float) -> bool:
             left = time_left(seconds, session_seconds(process.pid), time.monotonic() - began)
             if left <= 0:
                 return False
-            left = max(left, _LEAST_WAIT)
+            left = max(left, _MIN_WAIT)

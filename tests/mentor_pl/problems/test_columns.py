@@ -15,7 +15,7 @@ def read(values, **columns):
     return problem_of(Row(values, "here:1"), 4, Columns(**columns))
 
 
-def test_by_default_problem_answer_level_and_traces_are_columns_of_these_names():
+def test_by_default_problem_answer_level_and_demonstrations_are_columns_of_these_names():
     problem = read({**GOOD, "level": 3, "demonstrations": ["a", "b"], "subject": "algebra"})
     assert (problem.index, problem.place, problem.problem, problem.answer) == (4, "here:1", "find x", "7")
     assert (problem.level, problem.demonstrations) == (3, ("a", "b"))
@@ -61,7 +61,7 @@ def test_a_level_is_a_number_or_a_text_with_one(level, number):
         ([], ()),
     ],
 )
-def test_traces_are_a_text_a_chat_or_several_of_these(demonstrations, texts):
+def test_demonstrations_are_a_text_a_chat_or_several_of_these(demonstrations, texts):
     assert read({**GOOD, "generations": demonstrations}, demonstrations="generations").demonstrations == texts
 
 
@@ -93,7 +93,7 @@ def test_the_columns_to_keep_can_be_chosen():
     assert read(values, metadata=[]).level == 2
 
 
-def test_a_row_of_traces_needs_no_answer_but_a_trace():
+def test_a_row_of_demonstrations_needs_no_answer_but_a_demonstration():
     row = Row({"question": "find x", "trace": "a"}, "here:1")
     assert demonstrations_of(row, Columns(problem="question", demonstrations="trace")) == ("find x", ("a",))
     with pytest.raises(Unusable, match="field 'demonstrations' holds no response"):

@@ -87,7 +87,7 @@ def test_a_template_that_refuses_the_system_prompt_is_one_line(write_jsonl, llam
     [("<think>", "<think>"), ("<think>\n", "<think>\n"), ("<think> go", ""), ("</think>", ""), ("", "")],
     ids=repr,
 )
-def test_a_response_that_the_template_opened_is_known(end, response_prefix, qwen2):
+def test_a_response_that_the_template_has_begun_is_known(end, response_prefix, qwen2):
     qwen2.chat_template = "{{ messages[-1]['content'] }} :" + end.replace("\n", "{{ '\n' }}")
     ids, got = render(qwen2, "find x", None)
     assert got == response_prefix
@@ -133,7 +133,7 @@ def test_short_prompts_are_left_out_and_counted(write_jsonl, llama):
         load_prompts(path, llama, None, 5, min_prompt_tokens=5)
 
 
-def test_prompts_carry_traces_and_the_levels_kept_are_counted(write_jsonl, llama):
+def test_prompts_carry_demonstrations_and_the_levels_kept_are_counted(write_jsonl, llama):
     rows = [{**GOOD, "level": level, "demonstrations": ["we check", "we try"]} for level in (1, 2, 2)]
     loaded = load_prompts(write_jsonl(rows), llama, None, 9, select=Selection(levels=[2]))
     assert [prompt.demonstrations for prompt in loaded.prompts] == [("we check", "we try")] * 2
@@ -141,7 +141,7 @@ def test_prompts_carry_traces_and_the_levels_kept_are_counted(write_jsonl, llama
     assert loaded.filter_report.levels == {2: 2}
 
 
-def test_only_prompts_over_the_limit_is_a_usage_error_that_names_the_least_limit(write_jsonl, llama):
+def test_only_prompts_over_the_limit_is_a_usage_error_that_names_the_smallest_limit(write_jsonl, llama):
     path = write_jsonl([{**GOOD, "problem": text} for text in ("find the sum", "find the value of x")])
     with pytest.raises(
         UsageError, match=r"all 2 prompts are longer than max_prompt_tokens = 2; the shortest has 4 tok"

@@ -14,7 +14,7 @@ def row(problem, answer="7", **others):
 
 
 def select(*paths, **options):
-    """Problems as (index, text), and the tally."""
+    """Problems as (index, text), and the report."""
     filter_report = FilterReport()
     problems = select_problems(paths, Selection(**options), filter_report)
     return [(problem.index, problem.problem) for problem in problems], filter_report
@@ -68,7 +68,7 @@ def test_the_two_sides_of_the_hash_split_part_the_problems_and_never_move(write_
     assert {int(text.split()[-1].strip(".")) for _, text in moved if "Problem" in text} == {i for i, _ in held}
 
 
-def test_repeated_problems_are_counted_and_dropped_on_request_with_their_traces_joined(write_jsonl):
+def test_repeated_problems_are_counted_and_dropped_on_request_with_their_demonstrations_joined(write_jsonl):
     path = write_jsonl(
         [
             row("Find $x$", r"\dfrac12", demonstrations="a"),

@@ -111,8 +111,8 @@ def test_code_without_end_is_stopped_and_counted(code: str, monkeypatch: pytest.
     assert short([prompt(CASES)], [fenced(code)]).parts == {"outcome": [0], "timeout": [1]}
     short.close()
     shared = CodeReward(allow_execution=True, credit="share", timeout=1.0)
-    late = "if input() == '3 4':\n    while True:\n        pass\nprint(3)"
-    assert shared([prompt(CASES)], [fenced(late)]).parts == {"outcome": [0.5], "timeout": [1]}
+    endless = "if input() == '3 4':\n    while True:\n        pass\nprint(3)"
+    assert shared([prompt(CASES)], [fenced(endless)]).parts == {"outcome": [0.5], "timeout": [1]}
     shared.close()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mentor_pl.rewards.base import Grade
-from mentor_pl.rewards.countdown import CountdownReward, evaluate
+from mentor_pl.rewards.countdown import CountdownReward, evaluate_expression
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
 
@@ -28,7 +28,7 @@ from mentor_pl.types import Prompt, Response
     ],
 )
 def test_expressions_are_worked_out_exactly(text: str, value: Fraction, used: list[int]) -> None:
-    assert evaluate(text) == (value, Counter(used))
+    assert evaluate_expression(text) == (value, Counter(used))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_expressions_are_worked_out_exactly(text: str, value: Fraction, used: li
      "9" * 13, "1+" * 400 + "1"],
 )  # fmt: skip
 def test_anything_else_is_no_expression(text: str) -> None:
-    assert evaluate(text) is None
+    assert evaluate_expression(text) is None
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from mentor_pl.types import Prompt, Response
         ("", "", 0.0),
     ],
 )
-def test_the_whole_response_with_what_the_template_opened_must_have_the_pattern(
+def test_the_whole_response_with_what_the_template_wrote_must_have_the_pattern(
     response_prefix: str, response: str, grade: float
 ) -> None:
     assert FormatReward().grade(Prompt(0, "", "1", (), response_prefix), Response(response)) == Grade(

@@ -101,7 +101,7 @@ def test_the_box_alone_earns_the_outcome_and_the_form_is_the_papers(response: st
     assert well_formed(response) == bool(formed)
 
 
-def test_text_that_the_prompt_has_opened_counts_as_part_of_the_response() -> None:
+def test_text_that_the_prompt_has_written_counts_as_part_of_the_response() -> None:
     rest = RIGHT.removeprefix("<think>")
     assert [graded(rest, prefix).parts["attempts"] for prefix in ("<think>", "")] == [2, 0]
 

@@ -26,19 +26,19 @@ class Short(Reward):
 
     range = (-1.0, 1.0)
 
-    def __init__(self, most: int = 4) -> None:
-        self.most = most
+    def __init__(self, max_words: int = 4) -> None:
+        self.max_words = max_words
 
     def grade(self, prompt, response):
-        short = len(response.text.split()) <= self.most
+        short = len(response.text.split()) <= self.max_words
         return Grade(1.0 if short else -1.0, {"short": short})
 
 
 class ShortLater(Short):
     """The same, in a thread of its own."""
 
-    def __init__(self, most: int = 4) -> None:
-        super().__init__(most)
+    def __init__(self, max_words: int = 4) -> None:
+        super().__init__(max_words)
         self.threads = ThreadPoolExecutor(1)
 
     def grade(self, prompt, response):
@@ -47,16 +47,16 @@ class ShortLater(Short):
     def close(self):
         self.threads.shutdown()
 '''
-YAML = "data:\n  reward: {{class_path: mine.{name}, init_args: {{most: {most}}}}}\n"
+YAML = "data:\n  reward: {{class_path: mine.{name}, init_args: {{max_words: {max_words}}}}}\n"
 
 
-@pytest.mark.parametrize(("name", "most", "reward"), [("Short", 99, 1.0), ("ShortLater", -1, -1.0)])
+@pytest.mark.parametrize(("name", "max_words", "reward"), [("Short", 99, 1.0), ("ShortLater", -1, -1.0)])
 def test_a_reward_of_ones_own_grades_a_run(
-    name: str, most: int, reward: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, max_words: int, reward: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(tmp_path / "data/testbed", train_problems=4, heldout_problems=4)
     (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
-    (tmp_path / "mine.yaml").write_text(YAML.format(name=name, most=most), encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(YAML.format(name=name, max_words=max_words), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     small = ["--data.steps", "1", "--data.prompts_per_step", "2", "--data.sampling.max_new_tokens", "8"]

@@ -8,7 +8,7 @@ import pytest
 
 from mentor_pl.rewards.format import well_formed
 from mentor_pl.rewards.maze import WALK_LENGTH, Maze, boxed_moves, faithful, parse_problem, thought
-from mentor_pl.testbed.problems import BASE, BLOCKED, EXPERT, MAX_ATTEMPTS, Style, Ways, attempt_text, split, trace
+from mentor_pl.testbed.problems import BASE, BLOCKED, EXPERT, MAX_ATTEMPTS, Style, Ways, attempt_text, solution, split
 
 # c00 start, c20 goal, c01 c12 c33 blocked: see the drawing in tests/mentor_pl/rewards/test_maze.py
 MAZE = parse_problem("blocked c01 c12 c33 goal c20 start c00")
@@ -50,20 +50,20 @@ def test_ways_are_the_moves_after_which_the_goal_is_still_in_reach() -> None:
     assert not ways.solvable_from((3, 2))  # three moves away: an odd number
 
 
-def test_a_trace_without_checks_answers_with_its_only_attempt() -> None:
+def test_a_solution_without_checks_answers_with_its_only_attempt() -> None:
     assert attempt_text(MAZE, ["D", "R", "R"]) == "try D c10 R c11 R X"
     for seed in range(50):
-        text = trace(Ways(MAZE), Style(skill=0.5, care=0.0, checks=0.0), random.Random(seed))
+        text = solution(Ways(MAZE), Style(skill=0.5, care=0.0, checks=0.0), random.Random(seed))
         words = thought(text)
         assert words.count("try") == 1
         assert "check" not in words
         assert boxed_moves(text) == words[1::2]
 
 
-def test_a_checking_trace_tries_until_it_is_right_or_has_tried_four_times() -> None:
+def test_a_checking_solution_tries_until_it_is_right_or_has_tried_four_times() -> None:
     seen = set()
     for seed in range(300):
-        text = trace(Ways(MAZE), Style(skill=0.2, care=0.5, checks=1.0), random.Random(seed))
+        text = solution(Ways(MAZE), Style(skill=0.2, care=0.5, checks=1.0), random.Random(seed))
         *failed, last = " ".join(thought(text)).removeprefix("try ").split(" try ")
         right = MAZE.solved_by(boxed_moves(text))
         assert all(words.endswith("check no") for words in failed)
@@ -74,11 +74,11 @@ def test_a_checking_trace_tries_until_it_is_right_or_has_tried_four_times() -> N
     assert seen == {(1, True), (2, True), (3, True), (4, True), (4, False)}
 
 
-def test_all_traces_are_faithful_well_formed_and_short(sides: tuple[list[Maze], list[Maze]]) -> None:
+def test_all_solutions_are_faithful_well_formed_and_short(sides: tuple[list[Maze], list[Maze]]) -> None:
     rng = random.Random(0)
     for maze in sides[0][:300]:
         for style in (BASE, EXPERT):
-            text = trace(Ways(maze), style, rng)
+            text = solution(Ways(maze), style, rng)
             assert faithful(maze, thought(text))
             assert well_formed(text)
             assert len(boxed_moves(text)) <= WALK_LENGTH
@@ -87,9 +87,9 @@ def test_all_traces_are_faithful_well_formed_and_short(sides: tuple[list[Maze], 
 
 def test_skill_care_and_checks_are_probabilities() -> None:
     rng = random.Random(0)
-    sure = [trace(Ways(MAZE), Style(skill=1.0, care=0.0, checks=0.0), rng) for _ in range(100)]
+    sure = [solution(Ways(MAZE), Style(skill=1.0, care=0.0, checks=0.0), rng) for _ in range(100)]
     assert all(MAZE.solved_by(boxed_moves(text)) for text in sure)
-    careful = [trace(Ways(MAZE), Style(skill=0.0, care=1.0, checks=0.0), rng) for _ in range(100)]
+    careful = [solution(Ways(MAZE), Style(skill=0.0, care=1.0, checks=0.0), rng) for _ in range(100)]
     assert not any("X" in text for text in careful)
-    checking = [trace(Ways(MAZE), Style(skill=0.0, care=0.0, checks=0.25), rng) for _ in range(2000)]
+    checking = [solution(Ways(MAZE), Style(skill=0.0, care=0.0, checks=0.25), rng) for _ in range(2000)]
     assert 0.2 < sum("check" in text for text in checking) / 2000 < 0.3  # five standard errors are 0.048

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from mentor_pl.testbed.build import save_model
 from mentor_pl.testbed.pretrain import build_model
-from mentor_pl.testbed.problems import DRILLS, Ways, split, trace
+from mentor_pl.testbed.problems import DRILLS, Ways, solution, split
 from mentor_pl.testbed.tokenizer import MAX_LENGTH, VOCABULARY, build_tokenizer
 
 PROBLEM = "blocked c01 c12 c33 goal c20 start c00"
@@ -31,10 +31,10 @@ def test_a_problem_becomes_one_token_a_word_and_nothing_else(loaded: PreTrainedT
     assert loaded(PROBLEM, add_special_tokens=False)["input_ids"] == ids
 
 
-def test_traces_survive_encoding_and_decoding(loaded: PreTrainedTokenizerBase) -> None:
+def test_solutions_survive_encoding_and_decoding(loaded: PreTrainedTokenizerBase) -> None:
     rng = random.Random(0)
     for maze in split("train")[:50]:
-        text = trace(Ways(maze), DRILLS, rng)
+        text = solution(Ways(maze), DRILLS, rng)
         ids = loaded(text)["input_ids"]
         assert loaded.unk_token_id not in ids
         assert loaded.decode([*ids, loaded.eos_token_id, loaded.pad_token_id], skip_special_tokens=True) == text

@@ -77,7 +77,7 @@ def test_rollouts_of_older_weights_stop_the_run(run, monkeypatch):
         run(steps=3).fit()
 
 
-class _Late(Reward):
+class _Overrunning(Reward):
     """Every response of the problem asked first overruns, in both of two rewards that are summed."""
 
     range = (0.0, 1.0)
@@ -85,12 +85,12 @@ class _Late(Reward):
 
     def grade(self, prompt, response):
         self.first = self.first or prompt
-        late = float(prompt is self.first)
-        return Grade(0.0, {"timeout": late, "timeout_2": late, "outcome": late})
+        overrun = float(prompt is self.first)
+        return Grade(0.0, {"timeout": overrun, "timeout_2": overrun, "outcome": overrun})
 
 
 def test_overruns_are_counted_over_all_rewards(run):
-    job = run(steps=1, algorithm=GRPO(5), data_options={"reward": _Late()})
+    job = run(steps=1, algorithm=GRPO(5), data_options={"reward": _Overrunning()})
     job.fit()
     assert job.trainer.callback_metrics["reward/timeouts"].item() == 2 * 5
     job = run(steps=1)

@@ -58,7 +58,7 @@ def test_responses_are_handed_over_while_others_are_decoded(models):
 def test_an_algorithm_is_told_what_became_of_each_round(models):
     algorithm = GivenRounds([row(EIGHT, 0), row(THREE, 0)], [row(EIGHT, 1)])
     gather(Learner(models, algorithm=algorithm), ScriptedSampler([[2, 5], [3]]))
-    first, second = algorithm.told
+    first, second = algorithm.graded
     assert [(one.prompt.index, one.number) for one in first.rows] == [(8, 0), (3, 0)]
     assert first.lengths.tolist() == [2, 5]
     assert first.rewards.tolist() == pytest.approx([0.2, 0.5])
@@ -87,7 +87,9 @@ def test_given_rows_are_taken_as_they_are_and_graded_and_scored(build_models, qw
     assert rollouts.given.sum(1).tolist() == [3, 2, 0]
     assert not rollouts.truncated[0]
     assert len(reward.seen) == 3
-    assert algorithm.told[0].entropies.numel() == int(rollouts.response_lengths.sum()) - 3 - 2  # only what was sampled
+    assert (
+        algorithm.graded[0].entropies.numel() == int(rollouts.response_lengths.sum()) - 3 - 2
+    )  # only what was sampled
     for i in range(3):
         length = int(rollouts.response_lengths[i])
         ids = torch.cat([torch.tensor(prompt.token_ids), rollouts.response_ids[i, :length]])

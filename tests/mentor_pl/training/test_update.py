@@ -169,14 +169,14 @@ def test_tokens_outside_the_train_mask_carry_neither_gradient_nor_weight(run):
 
     class PrefixByHand(GRPO):
         def terms(self):
-            class Cut(ClippedSurrogate):
+            class Prefixed(ClippedSurrogate):
                 def weight(self, tokens):
                     return tokens.mask[:, :2].sum()
 
                 def __call__(self, batch):
                     return super().__call__(replace(batch, mask=batch.mask & (torch.arange(batch.mask.shape[1]) < 2)))
 
-            return [Cut()]
+            return [Prefixed()]
 
     gradients = []
     for algorithm in (Prefix(8), PrefixByHand(8)):

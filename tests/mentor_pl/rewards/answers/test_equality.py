@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mentor_pl.rewards.answers.algebra import _read
+from mentor_pl.rewards.answers.algebra import _read_expression
 from mentor_pl.rewards.answers.equality import equal, grade
 from mentor_pl.rewards.answers.rules import Conventions
 
@@ -249,7 +249,7 @@ def test_each_convention_can_be_chosen(convention: dict[str, Any], answer: str, 
 
 
 def test_an_equation_that_reads_as_false_is_not_read() -> None:
-    assert _read("D = (0, 1)") is None
+    assert _read_expression("D = (0, 1)") is None
 
 
 def test_what_cannot_be_read_is_wrong_not_an_error() -> None:

@@ -55,7 +55,7 @@ def test_every_answer_of_math500_that_it_reads_is_what_latex2sympy_reads(monkeyp
     read = {text: value for text, value in ours.items() if value is not None}
     assert len(read) > 60
     monkeypatch.setattr(algebra, "read_everyday", lambda text: None)
-    algebra._read.cache_clear()
+    algebra._read_expression.cache_clear()
     for text, value in read.items():
-        assert sympy.simplify(value - algebra._read(text).doit()) == 0, text
-    algebra._read.cache_clear()
+        assert sympy.simplify(value - algebra._read_expression(text).doit()) == 0, text
+    algebra._read_expression.cache_clear()

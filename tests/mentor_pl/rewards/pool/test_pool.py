@@ -119,7 +119,7 @@ def test_items_that_all_end_their_workers_are_one_clear_error(pool: Callable[...
         pool().map([["die"]] * (dispatcher.MAX_CONSECUTIVE_CRASHES + 1))
 
 
-def test_the_death_of_the_nursery_is_a_clear_error_and_the_next_batch_starts_afresh(
+def test_the_death_of_the_fork_server_is_a_clear_error_and_the_next_batch_starts_afresh(
     pool: Callable[..., WorkerPool],
 ) -> None:
     one = pool(workers=2, timeout=30.0)
