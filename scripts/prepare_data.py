@@ -249,8 +249,8 @@ def report_text(sources: str, filter_report: FilterReport, parts: Mapping[str, S
     for name, part in parts.items():
         levels = Counter(problem.level for problem in part if problem.level is not None)
         counts = [f"level {level}: {count:,}" for level, count in sorted(levels.items())]
-        traced = [len(problem.demonstrations) for problem in part if problem.demonstrations]
-        counts += [f"{len(traced):,} with {sum(traced):,} demonstrations"] if traced else []
+        with_some = [len(problem.demonstrations) for problem in part if problem.demonstrations]
+        counts += [f"{len(with_some):,} with {sum(with_some):,} demonstrations"] if with_some else []
         lines.append(f"{name}: {len(part):,} problems" + (f" ({', '.join(counts)})" if counts else ""))
     return "\n".join(lines) + "\n"
 

@@ -19,7 +19,7 @@ pytest_plugins = ["chi_square", "model_folders", "lookup_models", "runs"]
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Measured costs are kept beside the tests and not in the user's home."""
+    """Measured timings are kept beside the tests and not in the user's home."""
     os.environ["MENTOR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 

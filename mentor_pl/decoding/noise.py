@@ -54,7 +54,7 @@ def _mix_in_place(x: Tensor) -> Tensor:
     return x
 
 
-def _states(keys: Tensor, positions: Tensor, stream: int | Tensor) -> Tensor:
+def _key_states(keys: Tensor, positions: Tensor, stream: int | Tensor) -> Tensor:
     """Numbers of (rollout, position, stream), [N] int64: places in the SplitMix64 sequence whose seed is the key."""
     return _mix(keys + _GOLDEN * (STREAMS * positions + stream))
 
@@ -70,7 +70,7 @@ def uniform(keys: Tensor, positions: Tensor, stream: int) -> Tensor:
     Returns:
         [N] float32.
     """
-    return _uniform(_states(keys, positions, stream))
+    return _uniform(_key_states(keys, positions, stream))
 
 
 def _uniform(states: Tensor) -> Tensor:
@@ -90,13 +90,13 @@ def exponential(keys: Tensor, positions: Tensor, stream: int, size: int) -> Tens
     Returns:
         [N, V] float32, above 0.
     """
-    return _exponential(_states(keys, positions, stream), size)
+    return _exponential(_key_states(keys, positions, stream), size)
 
 
 def draft_and_coin(keys: Tensor, positions: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """`exponential` noise [N, V] of DRAFT and `uniform` numbers [N] of COIN, cheaper than one after the other."""
     streams = torch.arange(DRAFT, COIN + 1, device=keys.device)
-    draft, coin = _states(keys[:, None], positions[:, None], streams).unbind(1)
+    draft, coin = _key_states(keys[:, None], positions[:, None], streams).unbind(1)
     return _exponential(draft, size), _uniform(coin)
 
 

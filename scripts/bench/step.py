@@ -69,9 +69,9 @@ def main() -> int:
             pairs.append((mine, step(f"{label}: TRL", trls, work, rows) if trl else None))
         update = Update(Path(folder) / "wide", options.memory_rows, options.memory_tokens, options.device)
         make_model(update.folder, options.memory_vocabulary, options.memory_hidden, 1, 2 * options.memory_tokens)
-        costs = [step(f"update: {f.__name__} logits", f, update) for f in (chunked, plain)]
+        sides = [step(f"update: {f.__name__} logits", f, update) for f in (chunked, plain)]
 
-    figures = [*speed_figures(pairs, work), *memory_figures(*costs)]
+    figures = [*speed_figures(pairs, work), *memory_figures(*sides)]
     return finish("A training step", figures, machine(options.device), options, notes(work, tokens, trl, rows, options))
 
 

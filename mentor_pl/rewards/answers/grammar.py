@@ -20,9 +20,11 @@ _POWER_BITS = 2_000  # of a power that is worked out here
 _LEXEME = re.compile(r"\s*(\d+\.\d+|\.\d+|\d+|[a-z]|\\[a-zA-Z]+|[-+*/^(){}\[\]])")
 _PRODUCTS = frozenset(("*", r"\cdot", r"\times"))
 _GREEK = ("alpha", "beta", "gamma", "delta", "theta", "phi", "mu", "lambda", "omega", "rho", "sigma", "tau", "varphi")
-_SYMBOLS: dict[str, Any] = {f"\\{name}": sympy.Symbol(name, real=True) for name in _GREEK}
-_SYMBOLS |= {letter: sympy.Symbol(letter, real=True) for letter in "abcfghjklmnopqrstuvwxyz"}  # d may be a differential
-_SYMBOLS |= {r"\pi": sympy.pi, "e": sympy.E, "i": sympy.I}
+_SYMBOLIC: dict[str, Any] = {f"\\{name}": sympy.Symbol(name, real=True) for name in _GREEK}
+_SYMBOLIC |= {
+    letter: sympy.Symbol(letter, real=True) for letter in "abcfghjklmnopqrstuvwxyz"
+}  # d may be a differential
+_SYMBOLIC |= {r"\pi": sympy.pi, "e": sympy.E, "i": sympy.I}
 _END = ""
 
 
@@ -115,10 +117,10 @@ class _Parser:
         token = self.accept()
         if token[0].isdigit() or token[0] == ".":
             return sympy.Rational(token)
-        if token in _SYMBOLS:
+        if token in _SYMBOLIC:
             if self.next == "(" and token != r"\pi":  # a product or a function
                 raise _NotHere
-            return _SYMBOLS[token]
+            return _SYMBOLIC[token]
         if script:
             raise _NotHere
         if token == "(":

@@ -81,7 +81,7 @@ _SHORT_ROOT = re.compile(r"\\sqrt\s*([a-zA-Z0-9])")
 _ARGUMENT = r"\{(?:[^{}]|\{[^{}]*\})*\}|[a-zA-Z0-9]"
 _SHORT_FRACTION = re.compile(rf"\\frac\s*({_ARGUMENT})\s*({_ARGUMENT})")
 _ARTICLE = re.compile(r"^(?:the|an?) (?=[a-z]{4,}(?: [a-z]{4,})*$)", re.IGNORECASE)
-_WORDS = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]+)*")
+_WORD_RUN = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]+)*")
 
 
 @lru_cache(maxsize=_CACHED)
@@ -141,7 +141,7 @@ def key(text: str) -> str:
     """What two answers share if they are equal as strings: tidied, without spaces, words in one case."""
     text = re.sub(r"\\text\{([^{}]*)\}", r"\1", tidy(text))
     text = _ARTICLE.sub("", text.strip())
-    if _WORDS.fullmatch(text.strip()):
+    if _WORD_RUN.fullmatch(text.strip()):
         text = text.casefold()
     text = re.sub(r"_\{(\w)\}", r"_\1", text)
     text = re.sub(r"\^\{(\w)\}", r"^\1", text)

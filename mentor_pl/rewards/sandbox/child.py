@@ -38,7 +38,7 @@ def main() -> None:
     if request.get("probe"):
         os.write(verdict, b"isolated" if isolated else b"")
         os._exit(0)
-    _limit(request)
+    _confine(request)
     own = os.getpid()
     if (second := os.fork()) == 0:
         os.close(usage)
@@ -69,7 +69,7 @@ def _die_with(parent: int) -> None:
             os._exit(1)
 
 
-def _limit(request: dict[str, Any]) -> None:
+def _confine(request: dict[str, Any]) -> None:
     seconds = int(request["seconds"]) + 1
     for kind, amount in (
         (resource.RLIMIT_AS, request["memory_mb"] << 20),
