@@ -35,7 +35,7 @@ HOSTILE, NORMAL, WRONG = 200, 2000, 5000
 
 
 @dataclass
-class Row:
+class CheckRow:
     """One line of the table; `passed` is None where the data are missing."""
 
     check: str
@@ -53,9 +53,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="grading processes")
     arguments = parser.parse_args()
     reward = MathReward(workers=arguments.workers)
-    rows: list[Row] = []
+    rows: list[CheckRow] = []
     benchmark = arguments.data / "benchmarks" / "math500.jsonl"
-    checks: list[tuple[Path | None, Callable[[], Row]]] = [
+    checks: list[tuple[Path | None, Callable[[], CheckRow]]] = [
         (benchmark, lambda: references(reward, benchmark)),
         (benchmark, lambda: wrong_pairs(reward, benchmark)),
     ]
@@ -70,7 +70,7 @@ def main() -> int:
         (benchmark, lambda: nine_benchmarks(benchmark.parent)),
     ]
     for path, check in checks:
-        row = check() if path is None or path.exists() else Row(path.stem, f"skipped: no {path}", "", None, [])
+        row = check() if path is None or path.exists() else CheckRow(path.stem, f"skipped: no {path}", "", None, [])
         rows.append(row)
         mark = {True: "ok", False: "BELOW", None: "skipped"}[row.passed]
         print(f"| {row.check} | {row.result} | {row.bar} | {mark} |", flush=True)
@@ -87,16 +87,16 @@ def prompt(answer: str) -> Prompt:
     return Prompt(0, "", answer, ())
 
 
-def references(reward: MathReward, path: Path) -> Row:
+def references(reward: MathReward, path: Path) -> CheckRow:
     """Every reference solution, as the response, against its answer."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     total = reward([prompt(row["answer"]) for row in rows], [Response(row["solution"]) for row in rows]).total
     wrong = [str(row["id"]) for row, one in zip(rows, total, strict=True) if one != 1]
     right = len(rows) - len(wrong)
-    return Row("MATH-500 references", f"{right} / {len(rows)}", "500 / 500", right == len(rows) == 500, wrong)
+    return CheckRow("MATH-500 references", f"{right} / {len(rows)}", "500 / 500", right == len(rows) == 500, wrong)
 
 
-def wrong_pairs(reward: MathReward, path: Path) -> Row:
+def wrong_pairs(reward: MathReward, path: Path) -> CheckRow:
     """Answers of other problems, which are not equal as strings."""
     answers = [json.loads(line)["answer"] for line in path.read_text().splitlines()]
     draw = random.Random(0)
@@ -111,7 +111,7 @@ def wrong_pairs(reward: MathReward, path: Path) -> Row:
     accepted = sorted({pair for pair, one in zip(pairs, total, strict=True) if one == 1})
     details = [f"{ours}  =  {theirs}: {why(reward, ours, theirs)}" for ours, theirs in accepted]
     result = f"{sum(one == 1 for one in total)} accepted of {WRONG}, each listed ({seconds:.1f} s)"
-    return Row("wrong answers", result, "0, or each listed with why", len(accepted) <= 10, details)
+    return CheckRow("wrong answers", result, "0, or each listed with why", len(accepted) <= 10, details)
 
 
 def why(reward: MathReward, ours: str, theirs: str) -> str:
@@ -132,7 +132,7 @@ def why(reward: MathReward, ours: str, theirs: str) -> str:
     return "equal under every convention"
 
 
-def agreement(reward: MathReward, path: Path, bar: float) -> Row:
+def agreement(reward: MathReward, path: Path, bar: float) -> CheckRow:
     """Agreement with a file's labels."""
     pairs = read_pairs(path)
     report = grade_pairs(pairs, reward)
@@ -145,7 +145,7 @@ def agreement(reward: MathReward, path: Path, bar: float) -> Row:
         f"{100 * report.agreement:.2f} % of {report.labelled} "
         f"({len(false)} wrongly accepted, {len(report.disagreements) - len(false)} wrongly rejected)"
     )
-    return Row(path.stem, result, f"{100 * bar:.1f} %" if bar else "-", report.agreement >= bar, details)
+    return CheckRow(path.stem, result, f"{100 * bar:.1f} %" if bar else "-", report.agreement >= bar, details)
 
 
 def hostile_answers() -> list[str]:
@@ -203,7 +203,7 @@ def normal_answers(count: int) -> list[tuple[str, str, bool]]:
     return made[:count]
 
 
-def hostile(workers: int) -> Row:
+def hostile(workers: int) -> CheckRow:
     """Hostile answers among normal ones: every normal grade right, none hangs, few kills, in time."""
     bad, good = hostile_answers(), normal_answers(NORMAL)
     items = [(answer, "5", None) for answer in bad] + [(a, b, right) for a, b, right in good]
@@ -224,7 +224,7 @@ def hostile(workers: int) -> Row:
     ]
     passed = not swapped and not fooled and kills <= len(bad) and seconds <= 60 and len(bad) == HOSTILE
     result = f"{len(swapped)} wrong grades, {len(fooled)} accepted, {kills} kills, {seconds:.1f} s"
-    return Row(
+    return CheckRow(
         f"{len(bad)} hostile among {NORMAL}", result, "0, 0, at most 200, at most 60 s", passed, swapped + fooled
     )
 
@@ -239,7 +239,7 @@ def real_answers(path: Path) -> list[tuple[str, str, bool]]:
     return [(answer, reference, right) for (answer, reference), right in zip(pairs, labels, strict=True)] + apart
 
 
-def throughput(reward: MathReward, what: str, items: list[tuple[str, str, bool]]) -> Row:
+def throughput(reward: MathReward, what: str, items: list[tuple[str, str, bool]]) -> CheckRow:
     """Answers per second, workers warm."""
     prompts = [prompt(b) for _, b, _ in items]
     responses = [Response(rf"So it is $\boxed{{{a}}}$.") for a, _, _ in items]
@@ -248,10 +248,10 @@ def throughput(reward: MathReward, what: str, items: list[tuple[str, str, bool]]
     total = reward(prompts, responses).total
     rate = len(items) / (time.perf_counter() - started)
     wrong = [f"{a} = {b} graded {t}" for (a, b, right), t in zip(items, total, strict=True) if t != float(right)]
-    return Row(f"{what}, per second", f"{rate:.0f} of {len(items)}", "500", rate >= 500 and not wrong, wrong)
+    return CheckRow(f"{what}, per second", f"{rate:.0f} of {len(items)}", "500", rate >= 500 and not wrong, wrong)
 
 
-def nine_benchmarks(folder: Path) -> Row:
+def nine_benchmarks(folder: Path) -> CheckRow:
     """Problems of each benchmark, flawed rows left out, against the number there must be."""
     from mentor_pl.evaluation.paper_benchmarks import row_counts  # brings torch along, which nothing else here needs
 
@@ -259,7 +259,7 @@ def nine_benchmarks(folder: Path) -> Row:
     wrong = [f"{name}: {found} problems, not {wanted}" for name, (found, wanted) in counts.items() if found != wanted]
     result = ", ".join(str(found) for found, _ in counts.values())
     bar = ", ".join(str(wanted) for _, wanted in counts.values())
-    return Row("nine benchmarks, rows", result, bar, not wrong and len(counts) == 9, wrong)
+    return CheckRow("nine benchmarks, rows", result, bar, not wrong and len(counts) == 9, wrong)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from mentor_pl.types import Prompt
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS, _BAR = 10, 40
-_SHOWN = 20  # rows listed per reason; bad ones are all listed
+_SHOWN_PROMPT = 20  # rows listed per reason; bad ones are all listed
 
 
 def inspect(
@@ -99,11 +99,11 @@ def _print_lengths(console: Console, lengths: list[int]) -> None:
     console.print("\nprompt tokens", style="bold")
     values = _quantiles(lengths)
     console.print("  " + "   ".join(f"{name} {value}" for name, value in values.items()))
-    least, span = min(lengths), max(lengths) - min(lengths) + 1
+    lowest, span = min(lengths), max(lengths) - min(lengths) + 1
     width = math.ceil(span / _BINS)
-    counts = Counter((length - least) // width for length in lengths)
+    counts = Counter((length - lowest) // width for length in lengths)
     for place in range(math.ceil(span / width)):
-        low, count = least + place * width, counts[place]
+        low, count = lowest + place * width, counts[place]
         bar = "█" * round(_BAR * count / max(counts.values())) or ("▏" if count else "")
         console.print(f"  {low:>7} – {low + width - 1:<7} {count:>7} {bar}")
 
@@ -120,7 +120,7 @@ def _print_levels(console: Console, filter_report: FilterReport) -> None:
 def _print_listed(console: Console, filter_report: FilterReport) -> None:
     for reason, rows in filter_report.listed.items():
         console.print(f"\n{reason}", style="bold")
-        shown = rows if reason == "bad row" else rows[:_SHOWN]
+        shown = rows if reason == "bad row" else rows[:_SHOWN_PROMPT]
         for one in shown:
             console.print(Text(f"  {one.place}: {one.reason}"))
         if len(shown) < len(rows):
@@ -148,7 +148,7 @@ def _text(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _quantiles(lengths: list[int]) -> dict[str, int]:
-    names = ["least" if q == 0 else "most" if q == 1 else f"{q:.0%}" for q in QUANTILES]
+    names = ["min" if q == 0 else "max" if q == 1 else f"{q:.0%}" for q in QUANTILES]
     return {
         name: int(value) for name, value in zip(names, np.quantile(lengths, QUANTILES, method="nearest"), strict=True)
     }

@@ -13,7 +13,7 @@ from mentor_pl.cli.errors.types import Setting, settings
 from mentor_pl.runtime.errors import UsageError
 
 
-def run(function: Callable[..., Any], words: str, args: list[str]) -> None:
+def run_function(function: Callable[..., Any], words: str, args: list[str]) -> None:
     """Parse `args` by the signature of `function` and call it."""
     accepted: dict[str, Setting] = settings(function)
     sources = read_sources(args)

@@ -105,7 +105,7 @@ def _run_function(args: list[str]) -> None:
         return
     module, function = COMMANDS[words][1].split(":")
     target = getattr(import_module(module), function)
-    import_module("mentor_pl.cli.functions").run(target, words, args[len(words.split()) :])
+    import_module("mentor_pl.cli.functions").run_function(target, words, args[len(words.split()) :])
 
 
 def _unknown_command(args: list[str]) -> None:

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.problems.prompts import check_template, render
-from mentor_pl.problems.sources import Row, read_rows
+from mentor_pl.problems.sources import SourceRow, read_rows
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime.errors import UsageError
@@ -145,7 +145,7 @@ class Benchmark:
             return self.hub.name
         raise UsageError(f"benchmark {self.name}: no path: give the file of its problems, or the `folder` of all")
 
-    def _rows(self, folder: str | None) -> list[Row]:
+    def _rows(self, folder: str | None) -> list[SourceRow]:
         source = self.source(folder)
         if self.hub is not None and source == self.hub.name:
             return list(read_rows(source, split=self.hub.split, subset=self.hub.subset))
@@ -156,7 +156,7 @@ class Benchmark:
             )
         return list(read_rows(source, split="test"))
 
-    def _question(self, row: Row) -> dict[str, Any] | None:
+    def _question(self, row: SourceRow) -> dict[str, Any] | None:
         try:
             question = self.question(row.values)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
@@ -190,9 +190,9 @@ class Benchmark:
                 f"exceed {longest} tokens"
             )
         if not kept:
-            least = min(len(prompt.token_ids) for prompt in prompts)
+            shortest = min(len(prompt.token_ids) for prompt in prompts)
             raise UsageError(
-                f"benchmark {self.name}: all {len(prompts)} prompts exceed {longest} tokens, the shortest has {least}: "
+                f"benchmark {self.name}: all {len(prompts)} prompts exceed {longest} tokens, the shortest {shortest}: "
                 "raise max_prompt_tokens, or take a model with a longer window"
             )
         if len(kept) < world_size():

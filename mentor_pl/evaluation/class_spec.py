@@ -27,7 +27,7 @@ def spec_of(reward: Reward) -> dict[str, Any]:
         UsageError: for a reward whose arguments are not known, and for an argument that JSON has no form of.
     """
     path = f"{type(reward).__module__}.{type(reward).__qualname__}"
-    arguments = {name: _plain(value, f"{path}: argument {name}") for name, value in _arguments(reward, path).items()}
+    arguments = {name: _as_json(value, f"{path}: argument {name}") for name, value in _arguments(reward, path).items()}
     return {"class_path": path, "init_args": arguments}
 
 
@@ -53,23 +53,23 @@ def _arguments(reward: Reward, path: str) -> dict[str, Any]:
     return arguments
 
 
-def _plain(value: Any, place: str) -> Any:
+def _as_json(value: Any, place: str) -> Any:
     """A value as JSON has it, rewards as specs."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Reward):
         return spec_of(value)
     if isinstance(value, list | tuple) and " *" not in place:
-        return [_plain(item, place) for item in value]
+        return [_as_json(item, place) for item in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value) and "class_path" not in value:
-        return {key: _plain(item, place) for key, item in value.items()}
+        return {key: _as_json(item, place) for key, item in value.items()}
     raise UsageError(
         f"{place} is {value!r:.60}, which no samples file can hold: give texts, numbers, lists, mappings or rewards, "
         "by name"
     )
 
 
-def build(spec: Any, base: type) -> Any:
+def instance_of(spec: Any, base: type) -> Any:
     """The object of a spec, which must be a `base`; nothing else is called, whatever the spec names.
 
     Raises:
@@ -93,5 +93,5 @@ def _built(value: Any, base: type) -> Any:
     if isinstance(value, list):
         return [_built(item, base) for item in value]
     if isinstance(value, dict):
-        return build(value, base) if "class_path" in value else {k: _built(v, base) for k, v in value.items()}
+        return instance_of(value, base) if "class_path" in value else {k: _built(v, base) for k, v in value.items()}
     return value

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mentor_pl.evaluation.answering import right_and_parts
-from mentor_pl.evaluation.class_spec import build, spec_of
+from mentor_pl.evaluation.class_spec import instance_of, spec_of
 from mentor_pl.evaluation.samples_file import (
     HEADER,
     Answered,
@@ -44,7 +44,7 @@ def regrade(samples: str | Path, reward: Reward | None = None) -> tuple[Summary,
     if not folders:
         raise UsageError(f"{folder}: no samples here: give a folder that `mentor validate` wrote, in runs/benchmarks")
     headers = {one: read_header(one) for one in folders}
-    rewards = {one: reward or build(header["settings"].get("reward"), Reward) for one, header in headers.items()}
+    rewards = {one: reward or instance_of(header["settings"].get("reward"), Reward) for one, header in headers.items()}
     kept, changes = [], 0
     for one, header in headers.items():
         changes += _regrade(one, header, rewards[one])

@@ -68,7 +68,7 @@ def comparison_table(runs: Sequence[Run], metrics: Sequence[str]) -> str:
     for method in dict.fromkeys(run.method for run in runs):
         chosen = sorted((run for run in runs if run.method == method), key=lambda run: run.seed)
         values = [[run.last(m) for m in metrics] + [run.total("train/response_tokens"), run.seconds] for run in chosen]
-        rows += [[method, str(run.seed), *_cells(row)] for run, row in zip(chosen, values, strict=True)]
+        rows += [[method, str(run.seed), *_row_cells(row)] for run, row in zip(chosen, values, strict=True)]
         summary = [mean_and_error(column) for column in zip(*values, strict=True)]
         rows.append(
             [f"**{method}**", "mean ± s.e.", *(f"{_cell(m)} ± {_cell(e)}" for m, e in summary)],
@@ -96,7 +96,7 @@ def progress_table(runs: Sequence[Run], metrics: Sequence[str]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _cells(values: Sequence[float]) -> list[str]:
+def _row_cells(values: Sequence[float]) -> list[str]:
     return [_cell(value) for value in values]
 
 

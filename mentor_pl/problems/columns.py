@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeGuard
 
-from mentor_pl.problems.sources import Row
+from mentor_pl.problems.sources import SourceRow
 
 _ABSENT = object()
 
@@ -63,7 +63,7 @@ class Unusable(Exception):
     """What keeps a row from being a problem."""
 
 
-def problem_of(row: Row, index: int, columns: Columns) -> Problem:
+def problem_of(row: SourceRow, index: int, columns: Columns) -> Problem:
     """The problem that a row holds.
 
     Raises:
@@ -93,7 +93,7 @@ def _nested_value(values: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def demonstrations_of(row: Row, columns: Columns) -> tuple[str, tuple[str, ...]]:
+def demonstrations_of(row: SourceRow, columns: Columns) -> tuple[str, tuple[str, ...]]:
     """Problem and demonstrations of a row that needs no answer.
 
     Raises:
@@ -107,7 +107,7 @@ def demonstrations_of(row: Row, columns: Columns) -> tuple[str, tuple[str, ...]]
     return _required_text(row.values, "problem", columns.problem, _text_of_value), demonstrations
 
 
-def is_unanswered(row: Row, columns: Columns) -> bool:
+def is_unanswered(row: SourceRow, columns: Columns) -> bool:
     """Whether the answer's column is absent, null or blank."""
     return _absent(_nested_value(row.values, columns.answer))
 

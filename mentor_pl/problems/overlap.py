@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from mentor_pl.problems.sources import Row, read_rows, source_of
+from mentor_pl.problems.sources import SourceRow, read_rows, source_of
 from mentor_pl.runtime.errors import UsageError
 
 WORDS = 13
@@ -109,7 +109,7 @@ def _problem_texts(source: str) -> Iterator[tuple[str, str]]:
         yield row.place, _problem_text(row)
 
 
-def _problem_text(row: Row) -> str:
+def _problem_text(row: SourceRow) -> str:
     for name in _TEXT_FIELDS:
         if isinstance(row.values.get(name), str):
             return str(row.values[name])

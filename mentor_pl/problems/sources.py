@@ -22,7 +22,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
-class Row:
+class SourceRow:
     """One row of a source.
 
     Attributes:
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be used: its place, as of `Row`, and what is wrong with it."""
+    """A row that cannot be used: its place, as of `SourceRow`, and what is wrong with it."""
 
     place: str
     reason: str
@@ -54,7 +54,7 @@ def refuse(bad: BadRow) -> None:
 
 def read_rows(
     source: str | Path, *, split: str = "train", subset: str | None = None, on_bad: Callable[[BadRow], None] = refuse
-) -> Iterator[Row]:
+) -> Iterator[SourceRow]:
     """The rows of a source, one at a time, in its order.
 
     Args:
@@ -79,7 +79,7 @@ def read_rows(
         raise UsageError(f"{source}: no rows: give at least one problem with its answer")
 
 
-def _rows(source: str | Path, split: str, subset: str | None, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
+def _rows(source: str | Path, split: str, subset: str | None, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
     if not str(source).strip():  # which as a path would be this folder
         raise UsageError("a source of problems is an empty text: give a file, a folder or a Hub name, owner/name")
     path = Path(source).expanduser()
@@ -92,7 +92,7 @@ def _rows(source: str | Path, split: str, subset: str | None, on_bad: Callable[[
     return _file(path, on_bad)
 
 
-def _file(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
+def _file(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
     if file.suffix == ".parquet":
         return _parquet(file)
     if file.suffix == ".json" and _starts_with_bracket(file):
@@ -100,7 +100,7 @@ def _file(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
     return _json_lines(file, on_bad)
 
 
-def _json_lines(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
+def _json_lines(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
     with file.open("rb") as lines:  # as bytes, which end lines at \n alone: JSON strings may hold U+2028 as it is
         for number, line in enumerate(lines, start=1):
             place = f"{file}:{number}"
@@ -114,7 +114,7 @@ def _json_lines(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
                 on_bad(BadRow(place, f"not UTF-8 at byte {problem.start} of the line: save the file as UTF-8"))
 
 
-def _json_list(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
+def _json_list(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
     try:
         items = json.loads(file.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as problem:
@@ -130,14 +130,14 @@ def _starts_with_bracket(file: Path) -> bool:
         return text.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
-def _row_of_values(values: Any, place: str, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
+def _row_of_values(values: Any, place: str, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
     if isinstance(values, dict):
-        yield Row(values, place)
+        yield SourceRow(values, place)
     else:
         on_bad(BadRow(place, f'a {type(values).__name__}, but every line is an object {{"problem": …}}'))
 
 
-def _parquet(file: Path) -> Iterator[Row]:
+def _parquet(file: Path) -> Iterator[SourceRow]:
     from pyarrow import ArrowException  # type: ignore[import-untyped]
     from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
 
@@ -146,13 +146,13 @@ def _parquet(file: Path) -> Iterator[Row]:
         with ParquetFile(file) as table:
             for batch in table.iter_batches(batch_size=1024):
                 for values in batch.to_pylist():
-                    yield Row(values, f"{file} row {number}")
+                    yield SourceRow(values, f"{file} row {number}")
                     number += 1
     except ArrowException as problem:
         raise UsageError(f"{file}: not a readable Parquet file: {_one_line(problem)}") from problem
 
 
-def _dataset_folder(folder: Path, split: str, on_bad: Callable[[BadRow], None]) -> Iterator[Row]:
+def _dataset_folder(folder: Path, split: str, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder: leave subset out or name a folder inside {folder.parent}")
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
@@ -178,7 +178,7 @@ def _files_of_split(folder: Path, files: list[Path], split: str) -> list[Path]:
     return chosen
 
 
-def _saved(folder: Path, split: str) -> Iterator[Row]:
+def _saved(folder: Path, split: str) -> Iterator[SourceRow]:
     import datasets
 
     try:
@@ -191,10 +191,10 @@ def _saved(folder: Path, split: str) -> Iterator[Row]:
             raise UsageError(f"{folder}: no split '{split}': give one of {', '.join(data)}")
         data, place = data[split], f"{folder}[{split}]"
     for number, values in enumerate(data):
-        yield Row(values, f"{place} row {number}")
+        yield SourceRow(values, f"{place} row {number}")
 
 
-def _hub(source: str, path: Path, split: str, subset: str | None) -> Iterator[Row]:
+def _hub(source: str, path: Path, split: str, subset: str | None) -> Iterator[SourceRow]:
     local = path.suffix in FILES or (path.parent != Path() and path.parent.is_dir())
     if local or not _HUB_NAME.fullmatch(source):
         raise UsageError(
@@ -215,7 +215,7 @@ def _hub(source: str, path: Path, split: str, subset: str | None) -> Iterator[Ro
             f"`hf download {source} --repo-type dataset --local-dir FOLDER` where there is one and give the folder"
         ) from problem
     for number, values in enumerate(data):
-        yield Row(values, f"{source}[{split}] row {number}")
+        yield SourceRow(values, f"{source}[{split}] row {number}")
 
 
 def _go_offline_without_hub(name: str) -> None:

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
 
 from mentor_pl.rewards.base import Grade, Reward
-from mentor_pl.rewards.sandbox.runner import Limits, isolated, run
+from mentor_pl.rewards.sandbox.runner import Limits, execute, isolated
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
 
@@ -133,12 +133,12 @@ class CodeReward(Reward):
         if code is None:
             return _pass_or_fail(0.0, False)
         if asserts:
-            done = run(code, asserts, "", self.timeout, self.limits)
+            done = execute(code, asserts, "", self.timeout, self.limits)
             return self._credited(list(done.passed), len(asserts), done.timeout)
         passed: list[bool] = []
         timed_out, left = False, self.timeout
         for given, wanted in cases:
-            done = run(code, [], given, max(0.0, left), self.limits)
+            done = execute(code, [], given, max(0.0, left), self.limits)
             left -= done.seconds
             passed.append(done.finished and _lines(done.output) == _lines(wanted))
             timed_out = done.timeout

@@ -75,7 +75,7 @@ class MathReward(Reward):
             units, base_suffix, percent, left_side, list_order, tuple_order, letters, decimals, tolerance
         )
         self.pool = WorkerPool(
-            "mentor_pl.rewards.answers.equality:grade",
+            "mentor_pl.rewards.answers.equality:grade_request",
             workers,
             timeout,
             memory_mb,

@@ -54,17 +54,14 @@ def collect(
     step: int,
     policy_updates: int,
 ) -> Rollouts:
-    """Run the rounds of the learner's algorithm; every response is graded as soon as its row ends.
+    """Run the rounds of the learner's algorithm; every response is graded as its row ends.
 
     Args:
         learner: owner of the models, the algorithm and α.
-        prompts: this rank's share of the step's problems.
-        draw: further problems, for algorithms that ask for them.
-        sampler: decoder.
-        sampling: temperature, filters, maximum length.
+        prompts, draw: this rank's share of the step's problems; further ones, for algorithms that ask for them.
+        sampler, sampling: decoder; temperature, filters, maximum length.
         reward: grader of responses.
-        seed: of the noise.
-        step: rollout batches before this one; part of the noise key.
+        seed, step: of the noise; `step` counts the rollout batches before this one.
         policy_updates: optimizer steps the policy has seen; training asserts that it has seen no more.
 
     Raises:
@@ -82,9 +79,8 @@ def collect(
         clock.lap("sampling")
         rollouts = assemble(done, algorithm, reward, learner.alpha, sampling.temperature, step, policy_updates)
         clock.lap("grading")
-        if algorithm.needs or rollouts.given.any():
-            rollouts = scored(models, rollouts, algorithm.needs, learner.micro_batch_tokens)
-            clock.lap("scoring")
+        rollouts = scored(models, rollouts, algorithm.needs, learner.micro_batch_tokens)
+    clock.lap("scoring")
     return replace(rollouts, train_mask=algorithm.train_mask(rollouts), seconds={**clock.seconds, **rollouts.seconds})
 
 

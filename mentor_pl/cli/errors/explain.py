@@ -55,8 +55,8 @@ def explain(message: str, sources: Sequence[Source], accepted: Mapping[str, Sett
         keys, classes = _keys(m[1]), {key: path for path, key in reversed(_IN_CLASS.findall(message))}
         found = list(_mismatches(keys, sources, accepted, classes))
         # jsonargparse takes one source after the other, stops at the first, and may say which setting it is
-        if told := [one for one in found if not classes.keys().isdisjoint(map(str, one[1].path))] or found:
-            source, first = told[0]
+        if named := [one for one in found if not classes.keys().isdisjoint(map(str, one[1].path))] or found:
+            source, first = named[0]
             return _place(source, first.path, first.reason)
         key, text = _innermost(m[1], m[2])
         return _place(_giver(sources, _keys(key)), _keys(key), _condensed(text))

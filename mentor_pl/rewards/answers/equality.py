@@ -48,7 +48,7 @@ _DEPTH = 6  # lists in lists; deeper ones are compared as a whole
 _MEMBERS = 64  # elements of a list that are matched pair by pair
 
 
-def grade(item: dict[str, Any]) -> bool:
+def grade_request(item: dict[str, Any]) -> bool:
     """The worker pool's task: is the answer right? Whatever cannot be read is not."""
     try:
         return equal(item["answer"], item["reference"], Conventions(**item["conventions"]))

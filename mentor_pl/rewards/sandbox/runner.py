@@ -62,7 +62,7 @@ class Execution:
     seconds: float
 
 
-def run(code: str, tests: Sequence[str], stdin: str, seconds: float, limits: Limits) -> Execution:
+def execute(code: str, tests: Sequence[str], stdin: str, seconds: float, limits: Limits) -> Execution:
     """Run `code`, then each of `tests` in its name space; without tests `code` is the main program.
 
     `seconds` of processor time are for all of its processes together; by the clock it may take `LAST_RESORT` more.

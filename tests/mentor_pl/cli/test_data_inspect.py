@@ -47,7 +47,7 @@ def test_the_prompt_its_ids_and_everything_left_out_are_shown(inspect, llama_fol
     assert "1 with demonstrations of an expert, 2 in all" in lines
     assert any(line.startswith(f"{path}:3: not JSON") for line in lines)
     assert "2: 2" in lines  # levels
-    assert "least 4   5% 4   25% 4   50% 4   75% 6   95% 6   most 6" in lines
+    assert "min 4   5% 4   25% 4   50% 4   75% 6   95% 6   max 6" in lines
     ids = AutoTokenizer.from_pretrained(llama_folder)("find the sum")["input_ids"]
     assert "<s> find the sum" in lines
     assert " ".join(map(str, ids)) in lines

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mentor_pl.cli.functions import run
+from mentor_pl.cli.functions import run_function
 from mentor_pl.evaluation.class_spec import spec_of
 from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
@@ -29,15 +29,15 @@ def test_parameters_are_options_and_files_of_settings_merge(tmp_path: Path) -> N
     CALLS.clear()
     (tmp_path / "one.yaml").write_text("out: x\nseed: 1\n")
     (tmp_path / "two.yaml").write_text("seed: 2\n")
-    run(build, "thing", ["--config", str(tmp_path / "one.yaml"), "--config", str(tmp_path / "two.yaml")])
-    run(build, "thing", ["--config", str(tmp_path / "two.yaml"), "--out=y", "--seed", "3"])
+    run_function(build, "thing", ["--config", str(tmp_path / "one.yaml"), "--config", str(tmp_path / "two.yaml")])
+    run_function(build, "thing", ["--config", str(tmp_path / "two.yaml"), "--out=y", "--seed", "3"])
     assert [(call["out"], call["seed"]) for call in CALLS] == [(Path("x"), 2), (Path("y"), 3)]
 
 
 def test_a_reward_knows_what_it_was_made_with() -> None:
     CALLS.clear()
     choice = "mentor_pl.rewards.choice.ChoiceReward"
-    run(build, "thing", ["--out=x", f"--reward={choice}", "--reward.settled=last"])
+    run_function(build, "thing", ["--out=x", f"--reward={choice}", "--reward.settled=last"])
     assert spec_of(CALLS[0]["reward"]) == {"class_path": choice, "init_args": {"settled": "last"}}
 
 
@@ -54,13 +54,13 @@ def test_a_reward_knows_what_it_was_made_with() -> None:
 )  # fmt: skip
 def test_a_mistake_is_one_line(arguments: list[str], line: str) -> None:
     with pytest.raises(UsageError) as caught:
-        run(build, "thing", arguments)
+        run_function(build, "thing", arguments)
     assert str(caught.value) == line
 
 
 def test_the_docstring_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        run(build, "thing", ["--help"])
+        run_function(build, "thing", ["--help"])
     told = capsys.readouterr().out
     assert "Build something." in told
     assert "the folder to make" in told

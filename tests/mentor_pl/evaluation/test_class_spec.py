@@ -7,7 +7,7 @@ from dataclasses import InitVar, dataclass
 
 import pytest
 
-from mentor_pl.evaluation.class_spec import build, spec_of
+from mentor_pl.evaluation.class_spec import instance_of, spec_of
 from mentor_pl.evaluation.paper_benchmarks import NINE
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.choice import ChoiceReward
@@ -55,7 +55,7 @@ def test_two_rewards_of_different_arguments_are_never_equal(name, value):
     ids=lambda reward: type(reward).__name__,
 )
 def test_an_object_made_again_has_the_same_spec(reward):
-    again = build(json.loads(json.dumps(spec_of(reward))), Reward)
+    again = instance_of(json.loads(json.dumps(spec_of(reward))), Reward)
     assert type(again) is type(reward)
     assert spec_of(again) == spec_of(reward)
     assert spec_of(copy.deepcopy(reward)) == spec_of(reward)
@@ -100,7 +100,7 @@ def test_arguments_are_those_of_the_class_itself_and_not_what_it_hands_on(kind):
 
 @pytest.mark.parametrize("kind", NINE)
 def test_the_papers_graders_are_known(kind):
-    assert build(spec_of(kind().grader), Reward)
+    assert instance_of(spec_of(kind().grader), Reward)
 
 
 def test_what_takes_no_arguments_can_be_made_anywhere():
@@ -155,4 +155,4 @@ def test_what_is_not_known_or_no_file_can_hold_is_refused_and_not_left_out(rewar
 )
 def test_a_spec_that_is_none_is_a_usage_error_and_nothing_is_called(spec, reason):
     with pytest.raises(UsageError, match=reason):
-        build(spec, Reward)
+        instance_of(spec, Reward)

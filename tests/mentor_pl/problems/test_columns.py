@@ -5,14 +5,14 @@ from decimal import Decimal
 import pytest
 
 from mentor_pl.problems.columns import Columns, Unusable, demonstrations_of, problem_of
-from mentor_pl.problems.sources import Row
+from mentor_pl.problems.sources import SourceRow
 
 GOOD = {"problem": "find x", "answer": "7"}
 CHAT = [{"role": "system", "content": "think"}, {"role": "user", "content": "find x"}]
 
 
 def read(values, **columns):
-    return problem_of(Row(values, "here:1"), 4, Columns(**columns))
+    return problem_of(SourceRow(values, "here:1"), 4, Columns(**columns))
 
 
 def test_by_default_problem_answer_level_and_demonstrations_are_columns_of_these_names():
@@ -94,7 +94,7 @@ def test_the_columns_to_keep_can_be_chosen():
 
 
 def test_a_row_of_demonstrations_needs_no_answer_but_a_demonstration():
-    row = Row({"question": "find x", "trace": "a"}, "here:1")
+    row = SourceRow({"question": "find x", "trace": "a"}, "here:1")
     assert demonstrations_of(row, Columns(problem="question", demonstrations="trace")) == ("find x", ("a",))
     with pytest.raises(Unusable, match="field 'demonstrations' holds no response"):
         demonstrations_of(row, Columns(problem="question"))

@@ -53,7 +53,7 @@ def test_what_decoding_cost_is_kept_per_token_of_both_parts(models):
     assert rollouts.decoding["rolled_back"] == 11 / 21  # 5 drafts of the on-policy rollouts, 6 of the mixed ones
     assert rollouts.decoding["expert_calls"] == 0
     assert rollouts.seconds["sampling/drafting"] == 0.5
-    assert set(rollouts.seconds) == {"sampling", "grading", "sampling/drafting"}
+    assert set(rollouts.seconds) == {"sampling", "grading", "scoring", "sampling/drafting"}
 
 
 def test_rows_come_out_by_problem_and_number_whatever_round_asked_for_them(models):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mentor_pl.rewards.answers.algebra import _read_expression
-from mentor_pl.rewards.answers.equality import equal, grade
+from mentor_pl.rewards.answers.equality import equal, grade_request
 from mentor_pl.rewards.answers.rules import Conventions
 
 DEFAULT = Conventions()
@@ -254,4 +254,4 @@ def test_an_equation_that_reads_as_false_is_not_read() -> None:
 
 def test_what_cannot_be_read_is_wrong_not_an_error() -> None:
     for answer in (r"\frac{1}{0}", "{" * 10, "}{", r"\sqrt", "\x00", "1e999999999", "((", r"\begin{pmatrix}", "=", "<"):
-        assert grade(DEFAULT.request(answer, "5")) is False
+        assert grade_request(DEFAULT.request(answer, "5")) is False

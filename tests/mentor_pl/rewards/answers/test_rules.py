@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mentor_pl.rewards.answers.equality import grade
+from mentor_pl.rewards.answers.equality import grade_request
 from mentor_pl.rewards.answers.rules import Conventions
 
 
@@ -13,5 +13,5 @@ def test_a_request_is_plain_json_and_carries_every_convention() -> None:
     request = json.loads(json.dumps(strict.request("15 cm", "15")))
     assert (request["answer"], request["reference"]) == ("15 cm", "15")
     assert Conventions(**request["conventions"]) == strict
-    assert grade(request) is False
-    assert grade(Conventions().request("15 cm", "15")) is True
+    assert grade_request(request) is False
+    assert grade_request(Conventions().request("15 cm", "15")) is True
