@@ -133,7 +133,7 @@ def test_a_template_without_a_problem_is_refused():
 
 
 def test_prompts_that_are_all_too_long_are_said_to_be(path, tokenizer):
-    with pytest.raises(UsageError, match="all 3 prompts exceed 0 tokens, the shortest has 1: raise max_prompt_tokens"):
+    with pytest.raises(UsageError, match="all 3 prompts exceed 0 tokens, the shortest 1: raise max_prompt_tokens"):
         toy(path, max_prompt_tokens=None).load(tokenizer, 0)
 
 

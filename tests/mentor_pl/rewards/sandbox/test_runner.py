@@ -60,7 +60,7 @@ def test_what_the_code_leaves_running_ends_with_it() -> None:
 
 PARENT = """
 import subprocess
-from mentor_pl.rewards.sandbox.runner import Limits, run
+from mentor_pl.rewards.sandbox.runner import Limits, execute
 
 class Told(subprocess.Popen):
     def __init__(self, *args, **settings):
@@ -68,7 +68,7 @@ class Told(subprocess.Popen):
         print(self.pid, flush=True)
 
 subprocess.Popen = Told
-run("while True: pass", [], "", 600.0, Limits())
+execute("while True: pass", [], "", 600.0, Limits())
 """
 
 
