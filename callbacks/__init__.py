@@ -3,8 +3,8 @@
 from callbacks.alpha_decay import AlphaDecay
 from callbacks.benchmark_validation import BenchmarkValidation
 from callbacks.entropy_logging import EntropyLogging
-from callbacks.exact_resume import ExactResume
 from callbacks.export_policy import ExportPolicy
 from callbacks.run_summary import RunSummary
+from mentor_pl.training.checkpoints import RunCheckpoints
 
-__all__ = ["AlphaDecay", "BenchmarkValidation", "EntropyLogging", "ExactResume", "ExportPolicy", "RunSummary"]
+__all__ = ["AlphaDecay", "BenchmarkValidation", "EntropyLogging", "ExportPolicy", "RunCheckpoints", "RunSummary"]

@@ -24,6 +24,7 @@ from mentor_pl.evaluation.table import Kept, save_summary, summarise, to_markdow
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.progress import progress_bar
+from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.module import MentorModule
 from mentor_pl.types import Prompt, Rollouts
 
@@ -81,6 +82,7 @@ class BenchmarkValidation(Callback):
         self.seed, self.folder, self.out, self.table_rows = seed, folder, Path(out), table_rows
         self.words = WordOccurrence(words if words is not None else REASONING_WORDS).words
         self._prompts: dict[str, list[Prompt]] = {}
+        self._pending = False  # whether a signal came before the step's measurement
         # under validate: what has been measured, where its samples are, and what is good to know of them
         self._kept: list[tuple[Benchmark, Evaluation]] = []
         self._folder, self._notes = self.out, {"": ""}
@@ -95,15 +97,21 @@ class BenchmarkValidation(Callback):
                 progress(done, len(self.benchmarks))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.at_start and trainer.global_step == 0:
-            log_once(trainer, self._measure(trainer, pl_module, step=0), step=0)
+        step = cast(MentorModule, pl_module).steps_done
+        if self._pending or (self.at_start and step == 0):
+            log_once(trainer, self._measure(trainer, pl_module, step), step)
+            self._pending = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
     ) -> None:
         done = batch.step + 1
         if done % self.every_n_steps == 0 or trainer.is_last_batch:
-            measured = self._measure(trainer, pl_module, step=done)
+            try:
+                measured = self._measure(trainer, pl_module, step=done)
+            except Stopped:  # this batch is complete all the same, once the other callbacks have seen it
+                self._pending = True
+                return
             log_once(trainer, measured, step=done)
             pl_module.log_dict(measured, logger=False, batch_size=1)  # for ModelCheckpoint(monitor=…)
             for name, value in measured.items():
@@ -194,6 +202,12 @@ class BenchmarkValidation(Callback):
                 keep=keep,
                 progress=progress,
             )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"pending": self._pending}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._pending = bool(state_dict["pending"])
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for benchmark in self.benchmarks:

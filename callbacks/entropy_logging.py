@@ -8,8 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.gates import quantile
+from mentor_pl.runtime.collectives import all_sum, all_values
 from mentor_pl.runtime.logging import log_once
-from mentor_pl.runtime.parallel import all_sum, all_values
 from mentor_pl.types import Origin, Rollouts
 
 

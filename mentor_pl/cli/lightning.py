@@ -7,22 +7,29 @@ all files have merged. The merged settings are saved as config.yaml in the run f
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Any, NoReturn
 
 import jsonargparse
 import lightning.pytorch as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger
 from omegaconf.errors import OmegaConfBaseException
 
+from mentor_pl.cli.changes import check_changes
 from mentor_pl.cli.errors.explain import Refusal, check_groups, check_nulls, explain
 from mentor_pl.cli.errors.sources import Source, read_sources
 from mentor_pl.cli.errors.types import Setting, settings
 from mentor_pl.cli.quiet import quiet
+from mentor_pl.cli.resume import checkpoint, resume, warn_of_nothing_left
+from mentor_pl.cli.run_config import RunConfig
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.data import BenchmarkDataModule
+from mentor_pl.runtime import signals
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.metrics_writer import keep_rows
+from mentor_pl.training.checkpoints import RunCheckpoints, Saved, read
 
 Unused = dict[str, Any] | None
 
@@ -32,6 +39,7 @@ class MentorCLI(LightningCLI):
 
     def __init__(self, model: type[L.LightningModule], data: type[L.LightningDataModule], args: list[str]) -> None:
         self.command = args[0]
+        self.saved: Saved | None = None  # what the checkpoint to start from says of itself
         self.accepted, self.sources = _accepted(model, data, self.command), read_sources(args[1:])
         check_groups(self.sources, self.accepted)
         jsonargparse.set_parsing_settings(
@@ -43,6 +51,7 @@ class MentorCLI(LightningCLI):
         super().__init__(
             model,
             data if self.command == "fit" else None,
+            save_config_callback=RunConfig,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
             trainer_defaults={"max_epochs": 1},  # a run is one epoch of `data.steps` batches
@@ -61,6 +70,21 @@ class MentorCLI(LightningCLI):
         """Measuring needs no data; those of a run's configuration are taken, and not used."""
         if self.command == "fit":
             super().add_core_arguments_to_parser(parser)
+            parser.add_argument(
+                "--resume",
+                type=str | None,
+                default=None,
+                help="go on with a run in its own folder: auto (the newest of these settings; begins it where there is "
+                "none), a run's folder, or its newest checkpoint",
+            )
+            parser.add_argument(
+                "--resume_changes",
+                type=list[str],
+                nargs="*",
+                default=[],
+                metavar="KEY",
+                help="settings that are meant to differ from the checkpoint's, such as model.optimizer",
+            )
             return
         assert self.model_class is not None
         parser.add_lightning_class_args(self.trainer_class, "trainer")
@@ -76,9 +100,19 @@ class MentorCLI(LightningCLI):
         check_nulls(self.config[self.command].as_dict(), self.sources, self.accepted)
 
     def before_instantiate_classes(self) -> None:
-        path = self.config[self.config["subcommand"]].get("ckpt_path")
-        if path and path not in ("best", "last", "hpc") and "://" not in path and not Path(path).exists():
-            raise UsageError(f"--ckpt_path: no checkpoint '{path}'; give a file or folder, or one of best, last, hpc")
+        """Find the checkpoint to start from, and compare the settings it holds."""
+        config = self.config[self.command]
+        if self.command == "fit" and config.resume:
+            path = resume(config)
+        else:
+            path = checkpoint(config, config.ckpt_path) if config.ckpt_path and "://" not in config.ckpt_path else None
+        if path is None:
+            return
+        config.ckpt_path = str(path)
+        if self.command == "fit":
+            self.saved = read(path)
+            check_changes(self.saved.settings, RunConfig(self.parser, config).settings(), config.resume_changes)
+            warn_of_nothing_left(self.saved.step, config.data.get("steps"))
 
     def instantiate_classes(self) -> None:
         try:
@@ -91,7 +125,12 @@ class MentorCLI(LightningCLI):
             if cause is None:
                 raise
             raise UsageError(str(cause)) from error
-        if self.command != "fit":
+        if self.command == "fit":
+            signals.pass_on(lambda: getattr(self.trainer.strategy.launcher, "procs", ()))
+            for logger in self.trainer.loggers:
+                if isinstance(logger, CSVLogger):
+                    keep_rows(logger, self.saved.step if self.saved else None)
+        else:
             self.datamodule = BenchmarkDataModule(self._benchmarks())
 
     def _benchmarks(self) -> list[Benchmark]:
@@ -106,6 +145,10 @@ class MentorCLI(LightningCLI):
         return found
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        settings = self.config_init[self.command].trainer
+        keeps = any(isinstance(callback, Checkpoint) for callback in settings.callbacks or ())
+        if self.command == "fit" and not keeps and settings.enable_checkpointing is not False:
+            settings.callbacks = [*(settings.callbacks or ()), RunCheckpoints()]
         try:
             return super().instantiate_trainer(**kwargs)
         except UsageError:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from importlib import import_module
 
 from mentor_pl import __version__
-from mentor_pl.runtime.errors import DivergenceError, UsageError
+from mentor_pl.runtime import signals
+from mentor_pl.runtime.errors import RunError, UsageError
 
 TRAINER_COMMANDS = {
     "fit": "train a policy",
@@ -72,18 +74,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        _dispatch(args)
-    except (UsageError, DivergenceError) as error:
+        with signals.installed():
+            _dispatch(args)
+    except (UsageError, RunError) as error:
         if _speaks():
             print("mentor: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
-    except KeyboardInterrupt:
-        return _interrupted()
-    except SystemExit as exit_:
-        # Lightning answers an interrupt by shutting its loops down and leaving with status 1.
-        if isinstance(exit_.__context__, KeyboardInterrupt):
-            return _interrupted()
-        raise
+    except signals.Stopped as stopped:
+        if signals.is_launched():
+            return 0  # rank 0 has the status; one that fails would end it before it has said so
+        print(f"mentor: {_farewell(stopped, args)}", file=sys.stderr)
+        return 128 + stopped.signum
     return 0
 
 
@@ -123,10 +124,26 @@ def _unknown_command(args: list[str]) -> None:
     raise UsageError(f"no command '{args[0]}'; {hint} Commands are {', '.join(known)}")
 
 
-def _interrupted() -> int:
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        print("mentor: interrupted", file=sys.stderr)
-    return 130
+def _farewell(stopped: signals.Stopped, args: Sequence[str]) -> str:
+    """What is kept of what was stopped, and the command that goes on."""
+    again = shlex.join(["mentor", *args])
+    if args[0] != "fit":
+        return f"stopped by {stopped}"
+    if stopped.saved is None:
+        return f"stopped by {stopped}, nothing new to save; the same command: {again}"
+    if "auto" not in args:
+        again = shlex.join(["mentor", *_without(args, "--resume", "--ckpt_path"), "--resume", str(stopped.folder)])
+    return f"stopped by {stopped} after step {stopped.step}, saved as {stopped.saved}; go on by: {again}"
+
+
+def _without(args: Sequence[str], *options: str) -> list[str]:
+    """The arguments without these options and their values."""
+    left, skip = [], False
+    for arg in args:
+        if not skip and arg.split("=")[0] not in options:
+            left.append(arg)
+        skip = arg in options
+    return left
 
 
 def _speaks() -> bool:

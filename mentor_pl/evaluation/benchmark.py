@@ -19,8 +19,8 @@ from mentor_pl.problems.prompts import check_template, render
 from mentor_pl.problems.sources import SourceRow, read_rows
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.paper import PaperReward
+from mentor_pl.runtime.collectives import world_size
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.parallel import world_size
 from mentor_pl.types import Prompt
 
 

@@ -20,8 +20,8 @@ from mentor_pl.evaluation.class_spec import spec_of
 from mentor_pl.evaluation.metrics import REASONING_WORDS, AvgAtK, PassAtK, WordOccurrence
 from mentor_pl.evaluation.samples_file import Answered, SamplesWriter, check_settings, read_samples, write_header
 from mentor_pl.models.loading import Models
+from mentor_pl.runtime.collectives import all_objects, all_sum, rank, together, world_size
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.parallel import all_objects, all_sum, rank, world_size
 from mentor_pl.types import Prompt
 
 BLOCK = 4096  # responses that one call of the sampler decodes: what it returns is held in memory
@@ -72,6 +72,7 @@ def evaluate(
 
     Raises:
         UsageError: for a reward without the part `correct`, or with a total outside its range.
+        Stopped: on all ranks, where a signal came while training; under `mentor validate` it ends things at once.
     """
     mine = prompts[rank() :: world_size()]
     kept = read_samples(keep) if keep is not None else {}
@@ -88,12 +89,16 @@ def evaluate(
 
     entropy = MeanMetric()
     missing = [prompt for prompt in mine if prompt.index not in kept]
+
+    def decode() -> None:
+        for start in range(0, len(missing), block_size(benchmark.samples)):
+            block = missing[start : start + block_size(benchmark.samples)]
+            samples = answer(models, benchmark, block, sampler, seed, finish)
+            entropy.update(response_values(samples.entropies, samples.lengths).cpu())
+
     try:
         with decoding(models.policy):
-            for start in range(0, len(missing), block_size(benchmark.samples)):
-                block = missing[start : start + block_size(benchmark.samples)]
-                samples = answer(models, benchmark, block, sampler, seed, finish)
-                entropy.update(response_values(samples.entropies, samples.lengths).cpu())
+            together(decode, models.device)
     finally:
         if writer is not None:
             writer.close()

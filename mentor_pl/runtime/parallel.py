@@ -1,21 +1,33 @@
-"""Several processes: the sharding plan (FSDP2), decoding on gathered parameters, sums and sets over all ranks."""
+"""Several processes: the strategy (FSDP2), its checkpoints, the sharding plan, decoding on gathered parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
-import torch.distributed as dist
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.checkpoint_files import (
+    SafeCheckpointIO,
+    check,
+    make_room,
+    place,
+    storage_errors,
+    unfinished_of,
+)
+from mentor_pl.runtime.collectives import all_objects, rank, world_size
+from mentor_pl.runtime.errors import StorageError, UsageError
+from mentor_pl.runtime.sharded_files import check_contents, is_sharded, seal, sums_of_rank
+
+T = TypeVar("T")
 
 
 class FSDP2Strategy(ModelParallelStrategy):
@@ -35,10 +47,52 @@ class FSDP2Strategy(ModelParallelStrategy):
             save_distributed_checkpoint=save_distributed_checkpoint,
             timeout=timedelta(minutes=timeout_minutes),
         )
+        self.checkpoint_io = SafeCheckpointIO()
 
     def setup_environment(self) -> None:
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint whole or not at all; call on every rank.
+
+        Raises:
+            StorageError: on every rank, where one could not write.
+        """
+        path = Path(self.broadcast(filepath))
+        write = super().save_checkpoint
+        if not self._save_distributed_checkpoint:
+            _agreed(path, lambda: write(checkpoint, path, storage_options))
+            return
+        unfinished = unfinished_of(path)
+        _agreed(path, lambda: make_room(unfinished) if rank() == 0 else None)
+        _agreed(path, lambda: write(checkpoint, unfinished))
+        every = all_objects(_agreed(path, lambda: sums_of_rank(unfinished)))
+        _agreed(path, lambda: seal(unfinished, every) if rank() == 0 else None)
+        _agreed(path, lambda: place(unfinished, path) if rank() == 0 else None)
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read a checkpoint of any number of ranks, sharded or not, undamaged and without running code in it."""
+        path = Path(self.broadcast(checkpoint_path))
+        check(path)
+        if is_sharded(path):
+            check_contents(path)
+        return super().load_checkpoint(path, weights_only=True)
+
+
+def _agreed(path: Path, work: Callable[[], T]) -> T:
+    """What `work` gives; an error of storage where that of any rank fails, so that no rank waits for one that left."""
+    result: Any = None
+    failure = None
+    try:
+        with storage_errors(path):
+            result = work()
+    except StorageError as error:
+        failure = str(error)
+    for found in all_objects(failure):
+        if found is not None:
+            raise StorageError(found)
+    return cast(T, result)
 
 
 def check_trainer(trainer: Trainer, mesh: DeviceMesh | None) -> None:
@@ -107,53 +161,3 @@ def gathered(policy: nn.Module) -> Iterator[None]:
             module.reshard()
         for module in inner:  # the root's parameters are wanted again at once by the backward pass: it stays as it is
             module.set_reshard_after_forward(True, recurse=False)
-
-
-def world_size() -> int:
-    """Number of processes; 1 where nothing is distributed."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def rank() -> int:
-    """This process's place among all; 0 where nothing is distributed."""
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def all_sum(value: Tensor) -> Tensor:
-    """The sum of a tensor over all ranks, same shape."""
-    if world_size() == 1:
-        return value
-    total = value.clone()
-    dist.all_reduce(total)
-    return total
-
-
-def all_max(value: Tensor) -> Tensor:
-    """The greatest of a tensor over all ranks, element by element, same shape."""
-    if world_size() == 1:
-        return value
-    greatest = value.clone()
-    dist.all_reduce(greatest, op=dist.ReduceOp.MAX)
-    return greatest
-
-
-def all_objects(value: Any) -> list[Any]:
-    """An object of every rank, in order of rank; it must be picklable."""
-    found: list[Any] = [value] * world_size()
-    if world_size() > 1:
-        dist.all_gather_object(found, value)
-    return found
-
-
-def all_values(values: Tensor) -> Tensor:
-    """The values [n] of all ranks in one tensor [Σn], in order of rank; n may differ between ranks."""
-    if world_size() == 1:
-        return values
-    counts = torch.zeros(world_size(), dtype=torch.int64, device=values.device)
-    counts[rank()] = len(values)
-    dist.all_reduce(counts)
-    padded = values.new_zeros(int(counts.max()))
-    padded[: len(values)] = values
-    parts = [torch.empty_like(padded) for _ in range(world_size())]
-    dist.all_gather(parts, padded)
-    return torch.cat([part[:count] for part, count in zip(parts, counts.tolist(), strict=True)])

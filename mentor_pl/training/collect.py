@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -17,7 +18,8 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, decoding
 from mentor_pl.models.loading import Models, Vocabulary
 from mentor_pl.rewards.base import Reward
-from mentor_pl.runtime.parallel import all_max
+from mentor_pl.runtime import signals
+from mentor_pl.runtime.collectives import all_max, together
 from mentor_pl.training.assemble import assemble
 from mentor_pl.training.rounds import Round
 from mentor_pl.training.scoring import scored
@@ -66,6 +68,7 @@ def collect(
 
     Raises:
         UsageError: for rounds that ask for nothing or for one rollout twice, and for a grade outside its range.
+        Stopped: on all ranks, where a signal came before the grades were there.
     """
     models, algorithm, clock = learner.models, learner.algorithm, _Clock()
     done: list[Round] = []
@@ -74,9 +77,12 @@ def collect(
         rows = next(rounds, [])
         while int(all_max(torch.tensor(len(rows), device=models.device))):
             done.append(Round(rows, models, reward))
-            done[-1].sample(sampler, sampling, algorithm.blend, seed=seed, step=step)
+            sample = partial(done[-1].sample, sampler, sampling, algorithm.blend, seed=seed, step=step)
+            together(sample, models.device)
             rows = _next(rounds, done[-1].graded())
         clock.lap("sampling")
+        grades = [grade for one in done for grade in one.grading.values()]
+        together(lambda: signals.wait_for(grades), models.device)
         rollouts = assemble(done, algorithm, reward, learner.alpha, sampling.temperature, step, policy_updates)
         clock.lap("grading")
         rollouts = scored(models, rollouts, algorithm.needs, learner.micro_batch_tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from itertools import islice
 from typing import Any, cast
 
@@ -20,9 +21,12 @@ from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_
 from mentor_pl.problems.selection import Selection
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.paper import PaperReward
+from mentor_pl.runtime import signals
+from mentor_pl.runtime.collectives import all_objects, rank
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.parallel import all_objects, rank
 from mentor_pl.runtime.progress import progress_bar
+from mentor_pl.runtime.signals import Stopped
+from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.collect import Learner, collect
 from mentor_pl.types import Prompt, Rollouts
 
@@ -170,6 +174,7 @@ class RolloutDataModule(L.LightningDataModule):
             )
 
     def train_dataloader(self) -> RolloutLoader:
+        signals.be_careful()  # until training ends: from here on there is something to lose
         return RolloutLoader(self._produce, self.steps)
 
     def prompts_of_rank(self, step: int) -> list[Prompt]:
@@ -201,19 +206,28 @@ class RolloutDataModule(L.LightningDataModule):
         return draw
 
     def _produce(self, step: int) -> Rollouts:
+        """The rollouts of a step. One that is stopped leaves no trace, and the run is saved as it was before it."""
         assert self.trainer is not None
-        with self.trainer.precision_plugin.forward_context():
-            return collect(
-                self.learner,
-                self.prompts_of_rank(step),
-                self._further(step),
-                self.sampler,
-                self.sampling,
-                self.reward,
-                seed=self.seed,
-                step=step,
-                policy_updates=self.trainer.global_step,
-            )
+        learner = self.learner
+        before = deepcopy((learner.algorithm.state_dict(), self.sampler.state_dict(), torch.get_rng_state()))
+        try:
+            with self.trainer.precision_plugin.forward_context():
+                return collect(
+                    learner,
+                    self.prompts_of_rank(step),
+                    self._further(step),
+                    self.sampler,
+                    self.sampling,
+                    self.reward,
+                    seed=self.seed,
+                    step=step,
+                    policy_updates=self.trainer.global_step,
+                )
+        except Stopped as stopped:
+            learner.algorithm.load_state_dict(before[0])
+            self.sampler.load_state_dict(before[1])
+            torch.set_rng_state(before[2])
+            save_and_leave(self.trainer, step, stopped)
 
     def state_dict(self) -> dict[str, Any]:
         return {"samplers": all_objects(self.sampler.state_dict())}

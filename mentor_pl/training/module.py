@@ -15,10 +15,11 @@ from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_
@@ -28,12 +29,20 @@ from torch.optim.lr_scheduler import LambdaLR
 from mentor_pl.algorithms.base import Algorithm, Need
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.models.loading import Models, ModelSource, load_frozen, load_policy, shared_vocabulary
+from mentor_pl.runtime import signals
+from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO
+from mentor_pl.runtime.collectives import all_sum, together
 from mentor_pl.runtime.errors import DivergenceError, UsageError
-from mentor_pl.runtime.logging import log_once
-from mentor_pl.runtime.parallel import all_sum, check_trainer, shard
+from mentor_pl.runtime.logging import forgive, log_once
+from mentor_pl.runtime.parallel import check_trainer, shard
+from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.batching import mini_batches
+from mentor_pl.training.checkpoints import save_and_leave
+from mentor_pl.training.process_state import process_state, restore
 from mentor_pl.training.update import Update
 from mentor_pl.types import Rollouts
+
+MOST_SKIPPED = 10  # updates in a row without a finite gradient
 
 
 class MentorModule(L.LightningModule):
@@ -106,6 +115,9 @@ class MentorModule(L.LightningModule):
         self.warmup_steps, self.mini_batches, self.micro_batch_tokens = warmup_steps, mini_batches, micro_batch_tokens
         self.recompute_logprobs = recompute_logprobs
         self.max_grad_norm, self.gradient_checkpointing = max_grad_norm, gradient_checkpointing
+        self.steps_done = 0  # rollout batches the policy has learned from
+        self._not_finite = 0  # mini-batches in a row whose loss or gradient was no number
+        self._resumed: dict[str, Any] | None = None
         self.policy: Any = None
         # a tuple hides frozen models from the module tree, so from checkpoints, the optimizer and train()/eval()
         self._frozen: tuple[Any | None, Any | None] = (None, None)
@@ -124,8 +136,11 @@ class MentorModule(L.LightningModule):
         return Models(self.policy, self._frozen[0], self.tokenizer, self.vocabulary, self._frozen[1])
 
     def setup(self, stage: str) -> None:
+        if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            self.trainer.strategy.checkpoint_io = SafeCheckpointIO()
         if stage != TrainerFn.FITTING:
             return
+        forgive(self.trainer.loggers)
         name = type(self.algorithm).__name__
         if self.algorithm.uses_expert and self.expert_source is None:
             raise UsageError(
@@ -168,6 +183,17 @@ class MentorModule(L.LightningModule):
                 f"no callback has set α, so it stays at {self.alpha} and the expert never leaves: add "
                 "callbacks.AlphaDecay to trainer.callbacks"
             )
+        if self._resumed is not None:  # as late as can be: setting up models and loaders draws random numbers
+            restore(self._resumed, self._optimizer, self._warmup)
+            self._resumed = None
+
+    @property
+    def _optimizer(self) -> LightningOptimizer:
+        return cast(LightningOptimizer, self.optimizers())
+
+    @property
+    def _warmup(self) -> LambdaLR:
+        return cast(LambdaLR, self.lr_schedulers())
 
     def training_step(self, rollouts: Rollouts, batch_idx: int) -> None:
         self._assert_current(rollouts)
@@ -182,9 +208,11 @@ class MentorModule(L.LightningModule):
             gaps.append(gap)
         for rows in batches:
             means, gap = update.accumulate_gradients(rollouts, advantages, rows, backward=self.manual_backward)
-            steps.append(means | {"grad_norm": self._optimizer_step(rollouts.step, means)})
+            steps.append(means | self._optimizer_step(rollouts.step, means))
             gaps.append(gap)
+        self.steps_done = rollouts.step + 1
         metrics = {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
+        metrics["train/skipped_updates"] *= len(steps)
         metrics["train/logprob_gap"] = float(gaps[0])  # later ones compare with weights that did not sample
         self._log(metrics, rollouts, time.perf_counter() - started)
 
@@ -208,25 +236,43 @@ class MentorModule(L.LightningModule):
                 "fetched ahead"
             )
 
-    def _optimizer_step(self, step: int, means: dict[str, Tensor]) -> Tensor:
-        """One optimizer step; the gradient's norm before clipping.
+    def _optimizer_step(self, step: int, means: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One optimizer step, or none where loss or gradient is no number.
+
+        Returns:
+            the gradient's norm before clipping, and 1 where the step was left out.
 
         Raises:
-            DivergenceError: where loss or gradient is no number; the weights are then as they were.
+            DivergenceError: where that is so of `MOST_SKIPPED` in a row.
         """
-        optimizer, warmup = cast(LightningOptimizer, self.optimizers()), cast(LambdaLR, self.lr_schedulers())
         norm = clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
-        if not torch.isfinite(norm + means["loss"]):
-            seen = ", ".join(f"{name} {value.item():.4g}" for name, value in means.items())
+        finite = bool(torch.isfinite(norm + means["loss"]))
+        self._not_finite = 0 if finite else self._not_finite + 1
+        if finite:
+            self._optimizer.step()
+            self._warmup.step()
+        self._optimizer.zero_grad()
+        seen = ", ".join(f"{name} {value.item():.4g}" for name, value in (means | {"grad_norm": norm}).items())
+        if self._not_finite == MOST_SKIPPED:
             raise DivergenceError(
-                f"step {step}: loss or gradient is no number (grad_norm {norm.item():.4g}, {seen}): the weights were "
-                "not touched; resume from the last checkpoint with a lower learning rate"
+                f"step {step}: loss or gradient was no number in {MOST_SKIPPED} updates in a row ({seen}), and none of "
+                "them was applied: the weights are those before the first of them; go on from the last checkpoint with "
+                "a lower learning rate: --resume auto --resume_changes model.optimizer --model.optimizer.init_args.lr LR"
             )
-        optimizer.step()
-        optimizer.zero_grad()
-        warmup.step()
-        return norm
+        if not finite:
+            rank_zero_warn(f"step {step}: loss or gradient is no number ({seen}): this update is skipped")
+        return {"grad_norm": norm, "skipped_updates": torch.tensor(float(not finite))}
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """The last hook of a batch: where a signal came meanwhile, everything is complete here."""
+        try:
+            together(lambda: None, self.device)
+        except Stopped as stopped:
+            save_and_leave(self.trainer, self.steps_done, stopped)
+
+    def on_train_end(self) -> None:
+        signals.be_careless()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing by itself: the batch is a benchmark, and `callbacks.BenchmarkValidation` measures it."""
@@ -235,11 +281,19 @@ class MentorModule(L.LightningModule):
         """Likewise for `mentor test`."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["mentor"] = {"alpha": self.alpha, "algorithm": self.algorithm.state_dict()}
+        checkpoint["mentor"] = {
+            "alpha": self.alpha,
+            "algorithm": self.algorithm.state_dict(),
+            "step": self.steps_done,
+            "not_finite": self._not_finite,
+            **process_state(self._optimizer),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._alpha = checkpoint["mentor"]["alpha"]
-        self.algorithm.load_state_dict(checkpoint["mentor"]["algorithm"])
+        state = checkpoint["mentor"]
+        self._alpha, self.steps_done, self._not_finite = state["alpha"], state["step"], state["not_finite"]
+        self.algorithm.load_state_dict(state["algorithm"])
+        self._resumed = state
         # So that a finished run goes on when data.steps is raised. Lightning counts an epoch as over, and with it the
         # run, where the last batch before the checkpoint was the loader's last; how long the loader is now it does not
         # ask. Its public way, max_epochs=-1 with should_stop at an epoch's end, would start the loader anew from a

@@ -22,7 +22,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, as_response
 from mentor_pl.models.loading import Models
 from mentor_pl.rewards.base import Grade, Grades, Reward
-from mentor_pl.runtime.parallel import all_values
+from mentor_pl.runtime.collectives import all_values
 from mentor_pl.types import Origin, Response, Row
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mentor_pl.algorithms.parts.losses.base import LossInputs, Term, Tokens
 from mentor_pl.models.prefix_sharing import prefix_sharing
-from mentor_pl.runtime.parallel import all_max, all_sum, world_size
+from mentor_pl.runtime.collectives import all_max, all_sum, world_size
 from mentor_pl.training.batching import micro_batches
 from mentor_pl.types import Rollouts
 

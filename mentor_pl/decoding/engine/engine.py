@@ -29,6 +29,7 @@ from mentor_pl.decoding.engine.verify import Verifier
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples
 from mentor_pl.models.loading import Models
+from mentor_pl.runtime import signals
 from mentor_pl.runtime.errors import UsageError
 
 STRIDE = 8  # draft steps between two syncs for rows that have ended, where a sync is a wait
@@ -121,12 +122,17 @@ class Engine:
                 )
 
     def run(self) -> Samples:
-        """Decode them all; call with gradients off."""
+        """Decode them all; call with gradients off.
+
+        Raises:
+            Stopped: where a signal asks for it.
+        """
         with cached_attention(*(runner.model for runner in self.runners)):
             if self.guidance is not None:
                 self.guidance.schedule.begin(self.runners[0].cache.slots, self._timings)
             self._admit(list(range(self.runners[0].cache.slots)))
             while self.table.used:
+                signals.check()
                 with self.stats.timed("drafting"):
                     self._draft()
                 if self._due():

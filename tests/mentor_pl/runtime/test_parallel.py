@@ -21,7 +21,7 @@ import lightning.pytorch as L
 import torch
 from torch.distributed.tensor import DTensor
 
-from mentor_pl.runtime.parallel import rank
+from mentor_pl.runtime.collectives import rank
 from mentor_pl.rewards.base import Grade, Reward
 
 

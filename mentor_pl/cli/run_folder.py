@@ -1,0 +1,76 @@
+"""Where runs lie, by their settings: the folders of the first logger, the newest first."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from mentor_pl.runtime.errors import UsageError
+
+
+def run_folders(trainer: Namespace) -> list[Path]:
+    """Folders of runs with these `trainer` settings, the newest first."""
+    logger = _first(trainer)
+    if logger is None:
+        root = Path(trainer.default_root_dir or ".")
+        return [root] if trainer.logger is False else _versions(root / "lightning_logs")
+    made = _class(logger)(**{k: v for k, v in _arguments(logger).items() if k != "version"})
+    root = Path(made.save_dir or trainer.default_root_dir or ".") / str(made.name)
+    version = _arguments(logger).get("version")
+    if version is None:
+        return _versions(root)
+    return [root / (version if isinstance(version, str) else f"version_{version}")]
+
+
+def go_on_in(trainer: Namespace, folder: Path) -> None:
+    """Change the settings of all loggers so that they write to a run's folder."""
+    if trainer.logger is False:
+        trainer.default_root_dir = str(folder)
+        return
+    if _first(trainer) is None:
+        kind = "CSVLogger" if (folder / "metrics.csv").exists() else TensorBoardLogger.__name__
+        trainer.logger = Namespace(class_path=f"lightning.pytorch.loggers.{kind}", init_args=Namespace())
+    loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+    for logger in loggers:
+        known = inspect.signature(_class(logger)).parameters
+        place = {"save_dir": str(folder.parent.parent), "version": folder.name}
+        place["project" if "project" in known else "name"] = folder.parent.name
+        arguments = logger.init_args if "init_args" in logger else Namespace()
+        for name, value in place.items():
+            if name in known and (logger is loggers[0] or name == "version"):
+                arguments[name] = value
+        logger.init_args = arguments
+
+
+def _first(trainer: Namespace) -> Namespace | None:
+    """The settings of the first logger; none where it is Lightning's default, or there is none."""
+    logger = trainer.logger[0] if isinstance(trainer.logger, list) and trainer.logger else trainer.logger
+    return logger if isinstance(logger, Namespace) else None
+
+
+def _arguments(logger: Namespace) -> dict[str, Any]:
+    return dict(vars(logger.init_args)) if "init_args" in logger and logger.init_args else {}
+
+
+def _class(logger: Namespace) -> Any:
+    module, name = str(logger.class_path).rsplit(".", 1)
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"trainer.logger: {logger.class_path} cannot be imported ({error})") from error
+
+
+def _versions(root: Path) -> list[Path]:
+    """Folders below `root`, by version number where they have one, else by age."""
+
+    def age(folder: Path) -> tuple[float, float]:
+        number = re.fullmatch(r"version_(\d+)", folder.name)
+        return (float(number[1]) if number else -1.0, folder.stat().st_mtime)
+
+    return sorted((path for path in root.glob("*") if path.is_dir()), key=age, reverse=True)

@@ -1,0 +1,83 @@
+"""Sums, sets and lists over all ranks; where nothing is distributed, of this process alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from mentor_pl.runtime import signals
+
+T = TypeVar("T")
+
+
+def world_size() -> int:
+    """Number of processes; 1 where nothing is distributed."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's place among all; 0 where nothing is distributed."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def all_sum(value: Tensor) -> Tensor:
+    """The sum of a tensor over all ranks, same shape."""
+    if world_size() == 1:
+        return value
+    total = value.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def all_max(value: Tensor) -> Tensor:
+    """The greatest of a tensor over all ranks, element by element, same shape."""
+    if world_size() == 1:
+        return value
+    greatest = value.clone()
+    dist.all_reduce(greatest, op=dist.ReduceOp.MAX)
+    return greatest
+
+
+def all_objects(value: Any) -> list[Any]:
+    """An object of every rank, in order of rank; it must be picklable."""
+    found: list[Any] = [value] * world_size()
+    if world_size() > 1:
+        dist.all_gather_object(found, value)
+    return found
+
+
+def all_values(values: Tensor) -> Tensor:
+    """The values [n] of all ranks in one tensor [Σn], in order of rank; n may differ between ranks."""
+    if world_size() == 1:
+        return values
+    counts = torch.zeros(world_size(), dtype=torch.int64, device=values.device)
+    counts[rank()] = len(values)
+    dist.all_reduce(counts)
+    padded = values.new_zeros(int(counts.max()))
+    padded[: len(values)] = values
+    parts = [torch.empty_like(padded) for _ in range(world_size())]
+    dist.all_gather(parts, padded)
+    return torch.cat([part[:count] for part, count in zip(parts, counts.tolist(), strict=True)])
+
+
+def together(work: Callable[[], T], device: torch.device | str = "cpu") -> T:
+    """What `work` gives, on all ranks, or `Stopped` on all of them; call on every rank.
+
+    Raises:
+        Stopped: where `work` of any rank was given up, or any rank was asked to stop meanwhile.
+    """
+    result: Any = None
+    stopped = None
+    try:
+        result = work()
+        signals.check()
+    except signals.Stopped as error:
+        stopped = error
+    signum = int(all_max(torch.tensor(stopped.signum if stopped else 0, device=device)))
+    if signum:
+        raise stopped or signals.Stopped(signum)
+    return cast(T, result)

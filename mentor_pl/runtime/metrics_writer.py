@@ -1,0 +1,100 @@
+"""The file behind a CSVLogger: rows are added, a new header replaces the file whole, and a run that goes on adds to it.
+
+Lightning's own writer deletes the file of a run that goes on, and empties it before it writes a new header.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+
+
+class MetricsWriter:
+    """What `CSVLogger.experiment` is: rows of metrics with their step.
+
+    Args:
+        folder: of the run.
+        last_step: rows behind it are dropped, since their steps will be done again; none drops all rows.
+    """
+
+    def __init__(self, folder: Path, last_step: int | None) -> None:
+        self.path = folder / "metrics.csv"
+        self.waiting: list[dict[str, Any]] = []
+        self.columns: list[str] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.path.is_file():
+            rows = [] if last_step is None else [row for row in self._read() if _step(row) <= last_step]
+            self.columns = sorted({name for row in rows for name, value in row.items() if value != ""})
+            self._replace(rows, self.columns)
+
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+        plain = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
+        self.waiting.append(plain | {"step": step if step is not None else len(self.waiting)})
+
+    def log_hparams(self, params: dict[str, Any]) -> None:
+        text = yaml.safe_dump({name: str(value) for name, value in params.items()})
+        (self.path.parent / "hparams.yaml").write_text(text, encoding="utf-8")
+
+    def save(self) -> None:
+        """Add what waits to the file.
+
+        Raises:
+            OSError: where that fails; the file is then as it was, and what waits is tried again the next time.
+        """
+        if not self.waiting:
+            return
+        columns = sorted({*self.columns, *(name for row in self.waiting for name in row)})
+        if columns == self.columns:
+            self._append(self.waiting)
+        else:
+            before = self._read() if self.columns else []
+            self._replace([*before, *self.waiting], columns)
+            self.columns = columns
+        self.waiting = []
+
+    def _append(self, rows: list[dict[str, Any]]) -> None:
+        with self.path.open("r+", newline="", encoding="utf-8") as file:  # one that was deleted is not begun anew
+            size = file.seek(0, os.SEEK_END)
+            try:
+                csv.DictWriter(file, self.columns).writerows(rows)
+                file.flush()
+            except OSError:
+                os.truncate(file.fileno(), size)
+                raise
+
+    def _read(self) -> list[dict[str, str]]:
+        """The rows of the file, without one that a kill has cut."""
+        with self.path.open(newline="", encoding="utf-8") as file:
+            text = file.read()
+        whole = text[: text.rfind("\n") + 1]
+        return [row for row in csv.DictReader(whole.splitlines()) if None not in row.values() and None not in row]
+
+    def _replace(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
+        unfinished = self.path.with_name(".metrics.csv.part")
+        with unfinished.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows([{name: row.get(name, "") for name in columns} for row in rows])
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self.path)
+
+
+def keep_rows(logger: CSVLogger, last_step: int | None) -> None:
+    """Have a logger write through a `MetricsWriter`; before the Trainer has asked for its experiment."""
+    if rank_zero_only.rank == 0:
+        logger._experiment = MetricsWriter(Path(logger.log_dir), last_step)  # type: ignore[assignment]
+
+
+def _step(row: dict[str, str]) -> float:
+    try:
+        return float(row["step"])
+    except (KeyError, ValueError):
+        return float("inf")
