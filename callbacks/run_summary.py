@@ -19,7 +19,7 @@ ARTEFACTS = {
     "curves.png": "picture",
     "metrics.csv": "metrics",
     "config.yaml": "configuration",
-    "checkpoints/last.ckpt": "checkpoint",
+    "checkpoints": "checkpoints",
     "policy": "policy",
 }
 
@@ -27,7 +27,7 @@ ARTEFACTS = {
 class RunSummary(Callback):
     """Writes `curves.png` into the run's folder and prints a summary; needs lightning's `CSVLogger`.
 
-    A resumed run logs into a folder of its own; the picture joins it to those it continues.
+    A run that was begun from the checkpoint of another (`--ckpt_path`) has a folder of its own; the picture joins both.
 
     Raises:
         UsageError: at the start of training, where no CSVLogger logs.
@@ -51,7 +51,7 @@ class RunSummary(Callback):
         folder = Path(self.folder)
         for logger in trainer.loggers:
             logger.save()
-        runs = [Path(run) for run in [*self.earlier, self.folder]]
+        runs = [Path(run) for run in [*(run for run in self.earlier if run != self.folder), self.folder]]
         metrics = read_metrics([run for run in runs if (run / "metrics.csv").is_file()])
         save_figure(draw_curves(metrics, folder.as_posix()), folder / "curves.png")
         console = get_console()  # the progress bar's own, which prints above the bar

@@ -16,7 +16,13 @@ _FREE = (
     *("trainer.accelerator", "trainer.strategy", "trainer.devices", "trainer.num_nodes", "trainer.plugins"),
     *("trainer.logger", "trainer.log_every_n_steps", "trainer.default_root_dir", "trainer.profiler"),
     *("trainer.enable_checkpointing", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
-    *("trainer.enable_autolog_hparams", "trainer.max_time", "trainer.detect_anomaly", "trainer.model_registry"),
+    *(
+        "trainer.enable_autolog_hparams",
+        "trainer.inference_mode",
+        "trainer.max_time",
+        "trainer.detect_anomaly",
+        "trainer.model_registry",
+    ),
 )
 _FREE_CALLBACKS = (
     *("BenchmarkValidation", "EarlyStopping", "EntropyLogging", "ExportPolicy", "RunCheckpoints", "RunSummary"),

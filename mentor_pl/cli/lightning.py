@@ -29,7 +29,7 @@ from mentor_pl.evaluation.data import BenchmarkDataModule
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.metrics_writer import keep_rows
-from mentor_pl.training.checkpoints import RunCheckpoints, Saved, read
+from mentor_pl.training.checkpoints import RunCheckpoints, Saved, folder_of, read, refuse_checkpoints
 
 Unused = dict[str, Any] | None
 
@@ -102,7 +102,8 @@ class MentorCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint to start from, and compare the settings it holds."""
         config = self.config[self.command]
-        if self.command == "fit" and config.resume:
+        self.resumes = self.command == "fit" and bool(config.resume)
+        if self.resumes:
             path = resume(config)
         else:
             path = checkpoint(config, config.ckpt_path) if config.ckpt_path and "://" not in config.ckpt_path else None
@@ -111,7 +112,8 @@ class MentorCLI(LightningCLI):
         config.ckpt_path = str(path)
         if self.command == "fit":
             self.saved = read(path)
-            check_changes(self.saved.settings, RunConfig(self.parser, config).settings(), config.resume_changes)
+            now = RunConfig(self._parser(self.command), config).settings()
+            check_changes(self.saved.settings, now, config.resume_changes)
             warn_of_nothing_left(self.saved.step, config.data.get("steps"))
 
     def instantiate_classes(self) -> None:
@@ -127,9 +129,11 @@ class MentorCLI(LightningCLI):
             raise UsageError(str(cause)) from error
         if self.command == "fit":
             signals.pass_on(lambda: getattr(self.trainer.strategy.launcher, "procs", ()))
+            if not self.resumes:
+                refuse_checkpoints(folder_of(self.trainer))
             for logger in self.trainer.loggers:
                 if isinstance(logger, CSVLogger):
-                    keep_rows(logger, self.saved.step if self.saved else None)
+                    keep_rows(logger, self.saved.step if self.saved and self.resumes else None)
         else:
             self.datamodule = BenchmarkDataModule(self._benchmarks())
 

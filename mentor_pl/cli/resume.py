@@ -26,8 +26,8 @@ def resume(config: Namespace) -> Path | None:
     """
     if config.ckpt_path:
         raise UsageError(
-            f"--resume {config.resume} and --ckpt_path {config.ckpt_path} are both given: --resume goes on in the run's "
-            "folder, --ckpt_path begins a new run from a checkpoint; give one"
+            f"--resume {config.resume} and --ckpt_path {config.ckpt_path} are both given: --resume goes on in the "
+            "run's folder, --ckpt_path begins a new run from a checkpoint; give one"
         )
     if config.resume != "auto":
         path = _path(Path(config.resume))
@@ -93,8 +93,8 @@ def _path(given: Path) -> Path:
         )
     if given in ours and ours.index(given) > 0:
         raise UsageError(
-            f"--resume: {ours[0]} is newer than {given.name}, and a run has one past: remove the newer ones, or begin a "
-            f"new run from this one by --ckpt_path {given}"
+            f"--resume: {ours[0]} is newer than {given.name}, and a run has one past: remove the newer ones, or begin "
+            f"a new run from this one by --ckpt_path {given}"
         )
     return given
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 
@@ -89,7 +89,7 @@ class MetricsWriter:
 
 def keep_rows(logger: CSVLogger, last_step: int | None) -> None:
     """Have a logger write through a `MetricsWriter`; before the Trainer has asked for its experiment."""
-    if rank_zero_only.rank == 0:
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         logger._experiment = MetricsWriter(Path(logger.log_dir), last_step)  # type: ignore[assignment]
 
 

@@ -11,6 +11,8 @@ import json
 import os
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from enum import Enum
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,15 +26,7 @@ from mentor_pl.runtime.collectives import rank
 
 SEAL = "checksums.json"
 _META, _CONTENTS = "meta.pt", ".metadata"  # Lightning's file for all but tensors, torch's table of contents
-_MODULES = ("torch.distributed.checkpoint.", "torch.serialization", "torch._C", "torch.storage")
-_NAMES = {
-    ("torch", "Size"),
-    ("torch", "device"),
-    ("torch.serialization", "_get_layout"),
-    ("collections", "OrderedDict"),
-    ("pathlib", "PosixPath"),
-    ("pathlib", "WindowsPath"),
-}
+_NAMES = {("torch", "Size"), ("torch", "device"), ("torch.serialization", "_get_layout"), ("pathlib", "PosixPath")}
 
 
 def is_sharded(path: Path) -> bool:
@@ -125,6 +119,12 @@ def _sha256(path: Path, *, sync: bool = False) -> str:
 
 class _Contents(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _NAMES or (module.startswith(_MODULES) and "." not in name):
+        if (module, name) in _NAMES:
             return super().find_class(module, name)
+        if module == "torch" and isinstance(found := getattr(torch, name, None), torch.dtype):
+            return found
+        if module in ("torch.distributed.checkpoint.metadata", "torch.distributed.checkpoint.filesystem"):
+            found = super().find_class(module, name)
+            if is_dataclass(found) or (isinstance(found, type) and issubclass(found, Enum)):
+                return found
         raise pickle.UnpicklingError(f"{module}.{name} has no place in the table of contents of a checkpoint")

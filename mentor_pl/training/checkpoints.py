@@ -33,7 +33,7 @@ class RunCheckpoints(Checkpoint):
         keep: how many are kept.
 
     Raises:
-        UsageError: for numbers below 1; in `setup`, for a new run in a folder that has the checkpoints of another.
+        UsageError: for numbers below 1; at the start, for a new run in a folder that has the checkpoints of another.
         StorageError: where one could not be written.
     """
 
@@ -44,20 +44,17 @@ class RunCheckpoints(Checkpoint):
         self.every_n_steps, self.keep = every_n_steps, keep
         self.saved = -1
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        if stage != "fit" or not trainer.is_global_zero:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
             return
-        folder = folder_of(trainer)
+        folder, start = folder_of(trainer), Path(trainer.ckpt_path) if trainer.ckpt_path else None
         remove_unfinished(folder)
-        known, start = sorted(folder.glob("*.ckpt")), trainer.ckpt_path
-        if known and (start is None or folder.resolve() not in Path(start).resolve().parents):
-            raise UsageError(
-                f"{folder} has checkpoints of another run, such as {known[0].name}: go on with it by --resume auto, or "
-                "give this run a folder of its own, such as --trainer.logger.init_args.version NAME"
-            )
-        newer = numbered(folder)
-        for path in newer[: newer.index(Path(start))] if start is not None and Path(start) in newer else ():
-            path.rename(path.with_name(f"{path.name}.damaged"))  # else this one would not have been taken
+        if start is None or start.resolve().parent != folder.resolve():
+            refuse_checkpoints(folder)
+            return
+        known = numbered(folder)
+        for path in known[: known.index(start)] if start in known else ():
+            path.rename(path.with_name(f"{path.name}.damaged"))  # else `start` would not have been taken
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
@@ -93,10 +90,23 @@ def folder_of(trainer: L.Trainer) -> Path:
     return Path(logger.save_dir or trainer.default_root_dir) / str(logger.name) / version / "checkpoints"
 
 
+def refuse_checkpoints(folder: Path) -> None:
+    """See that a new run's folder has no checkpoints.
+
+    Raises:
+        UsageError: where it has.
+    """
+    for path in sorted(folder.glob("*.ckpt")):
+        raise UsageError(
+            f"{folder} has checkpoints of another run, such as {path.name}: go on with it by --resume auto, or give "
+            "this run a folder of its own, such as --trainer.logger.init_args.version NAME"
+        )
+
+
 def save(trainer: L.Trainer, step: int) -> Path:
     """Write the checkpoint of a run that has done `step` batches; call on every rank."""
     path: Path = trainer.strategy.broadcast(folder_of(trainer)) / f"step={step}.ckpt"
-    trainer.save_checkpoint(path)
+    trainer.save_checkpoint(path, weights_only=False)
     return path
 
 
@@ -108,7 +118,7 @@ def save_and_leave(trainer: L.Trainer, step: int, stopped: Stopped) -> NoReturn:
     """
     path = trainer.strategy.broadcast(folder_of(trainer)) / f"step={step}.ckpt" if step else None
     if path is not None and not trainer.strategy.broadcast(path.exists()):
-        trainer.save_checkpoint(path)
+        trainer.save_checkpoint(path, weights_only=False)
     raise Stopped(stopped.signum, step, path) from None
 
 

@@ -19,10 +19,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
-from torch import Tensor
-from torch.distributed.tensor import DTensor
-from torch.nn.utils import clip_grad_norm_
+from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -32,17 +29,16 @@ from mentor_pl.models.loading import Models, ModelSource, load_frozen, load_poli
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO
 from mentor_pl.runtime.collectives import all_sum, together
-from mentor_pl.runtime.errors import DivergenceError, UsageError
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.logging import forgive, log_once
 from mentor_pl.runtime.parallel import check_trainer, shard
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
-from mentor_pl.training.process_state import process_state, restore
+from mentor_pl.training.finite_steps import FiniteSteps
+from mentor_pl.training.process_state import process_state, restore, set_place
 from mentor_pl.training.update import Update
 from mentor_pl.types import Rollouts
-
-MOST_SKIPPED = 10  # updates in a row without a finite gradient
 
 
 class MentorModule(L.LightningModule):
@@ -114,9 +110,9 @@ class MentorModule(L.LightningModule):
         self._alpha, self._alpha_is_moved = alpha, False
         self.warmup_steps, self.mini_batches, self.micro_batch_tokens = warmup_steps, mini_batches, micro_batch_tokens
         self.recompute_logprobs = recompute_logprobs
-        self.max_grad_norm, self.gradient_checkpointing = max_grad_norm, gradient_checkpointing
+        self.gradient_checkpointing = gradient_checkpointing
         self.steps_done = 0  # rollout batches the policy has learned from
-        self._not_finite = 0  # mini-batches in a row whose loss or gradient was no number
+        self._step = FiniteSteps(max_grad_norm)
         self._resumed: dict[str, Any] | None = None
         self.policy: Any = None
         # a tuple hides frozen models from the module tree, so from checkpoints, the optimizer and train()/eval()
@@ -208,7 +204,7 @@ class MentorModule(L.LightningModule):
             gaps.append(gap)
         for rows in batches:
             means, gap = update.accumulate_gradients(rollouts, advantages, rows, backward=self.manual_backward)
-            steps.append(means | self._optimizer_step(rollouts.step, means))
+            steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step))
             gaps.append(gap)
         self.steps_done = rollouts.step + 1
         metrics = {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
@@ -236,34 +232,6 @@ class MentorModule(L.LightningModule):
                 "fetched ahead"
             )
 
-    def _optimizer_step(self, step: int, means: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One optimizer step, or none where loss or gradient is no number.
-
-        Returns:
-            the gradient's norm before clipping, and 1 where the step was left out.
-
-        Raises:
-            DivergenceError: where that is so of `MOST_SKIPPED` in a row.
-        """
-        norm = clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
-        finite = bool(torch.isfinite(norm + means["loss"]))
-        self._not_finite = 0 if finite else self._not_finite + 1
-        if finite:
-            self._optimizer.step()
-            self._warmup.step()
-        self._optimizer.zero_grad()
-        seen = ", ".join(f"{name} {value.item():.4g}" for name, value in (means | {"grad_norm": norm}).items())
-        if self._not_finite == MOST_SKIPPED:
-            raise DivergenceError(
-                f"step {step}: loss or gradient was no number in {MOST_SKIPPED} updates in a row ({seen}), and none of "
-                "them was applied: the weights are those before the first of them; go on from the last checkpoint with "
-                "a lower learning rate: --resume auto --resume_changes model.optimizer --model.optimizer.init_args.lr LR"
-            )
-        if not finite:
-            rank_zero_warn(f"step {step}: loss or gradient is no number ({seen}): this update is skipped")
-        return {"grad_norm": norm, "skipped_updates": torch.tensor(float(not finite))}
-
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """The last hook of a batch: where a signal came meanwhile, everything is complete here."""
         try:
@@ -285,17 +253,13 @@ class MentorModule(L.LightningModule):
             "alpha": self.alpha,
             "algorithm": self.algorithm.state_dict(),
             "step": self.steps_done,
-            "not_finite": self._not_finite,
+            "skipped": self._step.skipped,
             **process_state(self._optimizer),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["mentor"]
-        self._alpha, self.steps_done, self._not_finite = state["alpha"], state["step"], state["not_finite"]
+        self._alpha, self.steps_done, self._step.skipped = state["alpha"], state["step"], state["skipped"]
         self.algorithm.load_state_dict(state["algorithm"])
         self._resumed = state
-        # So that a finished run goes on when data.steps is raised. Lightning counts an epoch as over, and with it the
-        # run, where the last batch before the checkpoint was the loader's last; how long the loader is now it does not
-        # ask. Its public way, max_epochs=-1 with should_stop at an epoch's end, would start the loader anew from a
-        # checkpoint of an epoch's end, without a word.
-        checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False
+        set_place(checkpoint["loops"]["fit_loop"], self.steps_done)

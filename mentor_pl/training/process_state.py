@@ -63,6 +63,21 @@ def restore(state: dict[str, Any], optimizer: LightningOptimizer, warmup: Lambda
         _restore_random(state["random_states"][rank()])
 
 
+def set_place(fit_loop: dict[str, Any], steps: int) -> None:
+    """Have the Trainer's loops stand behind batch `steps`, with more to come, wherever the checkpoint was made.
+
+    Lightning counts an epoch as over, and with it the run, where the last batch before the checkpoint was the loader's
+    last; how long the loader is by now it does not ask, so a finished run would not go on when data.steps is raised. Its
+    public way, max_epochs=-1 with should_stop at an epoch's end, starts the loader anew from such a checkpoint.
+    """
+    done = dict.fromkeys(("ready", "started", "processed", "completed"), steps)
+    begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    fit_loop["epoch_loop.batch_progress"] = {"total": done, "current": dict(done), "is_last_batch": False}
+    fit_loop["epoch_progress"] = {"total": begun, "current": dict(begun)}
+    fit_loop["epoch_loop.state_dict"]["_batches_that_stepped"] = steps
+    fit_loop["state_dict"]["combined_loader"] = [{"step": steps}]
+
+
 def _random_states() -> dict[str, Tensor]:
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
