@@ -203,6 +203,11 @@ class BenchmarkValidation(Callback):
                 progress=progress,
             )
 
+    @property
+    def state_key(self) -> str:
+        """Of these benchmarks: a run may have several callbacks that measure others."""
+        return self._generate_state_key(benchmarks=[benchmark.name for benchmark in self.benchmarks])
+
     def state_dict(self) -> dict[str, Any]:
         return {"pending": self._pending}
 

@@ -150,9 +150,11 @@ class MentorCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         settings = self.config_init[self.command].trainer
-        keeps = any(isinstance(callback, Checkpoint) for callback in settings.callbacks or ())
-        if self.command == "fit" and not keeps and settings.enable_checkpointing is not False:
-            settings.callbacks = [*(settings.callbacks or ()), RunCheckpoints()]
+        given = settings.callbacks or []
+        callbacks = given if isinstance(given, list) else [given]
+        keeps = settings.enable_checkpointing is False or any(isinstance(one, Checkpoint) for one in callbacks)
+        if self.command == "fit" and not keeps:
+            settings.callbacks = [*callbacks, RunCheckpoints()]
         try:
             return super().instantiate_trainer(**kwargs)
         except UsageError:

@@ -18,7 +18,6 @@ from mentor_pl.runtime.checkpoint_files import check, damage, remove_unfinished
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.sharded_files import is_sharded, meta
 from mentor_pl.runtime.signals import Stopped
-from mentor_pl.types import Rollouts
 
 _NAME = re.compile(r"step=(\d+)\.ckpt")
 
@@ -57,13 +56,14 @@ class RunCheckpoints(Checkpoint):
             path.rename(path.with_name(f"{path.name}.damaged"))  # else `start` would not have been taken
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if (batch.step + 1) % self.every_n_steps == 0:
-            self._save(trainer, batch.step + 1)
+        step = _steps_done(pl_module)
+        if step % self.every_n_steps == 0:
+            self._save(trainer, step)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        step = cast(Any, pl_module).steps_done
+        step = _steps_done(pl_module)
         if step not in (0, self.saved):
             self._save(trainer, step)
 
@@ -79,6 +79,10 @@ class RunCheckpoints(Checkpoint):
         if trainer.is_global_zero:
             for path in numbered(folder_of(trainer))[self.keep :]:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _steps_done(module: L.LightningModule) -> int:
+    return int(cast(Any, module).steps_done)
 
 
 def folder_of(trainer: L.Trainer) -> Path:

@@ -1,7 +1,7 @@
 """A callback that strikes its own run at a moment named in the environment: `STRIKE=moment:count:action`.
 
 Moments: loading, sampling, grading, updating, validating, writing, placing, placed, metrics. The action is a signal by
-name, or `delete`, `fill`, `readonly` on the run's folder. The time of the strike is written to the file `struck`.
+name, or several with `+`, or `delete`, `fill`, `readonly` on the run's folder. The time of the strike is written to the file `struck`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Probe(L.Callback):
         elif self.action == "readonly":
             subprocess.run(["mount", "-o", "remount,ro", str(Path("runs").resolve())], check=True)
         else:
-            os.kill(os.getpid(), signal.Signals[self.action])
+            for name in self.action.split("+"):
+                os.kill(os.getpid(), signal.Signals[name])
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.folder = folder_of(trainer).parent

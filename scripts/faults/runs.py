@@ -54,7 +54,9 @@ class SmallRun:
         config = yaml.safe_load((ROOT / "configs/quickstart.yaml").read_text())
         data = ROOT / "data/testbed"
         config["trainer"] |= {"accelerator": "cpu", "enable_progress_bar": False}
-        callbacks = {callback["class_path"]: callback.get("init_args", {}) for callback in config["trainer"]["callbacks"]}
+        callbacks = {
+            callback["class_path"]: callback.get("init_args", {}) for callback in config["trainer"]["callbacks"]
+        }
         callbacks["callbacks.RunCheckpoints"]["every_n_steps"] = 3
         validation = callbacks["callbacks.BenchmarkValidation"]
         validation["every_n_steps"] = 4

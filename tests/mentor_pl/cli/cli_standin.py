@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -72,6 +74,7 @@ class Module(L.LightningModule):
         super().__init__()
         self.layer = torch.nn.Linear(2, 1)
         self.optimizer, self.fail, self.lr = optimizer, fail, lr
+        self.steps_done = 0
 
     def training_step(self, batch: Any, _: int) -> Tensor:
         match self.fail:
@@ -82,9 +85,13 @@ class Module(L.LightningModule):
             case "bug":
                 raise ValueError("a bug")
             case "interrupt":
-                raise KeyboardInterrupt
+                os.kill(os.getpid(), signal.SIGINT)
         EVENTS.append(f"lr {self.lr}")
+        self.steps_done += 1
         return self.layer(batch[0]).sum()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["mentor"] = {"step": self.steps_done, "ranks": 1}
 
     def configure_optimizers(self) -> Any:
         return self.optimizer(self.parameters(), lr=self.lr)

@@ -50,10 +50,18 @@ def test_the_saved_config_replays_into_the_same_folder(mentor: Mentor) -> None:
 
 def test_settings_come_from_the_configuration_and_not_from_the_checkpoint(mentor: Mentor) -> None:
     assert mentor("fit", "--config", "base.yaml", "--trainer.enable_checkpointing=true") == 0
-    checkpoint = next(Path("run").rglob("*.ckpt"))
+    checkpoint = Path("other.ckpt")
+    next(Path("run").rglob("*.ckpt")).rename(checkpoint)
     saved = torch.load(checkpoint, weights_only=True)
     torch.save(saved | {"hyper_parameters": {"lr": 99.0}}, checkpoint)
     cli_standin.EVENTS.clear()
-    arguments = ["--trainer.max_epochs=2", "--model.lr=0.125", f"--ckpt_path={checkpoint}"]
+    arguments = [
+        "--trainer.max_epochs=2",
+        "--model.lr=0.125",
+        f"--ckpt_path={checkpoint}",
+        "--resume_changes",
+        "trainer",
+        "model.lr",
+    ]
     assert mentor("fit", "--config", "base.yaml", *arguments) == 0
     assert cli_standin.EVENTS == ["first", "lr 0.125", "lr 0.125"]

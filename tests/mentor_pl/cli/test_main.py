@@ -63,12 +63,13 @@ def test_a_bug_keeps_its_traceback(mentor: Mentor) -> None:
 
 
 def test_an_interrupt_ends_in_one_line_and_status_130(mentor: Mentor, capsys: pytest.CaptureFixture[str]) -> None:
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        assert mentor("fit", "--config", "base.yaml", "--model.fail=interrupt") == 130
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert capsys.readouterr().err.splitlines()[-1] == "mentor: interrupted"
+    handlers = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
+    assert mentor("fit", "--config", "base.yaml", "--model.fail=interrupt") == 130
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "mentor: stopped by SIGINT, nothing new to save; the same command: mentor fit --config base.yaml "
+        "--model.fail=interrupt"
+    )
 
 
 def test_before_ranks_are_joined_only_rank_zero_speaks(

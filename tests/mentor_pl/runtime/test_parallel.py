@@ -74,7 +74,6 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
             "logger": False,
             "callbacks": [
                 {"class_path": "callbacks.AlphaDecay"},
-                {"class_path": "callbacks.ExactResume"},
                 {"class_path": "probe.Probe", "init_args": {"folder": "unset"}},
                 {
                     "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
@@ -101,8 +100,8 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
     }
 
     def fit(name, processes, *options):
-        config["trainer"]["callbacks"][2]["init_args"]["folder"] = name
-        config["trainer"]["callbacks"][3]["init_args"]["dirpath"] = f"{name}/checkpoints"
+        config["trainer"]["callbacks"][1]["init_args"]["folder"] = name
+        config["trainer"]["callbacks"][2]["init_args"]["dirpath"] = f"{name}/checkpoints"
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         words = ["fit", "--config", f"{name}.yaml", *options]
         if processes == 1:  # in this process, which has everything imported

@@ -1,0 +1,102 @@
+import errno
+import os
+import pickle
+
+import pytest
+import torch
+
+from mentor_pl.runtime import checkpoint_files
+from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, check, damage, remove_unfinished, unfinished_of, write
+from mentor_pl.runtime.errors import StorageError, UsageError
+
+CHECKPOINT = {"state_dict": {"w": torch.arange(3000.0)}, "step": 3}
+
+
+@pytest.fixture
+def path(tmp_path):
+    write(CHECKPOINT, tmp_path / "folder" / "step=3.ckpt")
+    return tmp_path / "folder" / "step=3.ckpt"
+
+
+def test_what_is_written_is_read_and_any_torch_reads_it(path):
+    for loaded in (SafeCheckpointIO().load_checkpoint(path), torch.load(path, weights_only=True)):
+        assert torch.equal(loaded["state_dict"]["w"], CHECKPOINT["state_dict"]["w"])
+        assert loaded["step"] == 3
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_every_byte_counts(path):
+    """One byte flipped at 200 places, those of headers, padding, tensors and the checksum itself among them."""
+    whole = path.read_bytes()
+    assert damage(path) is None
+    for place in {*range(0, len(whole), len(whole) // 100), *range(len(whole) - 100, len(whole))}:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert damage(path) is not None, place
+    path.write_bytes(whole)
+    assert damage(path) is None
+
+
+@pytest.mark.parametrize("left", [0, 1, 1000, -1, -71, -93])
+def test_one_that_is_cut_is_damaged(path, left):
+    path.write_bytes(path.read_bytes()[:left])
+    assert damage(path) is not None
+    with pytest.raises(UsageError, match=r"step=3.ckpt is damaged \(its end is (missing|cut).*one before it"):
+        SafeCheckpointIO().load_checkpoint(path)
+
+
+def test_a_checkpoint_of_another_program_is_known_by_the_archives_own_sums(tmp_path):
+    path = tmp_path / "theirs.ckpt"
+    torch.save(CHECKPOINT, path)
+    assert damage(path) is None
+    whole = bytearray(path.read_bytes())
+    place = whole.index(CHECKPOINT["state_dict"]["w"].numpy().tobytes()) + 400
+    whole[place] ^= 1
+    path.write_bytes(whole)
+    assert "CRC" in damage(path)
+
+
+def test_code_in_a_checkpoint_does_not_run(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    path = tmp_path / "hostile.ckpt"
+    torch.save({"state_dict": Hostile()}, path)
+    with pytest.raises(pickle.UnpicklingError):
+        SafeCheckpointIO().load_checkpoint(path, weights_only=False)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("step", ["writing", "flushing", "placing"])
+def test_a_write_that_fails_leaves_the_checkpoint_that_was_there(path, monkeypatch, step):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = {"writing": (torch, "save"), "flushing": (os, "fsync"), "placing": (checkpoint_files, "place")}[step]
+    monkeypatch.setattr(*target, full)
+    with pytest.raises(StorageError, match=r"could not be written \(.*No space left.*--resume auto"):
+        write({"state_dict": {}}, path)
+    monkeypatch.undo()
+    assert os.listdir(path.parent) == [path.name]
+    assert torch.load(path, weights_only=True)["step"] == 3
+
+
+def test_the_file_is_on_the_disk_before_it_has_its_name(path, monkeypatch):
+    order = []
+    sync, place = os.fsync, checkpoint_files.place
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (order.append("fsync"), sync(descriptor)))
+    monkeypatch.setattr(checkpoint_files, "place", lambda *paths: (order.append("place"), place(*paths)))
+    write(CHECKPOINT, path)
+    assert order == ["fsync", "place", "fsync"]
+
+
+def test_what_a_kill_leaves_is_removed_and_nothing_else(path):
+    unfinished_of(path).write_bytes(b"half")
+    unfinished_of(path.with_name("step=6.ckpt")).mkdir()
+    remove_unfinished(path.parent)
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_missing_checkpoint_is_one_line(tmp_path):
+    with pytest.raises(UsageError, match="there is no checkpoint"):
+        check(tmp_path / "none.ckpt")
