@@ -32,6 +32,8 @@ def inspect(
     trainer: dict[str, Any] | None = None,
     seed_everything: Any = None,
     ckpt_path: Any = None,
+    resume: Any = None,
+    resume_changes: Any = None,
     weights_only: Any = None,
     row: int | None = None,
     json: str | None = None,
@@ -46,6 +48,8 @@ def inspect(
         trainer: of a configuration for `fit`; not used.
         seed_everything: of a configuration for `fit`; not used.
         ckpt_path: of a configuration for `fit`; not used.
+        resume: likewise.
+        resume_changes: likewise.
         weights_only: of a configuration for `fit`; not used.
         row: number of the row whose prompt is shown, from 0; by default the first that is kept.
         json: also write everything to this file, with every row listed.

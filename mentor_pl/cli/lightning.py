@@ -7,6 +7,7 @@ all files have merged. The merged settings are saved as config.yaml in the run f
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from typing import Any, NoReturn
 
 import jsonargparse
@@ -79,7 +80,7 @@ class MentorCLI(LightningCLI):
             )
             parser.add_argument(
                 "--resume_changes",
-                type=list[str],
+                type=str,
                 nargs="*",
                 default=[],
                 metavar="KEY",
@@ -102,6 +103,9 @@ class MentorCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint to start from, and compare the settings it holds."""
         config = self.config[self.command]
+        self.given = deepcopy(config)
+        if self.command == "fit":
+            self.given.resume, self.given.resume_changes = None, []  # config.yaml begins a run of its own
         self.resumes = self.command == "fit" and bool(config.resume)
         if self.resumes:
             path = resume(config)
@@ -149,6 +153,7 @@ class MentorCLI(LightningCLI):
         return found
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        self.config[self.command] = self.given  # for config.yaml, and for the checkpoints
         settings = self.config_init[self.command].trainer
         given = settings.callbacks or []
         callbacks = given if isinstance(given, list) else [given]
@@ -192,6 +197,8 @@ def _accepted(model: type, data: type, command: str) -> dict[str, Setting]:
     empty = inspect.Parameter.empty
     method = settings(getattr(L.Trainer, command))
     own = {name: s for name, s in method.items() if name not in LightningCLI.subcommands()[command]}
+    if command == "fit":
+        own |= {"resume": Setting(str | None, None), "resume_changes": Setting(list[str], [])}
     groups = {"trainer": L.Trainer, "model": model, "data": data if command == "fit" else Unused}
     return {name: Setting(group, empty) for name, group in groups.items()} | {
         "seed_everything": Setting(bool | int, 0),

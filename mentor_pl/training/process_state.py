@@ -67,8 +67,8 @@ def set_place(fit_loop: dict[str, Any], steps: int) -> None:
     """Have the Trainer's loops stand behind batch `steps`, with more to come, wherever the checkpoint was made.
 
     Lightning counts an epoch as over, and with it the run, where the last batch before the checkpoint was the loader's
-    last; how long the loader is by now it does not ask, so a finished run would not go on when data.steps is raised. Its
-    public way, max_epochs=-1 with should_stop at an epoch's end, starts the loader anew from such a checkpoint.
+    last; how long the loader is by now it does not ask, so a finished run would not go on when data.steps is raised.
+    Its public way, max_epochs=-1 with should_stop at an epoch's end, starts the loader anew from such a checkpoint.
     """
     done = dict.fromkeys(("ready", "started", "processed", "completed"), steps)
     begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}

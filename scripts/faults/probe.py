@@ -1,7 +1,7 @@
 """A callback that strikes its own run at a moment named in the environment: `STRIKE=moment:count:action`.
 
-Moments: loading, sampling, grading, updating, validating, writing, placing, placed, metrics. The action is a signal by
-name, or several with `+`, or `delete`, `fill`, `readonly` on the run's folder. The time of the strike is written to the file `struck`.
+Moments: loading, sampling, grading, updating, validating, writing, placing, metrics. The action is a signal by name, or
+several with `+`, or `delete`, `fill`, `readonly` on the run's folder. The time of the strike is written to `struck`.
 """
 
 from __future__ import annotations

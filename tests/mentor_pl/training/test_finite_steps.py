@@ -29,7 +29,7 @@ def test_gradients_are_clipped_and_their_norm_is_that_before(parts):
 @pytest.mark.parametrize(("gradient", "loss"), [(float("nan"), 0.0), (float("inf"), 0.0), (1.0, float("nan"))])
 def test_what_is_no_number_moves_nothing(parts, gradient, loss):
     before, steps = parts[0].weight.detach().clone(), FiniteSteps(1.0)
-    with pytest.warns(match="step 7: .* this update is skipped"):
+    with pytest.warns(match=r"step 7: .* this update is skipped"):
         seen = take(steps, parts, gradient, loss)
     assert torch.equal(parts[0].weight, before)
     assert seen["skipped_updates"] == 1 and parts[0].weight.grad is None
@@ -45,5 +45,5 @@ def test_ten_in_a_row_end_the_run_and_nine_do_not(parts):
         take(steps, parts, 1.0)
     for _ in range(MOST_SKIPPED - 1):
         take(steps, parts, float("nan"))
-    with pytest.raises(DivergenceError, match="step 7: .* 10 updates in a row .*grad_norm nan.*--resume auto"):
+    with pytest.raises(DivergenceError, match=r"step 7: .* 10 updates in a row .*grad_norm nan.*--resume auto"):
         take(steps, parts, float("nan"))
