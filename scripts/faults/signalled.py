@@ -13,9 +13,9 @@ SECONDS = 10  # from the signal to the end
 STATUS = {"SIGTERM": 143, "SIGINT": 130}
 # the moment, the signal; with @2 the run is of two processes
 CASES = (
-    *("loading:1 SIGTERM", "sampling:5 SIGINT", "sampling:70 SIGTERM", "sampling:150 SIGINT", "updating:7 SIGTERM"),
-    *("grading:30 SIGINT", "validating:3 SIGTERM", "validating:40 SIGINT", "writing:50 SIGTERM", "metrics:2 SIGINT"),
-    *("sampling:40 SIGTERM@2", "sampling:90 SIGINT@2", "validating:20 SIGTERM@2", "updating:5 SIGINT@2"),
+    *("loading:1 SIGTERM", "sampling:5 SIGINT", "sampling:120 SIGTERM", "sampling:310 SIGINT", "updating:7 SIGTERM"),
+    *("grading:70 SIGINT", "validating:3 SIGTERM", "validating:50 SIGINT", "writing:50 SIGTERM", "metrics:2 SIGINT"),
+    *("sampling:110 SIGTERM@2", "sampling:210 SIGINT@2", "validating:25 SIGTERM@2", "updating:5 SIGINT@2"),
 )
 
 

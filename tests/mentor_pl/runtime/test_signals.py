@@ -1,0 +1,100 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from mentor_pl.runtime import signals
+from mentor_pl.runtime.collectives import together
+from mentor_pl.runtime.signals import Stopped
+
+
+def send(name: str) -> None:
+    os.kill(os.getpid(), signal.Signals[name])
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_where_nothing_can_be_lost_a_signal_ends_things_at_once(name):
+    with pytest.raises(Stopped, match=name) as stopped, signals.installed():
+        send(name)
+    assert stopped.value.signum == signal.Signals[name]
+
+
+def test_with_care_it_is_noted_until_someone_asks(capfd):
+    with signals.installed():
+        signals.be_careful()
+        signals.check()
+        send("SIGTERM")
+        with pytest.raises(Stopped):
+            signals.check()
+        with pytest.raises(Stopped):
+            together(lambda: 1)
+        with pytest.raises(Stopped):
+            signals.be_careless()
+    assert "mentor: SIGTERM: saving what is complete; again to end at once" in capfd.readouterr().err
+
+
+def test_work_that_ends_while_a_signal_comes_is_given_up(capfd):
+    with signals.installed():
+        signals.be_careful()
+        assert together(lambda: 3) == 3
+        with pytest.raises(Stopped):
+            together(lambda: send("SIGINT"))
+
+
+def test_waiting_ends_with_the_futures_or_with_a_signal(capfd):
+    done, never = Future(), Future()
+    done.set_result(1)
+    with signals.installed():
+        signals.be_careful()
+        signals.wait_for([done])
+        threading.Timer(0.0, send, ["SIGTERM"]).start()
+        with pytest.raises(Stopped):
+            signals.wait_for([done, never])
+
+
+def test_handlers_are_put_back_and_without_them_care_changes_nothing():
+    before = signal.getsignal(signal.SIGTERM)
+    with signals.installed():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+    signals.be_careful()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_second_signal_ends_the_process_at_once():
+    program = (
+        "import os, signal\nfrom mentor_pl.runtime import signals\n"
+        "with signals.installed():\n    signals.be_careful()\n"
+        "    for _ in range(2):\n        os.kill(os.getpid(), signal.SIGTERM)\n    print('still here')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (143, "")
+
+
+def test_a_signal_is_passed_on_to_further_ranks_and_a_second_kills_them(capfd):
+    class Child:
+        got = []
+
+        def send_signal(self, signum):
+            self.got.append(signum)
+
+    with signals.installed():
+        signals.pass_on(lambda: [Child()])
+        signals.be_careful()
+        send("SIGINT")
+    assert Child.got == [signal.SIGINT]
+
+
+def test_a_further_rank_leaves_repetitions_to_its_parent(monkeypatch):
+    """The terminal sends to all processes, and rank 0 passes on what it got: that is one signal, not two."""
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with signals.installed():
+        signals.be_careful()
+        send("SIGINT")
+        send("SIGINT")
+        with pytest.raises(Stopped):
+            signals.check()
