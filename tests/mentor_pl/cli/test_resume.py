@@ -118,7 +118,7 @@ def test_the_saved_configuration_begins_a_run_of_its_own(project):
     assert fit(1, every=3) == 0
     before = (RUN / "config.yaml").read_text()
     assert fit(2, "--resume", "auto", every=3) == 0
-    assert (RUN / "config.yaml").read_text() == before.replace("steps: 1\n", "steps: 2\n")
+    assert (RUN / "config.yaml").read_text() == before.replace("\n  steps: 1\n", "\n  steps: 2\n")
     assert main(["fit", "--config", str(RUN / "config.yaml")]) == 0
     assert steps_logged(RUN.with_name("version_1")) == [1, 2]
 

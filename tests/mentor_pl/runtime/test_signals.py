@@ -77,16 +77,18 @@ def test_a_second_signal_ends_the_process_at_once():
 
 def test_a_signal_is_passed_on_to_further_ranks_and_a_second_kills_them(capfd):
     class Child:
-        got = []
+        def __init__(self):
+            self.got = []
 
         def send_signal(self, signum):
             self.got.append(signum)
 
+    child = Child()
     with signals.installed():
-        signals.pass_on(lambda: [Child()])
+        signals.pass_on(lambda: [child])
         signals.be_careful()
         send("SIGINT")
-    assert Child.got == [signal.SIGINT]
+    assert child.got == [signal.SIGINT]
 
 
 def test_a_further_rank_leaves_repetitions_to_its_parent(monkeypatch):
