@@ -20,6 +20,7 @@ from mentor_pl.runtime.errors import RunError, UsageError
 
 TRAINER_COMMANDS = {
     "fit": "train a policy",
+    "doctor": "examine a configuration of fit before anything is loaded: models, memory, reward, data, disks",
     "validate": "measure a policy on the benchmarks of a configuration; --ckpt_path takes it from a checkpoint",
     "test": "likewise, as Lightning's test stage",
 }
@@ -42,7 +43,7 @@ Reinforcement learning of language models with selective expert guidance.
 commands:
 {commands}
 
-options of fit, validate and test:
+options of fit, doctor, validate and test:
   --config FILE        settings in YAML; give several, later ones win
   --KEY VALUE          one setting by its dotted key, such as --model.algorithm.mixed 2; later ones win
   --KEY+ VALUE         appends to a list, as `callbacks+:` does in YAML
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.path.append(os.getcwd())
     try:
         with signals.installed():
-            _dispatch(args)
+            return _dispatch(args)
     except (UsageError, RunError) as error:
         if _speaks():
             print("mentor: error:", " ".join(str(error).split()), file=sys.stderr)
@@ -85,18 +86,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0  # rank 0 has the status; one that fails would end it before it has said so
         print(f"mentor: {_farewell(stopped, args)}", file=sys.stderr)
         return 128 + stopped.signum
-    return 0
 
 
-def _dispatch(args: list[str]) -> None:
+def _dispatch(args: list[str]) -> int:
+    """Run the command and return the exit status of what has run to its end."""
     if not args or args[0] in ("-h", "--help", "help"):
         print(help_text(), end="")
     elif args[0] == "--version":
         print(f"mentor {__version__}")
+    elif args[0] == "doctor":
+        return int(import_module("mentor_pl.cli.doctor.examine").run(args[1:]))
     elif args[0] in TRAINER_COMMANDS:
         import_module("mentor_pl.cli.lightning").run(args)
     else:
         _run_function(args)
+    return 0
 
 
 def _run_function(args: list[str]) -> None:

@@ -28,6 +28,11 @@ def chunk_tokens(vocab_size: int, hidden_size: int) -> int:
     return max(1, CACHED_CHUNK // vocab_size, min(hidden_size, MAX_CHUNK // vocab_size))
 
 
+def buffer_bytes(tokens: int, vocab_size: int, hidden_size: int) -> int:
+    """Bytes of the two float32 buffers that M `tokens` are gone through with."""
+    return 2 * 4 * vocab_size * max(1, min(tokens, chunk_tokens(vocab_size, hidden_size)))
+
+
 def head_logprobs(
     states: Tensor, targets: Tensor, head: Any, vocab_size: int, temperature: float
 ) -> tuple[Tensor, Tensor]:

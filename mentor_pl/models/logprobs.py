@@ -48,11 +48,7 @@ def token_logprobs(
         log π(y_t) and H_t in nats, both [B, T] float32, 0 on padding.
     """
     rows = SharedPrefixes(prompt_ids, prompt_lengths, response_ids, response_lengths)
-    with prefix_sharing(model):
-        hidden = model.base_model(
-            input_ids=rows.ids, position_ids=rows.positions, use_cache=False, rows=rows
-        ).last_hidden_state[0]  # [U, H]
-    check_attended(model, rows.layers)
+    hidden = hidden_states(model, rows)  # [U, H]
     mask = torch.arange(response_ids.shape[1], device=response_ids.device) < response_lengths[:, None]  # [B, T]
     # token t of the response is predicted by the state one place before it
     states, targets = hidden[rows.before[mask]], response_ids[mask]  # [M, H], [M]
@@ -60,3 +56,12 @@ def token_logprobs(
     logprobs, entropies = head_logprobs(states, targets, model.get_output_embeddings(), vocab_size, temperature)
     padding = torch.zeros(mask.shape, device=mask.device)
     return padding.masked_scatter(mask, logprobs), padding.masked_scatter(mask, entropies)
+
+
+def hidden_states(model: Any, rows: SharedPrefixes) -> Tensor:
+    """The base model's last hidden states of a row of tokens, [U, H]."""
+    with prefix_sharing(model):
+        output = model.base_model(input_ids=rows.ids, position_ids=rows.positions, use_cache=False, rows=rows)
+    check_attended(model, rows.layers)
+    hidden: Tensor = output.last_hidden_state[0]
+    return hidden

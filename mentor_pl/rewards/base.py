@@ -60,6 +60,13 @@ class Reward(ABC):
     def grade(self, prompt: Prompt, response: Response) -> Grade | Future[Grade]:
         """The grade of a response to `prompt`; a future of it where that takes time, as in workers."""
 
+    def example(self, prompt: Prompt) -> str | None:
+        """The end of a response that answers `prompt` rightly, made of its gold answer: `mentor doctor` grades it.
+
+        None where none can be made, as by default.
+        """
+        return None
+
     def close(self) -> None:
         """End what grading has started, such as processes; a later response may start it again."""
         return

@@ -106,3 +106,7 @@ class ChoiceReward(Reward):
         choices = prompt.metadata.get("choices") or ()
         outcome = float(chosen_letter(response.text, tuple(map(str, choices)), self.settled) == key)
         return Grade(outcome, {"outcome": outcome})
+
+    def example(self, prompt: Prompt) -> str | None:
+        """The key's letter in a box."""
+        return rf"\boxed{{{prompt.answer}}}"

@@ -97,6 +97,10 @@ class MathReward(Reward):
         request = self._request(answer, prompt.answer, prompt.metadata.get("tolerance"))
         return combine([self.pool.submit(request)], lambda verdicts: _grade(verdicts[0]))
 
+    def example(self, prompt: Prompt) -> str | None:
+        """The gold answer in a box."""
+        return rf"\boxed{{{prompt.answer}}}"
+
     def extract(self, response: str) -> str | None:
         """The answer that a response gives, or None."""
         return last_boxed(response) if self.answer_in == "boxed" else final_answer(response)

@@ -150,3 +150,7 @@ class MazeReward(Reward):
             "attempts": words.count("try"),
         }
         return Grade(float(parts["outcome"]), {name: float(value) for name, value in parts.items()})
+
+    def example(self, prompt: Prompt) -> str | None:
+        """The gold walk in a box."""
+        return rf"\boxed{{{prompt.answer}}}"

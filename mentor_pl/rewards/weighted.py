@@ -67,6 +67,10 @@ class WeightedReward(Reward):
         low, high = self.range  # rounding must not carry a sum past the ends
         return Grade(min(max(total, low), high), parts)
 
+    def example(self, prompt: Prompt) -> str | None:
+        """That of the first reward that has one."""
+        return next((made for reward in self.rewards if (made := reward.example(prompt)) is not None), None)
+
     def close(self) -> None:
         """End what the rewards have started."""
         for reward in self.rewards:

@@ -22,7 +22,7 @@ from mentor_pl.decoding.engine.kv_cache import cached_attention
 from mentor_pl.decoding.engine.lookahead import PRIOR_DRAFTS, PRIOR_REPLACED, AcceptanceStats, LookaheadState
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.prefix_cache import Prefixes
-from mentor_pl.decoding.engine.slots import Slots
+from mentor_pl.decoding.engine.slots import Slots, slots_for
 from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.engine.timings import ForwardTimings, remembered_timings
 from mentor_pl.decoding.engine.verify import Verifier
@@ -85,7 +85,7 @@ class Engine:
             )
         longest = max(len(prompt) + limit for prompt, limit in zip(self.prompts, self.limits, strict=True))
         self._check(longest, cache_tokens)
-        slots = min(rows, len(prompts), cache_tokens // longest)
+        slots = slots_for(len(prompts), longest, rows, cache_tokens)
         device = models.device
         self.runners = [ModelRunner(models.policy, slots, longest, device)]
         self.drafts = Drafts(self.runners[0], keys.to(device), sampling, models.vocabulary, guidance)

@@ -91,8 +91,11 @@ class ModelRunner:
         metadata = Varlen(slots, starts, counts, self.cache.slots, self.device)
         # a model evaluates its head somewhere; where nothing is wanted, at one token
         keep = scored_positions if len(scored_positions) else torch.zeros(1, dtype=torch.int64)
-        logits = self._call(tokens[None], metadata.positions[None], metadata, keep.to(self.device))[0]
-        return logits[: len(scored_positions)]
+        return self.read(tokens, metadata, keep.to(self.device))[: len(scored_positions)]
+
+    def read(self, tokens: Tensor, spans: Varlen, keep: Tensor) -> Tensor:
+        """Feed `tokens` [T] where `spans` says, in one forward; the logits after the places `keep` [F], [F, W]."""
+        return self._call(tokens[None], spans.positions[None], spans, keep)[0]
 
     def prefill(self, prompts: list[list[int]], slots: list[int]) -> None:
         """Read whole prompts into `slots`."""

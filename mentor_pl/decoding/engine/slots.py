@@ -9,6 +9,16 @@ import torch
 from torch import Tensor
 
 
+def slots_for(rollouts: int, longest: int, rows: int, cache_tokens: int) -> int:
+    """R for a call of so many rollouts, prompt and response of the longest `longest` tokens; 0 where none fits.
+
+    Args:
+        rows: rollouts decoded at a time, at most.
+        cache_tokens: places of each model's cache.
+    """
+    return min(rows, rollouts, cache_tokens // longest)
+
+
 class Slots:
     """Columns of the host's table, one line per slot; [R] int64 on the CPU.
 

@@ -1,0 +1,140 @@
+"""A configuration of `mentor fit`, read by its own parser, with models and data still to be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LightningArgumentParser
+from transformers import PreTrainedTokenizerBase
+
+from mentor_pl.algorithms.base import Algorithm
+from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.cli.errors.explain import Refusal
+from mentor_pl.cli.lightning import MentorCLI
+from mentor_pl.models.loading import ModelSource, Vocabulary, shared_vocabulary
+from mentor_pl.problems.prompts import LoadedPrompts
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.training.data import RolloutDataModule
+from mentor_pl.training.module import MentorModule
+
+
+@dataclass
+class Configuration:
+    """What is examined.
+
+    Attributes:
+        arguments: of `MentorModule`, with the algorithm and the optimizer's factory as objects.
+        data: the data module.
+        trainer: the Trainer; a stand-in on the CPU with as many devices where `missing` says what is not here.
+        cuda: whether the run is meant for GPUs.
+        missing: why the Trainer that is asked for cannot be made on this machine; empty where it can.
+        tokenizer, vocabulary: of the models, where they can be read and paired.
+        refusal: why not, where they cannot.
+        problems: the prompts, once they are read.
+    """
+
+    arguments: dict[str, Any]
+    data: RolloutDataModule
+    trainer: L.Trainer
+    cuda: bool
+    missing: str = ""
+    tokenizer: PreTrainedTokenizerBase | None = None
+    vocabulary: Vocabulary | None = None
+    refusal: str = ""
+    problems: LoadedPrompts | None = None
+
+    def __post_init__(self) -> None:
+        """Make the module, which reads tokenizers and configurations alone.
+
+        Raises:
+            UsageError: for settings that are wrong whatever the models are.
+        """
+        try:
+            module = MentorModule(**self.arguments)
+            module.setup("fit")
+            self.tokenizer, self.vocabulary = module.tokenizer, module.vocabulary
+        except UsageError as error:
+            if str(error) != self._refused_models():
+                raise
+            self.refusal = str(error)
+
+    def _refused_models(self) -> str:
+        """Why the models cannot be paired, in the module's own words; empty where they can."""
+        try:
+            shared_vocabulary(self.policy, self.source("expert"), self.arguments["stop_tokens"])
+        except UsageError as error:
+            return str(error)
+        return ""
+
+    @property
+    def algorithm(self) -> Algorithm:
+        algorithm: Algorithm = self.arguments["algorithm"]
+        return algorithm
+
+    def source(self, role: str) -> ModelSource | None:
+        """Where the policy, the expert or the reference comes from."""
+        path = self.arguments[role]
+        return ModelSource(path, role, self.arguments["trust_remote_code"]) if path else None
+
+    @property
+    def policy(self) -> ModelSource:
+        source = self.source("policy")
+        assert source is not None
+        return source
+
+    @property
+    def expert(self) -> ModelSource | None:
+        """Of an algorithm that asks one."""
+        return self.source("expert") if self.algorithm.uses_expert else None
+
+
+class Examination(MentorCLI):
+    """Parses and checks as `fit` does, and makes neither models nor a Trainer that needs other hardware."""
+
+    missing = ""
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_core_arguments_to_parser(parser)
+        parser.add_instantiator(lambda _, **arguments: arguments, MentorModule)  # self.model is what it would be given
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        settings = self._get(self.config_init, "trainer")
+        callbacks = settings["callbacks"]
+        settings["callbacks"] = list(callbacks) if isinstance(callbacks, list) else callbacks
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (UsageError, MisconfigurationException) as error:
+            # settings that no machine could make work are refused once more
+            stand_in = {"accelerator": "cpu", "devices": _count(settings["devices"]), "callbacks": callbacks}
+            trainer = super().instantiate_trainer(**stand_in)
+            self.missing = str(error)
+            return trainer
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Nothing is run."""
+
+
+def read(args: list[str]) -> Configuration:
+    """Parse the arguments of `mentor fit`.
+
+    Raises:
+        UsageError: for what `mentor fit` refuses as well.
+    """
+    try:
+        made = Examination(MentorModule, RolloutDataModule, ["fit", *args])
+    except (Refusal, MisconfigurationException) as error:
+        raise UsageError(str(error)) from error
+    accelerator = made._get(made.config_init, "trainer")["accelerator"]
+    cuda = accelerator in ("gpu", "cuda") or made.trainer.strategy.root_device.type == "cuda"
+    arguments = made.model | {"algorithm": made.model["algorithm"] or Mentor()}
+    return Configuration(arguments, made.datamodule, made.trainer, cuda, made.missing)
+
+
+def _count(devices: Any) -> int:
+    """Devices that are asked for, as far as that is a number."""
+    if isinstance(devices, list):
+        return len(devices)
+    return int(devices) if str(devices).isdecimal() else 1

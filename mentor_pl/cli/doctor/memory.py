@@ -1,0 +1,156 @@
+"""Memory by part against what the device has, and what to change where it does not fit."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from mentor_pl.cli.doctor.configuration import Configuration
+from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, size, warning
+from mentor_pl.decoding.engine.sampler import BatchedSampler
+from mentor_pl.rewards.base import Reward
+from mentor_pl.runtime.parallel import FSDP2Strategy
+from mentor_pl.training.memory import MemoryEstimate, Part, Plan, peak, ranks_that_fit, remedies, rounds_of
+from mentor_pl.types import Prompt
+
+_MARGIN = 0.95  # of the device's memory: allocators lose some
+
+
+def examine(configuration: Configuration) -> list[Finding]:
+    """The parts, their sum, and the remedies."""
+    if configuration.vocabulary is None:
+        return [warning("not estimated: the models' configurations are needed")]
+    plan, estimate = plan_of(configuration), estimate_of(configuration)
+    if plan is None:
+        return [warning(f"not estimated: {type(configuration.data.sampler).__name__} is no BatchedSampler")]
+    parts = estimate.parts(plan)
+    findings = [_counted(estimate, plan)]
+    findings += [detail(f"{part.name:<47}{size(part.bytes):>11}  {part.when}") for part in parts]
+    return [*findings, *_verdict(configuration, estimate, plan, parts), *_on_host(configuration, estimate, plan)]
+
+
+def plan_of(configuration: Configuration) -> Plan | None:
+    """What of the settings decides; None for a sampler that is not on the engine."""
+    data, trainer, model = configuration.data, configuration.trainer, configuration.arguments
+    sampler = data.sampler
+    if not isinstance(sampler, BatchedSampler):
+        return None
+    prompts = configuration.problems.prompts if configuration.problems else ()
+    return Plan(
+        ranks=trainer.world_size,
+        sharded=isinstance(trainer.strategy, FSDP2Strategy),
+        half=str(trainer.precision).startswith("bf16"),
+        cuda=configuration.cuda,
+        gradient_checkpointing=model["gradient_checkpointing"],
+        micro_batch_tokens=model["micro_batch_tokens"],
+        mini_batches=model["mini_batches"],
+        prompts=max(1, data.prompts_per_step // trainer.world_size),
+        prompt_tokens=max((len(prompt.token_ids) for prompt in prompts), default=data.max_prompt_tokens),
+        sampling=data.sampling,
+        rows=sampler.rows,
+        cache_tokens=sampler.cache_tokens,
+    )
+
+
+def estimate_of(configuration: Configuration) -> MemoryEstimate:
+    """An estimate for these models and this method."""
+    algorithm, sampler, model = configuration.algorithm, configuration.data.sampler, configuration.arguments
+    assert configuration.vocabulary is not None
+    some = configuration.problems.prompts if configuration.problems else [Prompt(0, "", "", (0,))]
+    blend = algorithm.blend
+    return MemoryEstimate(
+        configuration.policy,
+        configuration.expert,
+        configuration.vocabulary,
+        algorithm,
+        model["optimizer"],
+        sampler.guidance(blend) if blend is not None and isinstance(sampler, BatchedSampler) else None,
+        rounds_of(algorithm, some[:1], model["alpha"]),
+    )
+
+
+def _counted(estimate: MemoryEstimate, plan: Plan) -> Finding:
+    own = f"policy of {estimate.policy.parameters:,} parameters"
+    each = f"for each of {plan.ranks} processes" if plan.ranks > 1 else "for the one process"
+    return ok(f"{own}, {estimate.group} rollouts a problem, {estimate.slots(plan)} decoded at a time; {each}:")
+
+
+def _verdict(configuration: Configuration, estimate: MemoryEstimate, plan: Plan, parts: list[Part]) -> list[Finding]:
+    """The sum against what there is."""
+    base, need = 0 if plan.cuda else resident(), peak(parts)
+    own = f" beside {size(base)} of Python and its libraries" if base else ""
+    what = f"{size(need)} at the peak{own}"
+    have = gpu_memory() if plan.cuda else host_memory() // max(1, plan.ranks)
+    if not have:
+        return [warning(f"{what}; there is no GPU here to compare it with", "compare it with yours, and leave a twentieth free")]
+    room = _MARGIN * have - base
+    if need <= room:
+        return [ok(f"{what}, of {size(have)} that a process has")]
+    changes, enough = remedies(estimate, plan, room)
+    text = f"{what}, but a process has {size(have)}"
+    if enough:
+        return [problem(text, "it fits with " + ", ".join(f"--{change.replace(' ', '=')}" for change in changes))]
+    ranks = ranks_that_fit(estimate, plan, room)
+    if ranks:
+        return [problem(text, f"shard it over {ranks} devices: --config configs/trainer/fsdp.yaml --trainer.devices={ranks}")]
+    return [problem(text, "no setting of these makes it fit: lower data.sampling.max_new_tokens, or take smaller models")]
+
+
+def _on_host(configuration: Configuration, estimate: MemoryEstimate, plan: Plan) -> Iterator[Finding]:
+    """What the host's memory must hold beside: whole models while they are loaded, and graders."""
+    have = host_memory()
+    nodes = max(1, configuration.trainer.num_nodes)
+    if plan.cuda and have:
+        need = 4 * estimate.policy.parameters * plan.ranks // nodes
+        text = f"loading takes {size(need)} of the host's memory for {plan.ranks // nodes} policies in float32, of {size(have)}"
+        yield ok(text) if need < have else problem(text, "start fewer processes on a machine, or give it more memory")
+    for name, workers, each in graders(configuration.data.reward):
+        total = workers * each * plan.ranks // nodes
+        text = f"{name}: {workers} workers a process, {size(each)} each at most (memory_mb)"
+        yield ok(text) if total < have or not have else warning(
+            f"{text}: {size(total)} of {size(have)} if all of them need it", "lower workers or memory_mb of the reward"
+        )
+
+
+def graders(reward: Reward) -> Iterator[tuple[str, int, int]]:
+    """Name, workers and bytes of each of the rewards within `reward` that were given such limits."""
+    for inner in getattr(reward, "rewards", ()):
+        yield from graders(inner)
+    if reward.made_with is None:
+        return
+    given, named = reward.made_with
+    bound = inspect.signature(type(reward).__init__).bind(reward, *given, **named)
+    bound.apply_defaults()
+    if {"workers", "memory_mb"} <= bound.arguments.keys():
+        yield type(reward).__name__, bound.arguments["workers"], bound.arguments["memory_mb"] * 2**20
+
+
+def gpu_memory() -> int:
+    """Bytes of the smallest GPU; 0 where there is none."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return min((torch.cuda.get_device_properties(i).total_memory for i in range(count)), default=0)
+
+
+def host_memory() -> int:
+    """Bytes of memory that are free, by the system and by the container's limit; 0 where neither tells."""
+    found = []
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        found.append(1024 * int(lines["MemAvailable"].split()[0]))
+        limit, used = (Path("/sys/fs/cgroup", name).read_text().strip() for name in ("memory.max", "memory.current"))
+        found += [int(limit) - int(used)] if limit.isdecimal() else []
+    except (OSError, KeyError, ValueError):
+        pass  # another system, or no container
+    return min(found, default=0)
+
+
+def resident() -> int:
+    """Bytes that this process, which has imported what a run imports, holds; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)

@@ -1,0 +1,172 @@
+"""Policy against expert: ids, special tokens, templates, stop ids and windows. Tokenizers and configurations only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from mentor_pl.cli.doctor.configuration import Configuration
+from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, warning
+from mentor_pl.models.loading import ModelSource, Vocabulary
+from mentor_pl.problems.prompts import render
+from mentor_pl.runtime.errors import UsageError
+
+_SHOWN = 5  # ids that differ
+_TAIL = 8  # of a prompt's tokens
+_PROBLEM = "What is 1 + 1?"
+
+
+@dataclass(frozen=True)
+class Side:
+    """What can be known of a model without its weights."""
+
+    source: ModelSource
+    config: Any
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def role(self) -> str:
+        return self.source.role
+
+    def named(self, ids: set[int] | tuple[int, ...]) -> str:
+        """Tokens by their spelling and id."""
+        return ", ".join(f"{self.tokenizer.convert_ids_to_tokens(i)!r} ({i})" for i in sorted(ids)) or "none"
+
+    def stop_ids(self) -> set[int]:
+        return self.source.stop_ids(self.tokenizer, self.config)
+
+
+def examine(configuration: Configuration) -> list[Finding]:
+    """All that policy and expert must have in common, and how a prompt of theirs begins and ends."""
+    findings, sides = _read(configuration)
+    policy, expert = sides.get("policy"), sides.get("expert")
+    differing = differing_ids(policy, expert) if policy and expert else []
+    if differing:
+        findings += differing
+    elif configuration.refusal and len(sides) == len(_sources(configuration)):
+        findings.append(problem(configuration.refusal))
+    if configuration.vocabulary is not None and policy is not None:
+        findings += _vocabulary(configuration, configuration.vocabulary, policy, expert)
+    if policy and expert:
+        findings += _special(policy, expert)
+    if policy is not None:
+        findings += _template(configuration, policy, expert)
+    if configuration.source("expert") is not None and configuration.expert is None:
+        name = type(configuration.algorithm).__name__
+        findings.append(warning(f"{name} asks no expert: {configuration.arguments['expert']} is compared with, and not loaded"))
+    return findings
+
+
+def _sources(configuration: Configuration) -> list[ModelSource]:
+    return [source for source in map(configuration.source, ("policy", "expert")) if source is not None]
+
+
+def _read(configuration: Configuration) -> tuple[list[Finding], dict[str, Side]]:
+    findings, sides = [], {}
+    for source in _sources(configuration):
+        try:
+            side = Side(source, source.config(), source.tokenizer())
+        except UsageError as error:
+            findings.append(problem(str(error)))
+            continue
+        sides[source.role] = side
+        kind = (getattr(side.config, "architectures", None) or [type(side.config).__name__])[0]
+        findings.append(ok(f"{source.role} {source.path}: {kind}, {side.config.num_hidden_layers} layers"))
+    return findings, sides
+
+
+def differing_ids(policy: Side, expert: Side) -> list[Finding]:
+    """A problem where an id is another token to the expert, with the first of them."""
+    ours, theirs = ({i: token for token, i in side.tokenizer.get_vocab().items()} for side in (policy, expert))
+    differing = [i for i in sorted({*ours, *theirs}) if ours.get(i) != theirs.get(i)]
+    if not differing:
+        return []
+    lines = [detail(f"id {i}: policy {ours.get(i)!r}, expert {theirs.get(i)!r}") for i in differing[:_SHOWN]]
+    more = [detail(f"and {len(differing) - _SHOWN:,} more")] if len(differing) > _SHOWN else []
+    return [
+        problem(
+            f"{len(differing):,} of {max(*ours, *theirs) + 1:,} ids are not the same token to both, and π_mix adds the two "
+            "distributions id by id",
+            "take an expert of the policy's family: model.expert",
+        ),
+        *lines,
+        *more,
+    ]
+
+
+def _vocabulary(
+    configuration: Configuration, vocabulary: Vocabulary, policy: Side, expert: Side | None
+) -> list[Finding]:
+    rows = [f"the {side.role} embeds {side.config.vocab_size:,}" for side in (policy, expert) if side]
+    both = "the same tokens to both" if expert else "of the policy"
+    findings = [ok(f"{vocabulary.size:,} token ids, {both} ({', '.join(rows)}; rows beyond the ids are not used)")]
+    named = configuration.arguments["stop_tokens"] is not None
+    text = f"a response ends with {policy.named(vocabulary.stop_ids)}"
+    if named:
+        findings.append(ok(f"{text}: model.stop_tokens"))
+    elif expert is not None and policy.stop_ids() != expert.stop_ids():
+        spelled = [str(policy.tokenizer.convert_ids_to_tokens(i)) for i in vocabulary.stop_ids]
+        findings.append(
+            warning(
+                f"{text}: the policy says {policy.named(policy.stop_ids())}, the expert {expert.named(expert.stop_ids())}",
+                f"name them, so that a run without the expert has the same: model.stop_tokens {spelled}",
+            )
+        )
+    else:
+        findings.append(ok(text))
+    sampling, data = configuration.data.sampling, configuration.data
+    longest = data.max_prompt_tokens + sampling.max_new_tokens
+    window = f"{vocabulary.window:,}" if vocabulary.window < 2**31 else "any number of"
+    if longest <= vocabulary.window:  # else the data say so
+        findings.append(ok(f"context: {longest:,} tokens of prompt and response, of {window} that the models attend to"))
+    return findings
+
+
+def _special(policy: Side, expert: Side) -> list[Finding]:
+    findings = []
+    for name in ("eos_token", "bos_token", "pad_token"):
+        ours, theirs = (getattr(side.tokenizer, name) for side in (policy, expert))
+        text = f"{name}: {ours!r}" if ours == theirs else f"{name}: policy {ours!r}, expert {theirs!r}"
+        findings.append(detail(text))
+    ours, theirs = (side.tokenizer("a")["input_ids"] != side.tokenizer("a", add_special_tokens=False)["input_ids"] for side in (policy, expert))
+    if ours != theirs:
+        who = "policy" if ours else "expert"
+        findings.append(
+            warning(
+                f"only the {who}'s tokenizer puts special tokens around a text; the expert reads the policy's prompts",
+                "see below how a prompt begins; data.template can write what the expert expects",
+            )
+        )
+    return findings
+
+
+def _template(configuration: Configuration, policy: Side, expert: Side | None) -> list[Finding]:
+    data = configuration.data
+    own = data.template is not None
+    what = "data.template" if own else "the policy's chat template" if policy.tokenizer.chat_template else "plain text"
+    findings: list[Finding] = []
+    if expert is not None and not own and policy.tokenizer.chat_template != expert.tokenizer.chat_template:
+        has = "has none" if not expert.tokenizer.chat_template else "has another"
+        findings.append(
+            warning(
+                f"prompts are {what}, and the expert {has}: it reads the policy's",
+                "look whether the expert answers well behind it; data.template sets one for both",
+            )
+        )
+    else:
+        findings.append(ok(f"prompts are {what}"))
+    try:
+        ids, prefix = render(policy.tokenizer, _PROBLEM, data.system_prompt, data.template)
+    except UsageError as error:
+        return [*findings, problem(str(error))]
+    tokens = [policy.tokenizer.decode([i]) for i in ids]
+    findings.append(detail(f"a prompt begins {_quoted(tokens[:3])} and ends {_quoted(tokens[-_TAIL:])}"))
+    if prefix:
+        findings.append(detail(f"so {prefix.strip()!r} opens every response, and graders count it in"))
+    return findings
+
+
+def _quoted(tokens: list[str]) -> str:
+    return "|".join(repr(token)[1:-1] for token in tokens)
