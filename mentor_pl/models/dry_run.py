@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM
 
-from mentor_pl.models.loading import ModelSource
 from mentor_pl.models.lm_head import head_logprobs
+from mentor_pl.models.loading import ModelSource
 from mentor_pl.models.logprobs import hidden_states
 from mentor_pl.models.prefix_sharing import SharedPrefixes, prefix_sharing
 
@@ -106,9 +106,15 @@ class DryModel:
             yield live
 
     def update_bytes(
-        self, prompts: Sequence[int], responses: Sequence[int], group: Sequence[int], vocab_size: int, autocast: bool,
+        self,
+        prompts: Sequence[int],
+        responses: Sequence[int],
+        group: Sequence[int],
+        *,
+        vocab_size: int,
+        autocast: bool,
         checkpointing: bool,
-    ) -> int:  # fmt: skip
+    ) -> int:
         """Peak bytes of a forward and backward pass over a micro-batch, beside weights and their gradients.
 
         Args:

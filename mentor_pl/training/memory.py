@@ -1,4 +1,4 @@
-"""The memory of one rank that a run will need, by part, and the settings that make it fit.
+"""The memory of one rank that a run will need, by part.
 
     peak = what stays + max(decoding, update)
 
@@ -10,8 +10,8 @@ Shapes: N rollouts of a rank, T response tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -82,7 +82,8 @@ def peak(parts: Sequence[Part]) -> int:
 
 def rounds_of(algorithm: Algorithm, prompts: Sequence[Prompt], alpha: float) -> list[tuple[int, int]]:
     """Rows of the policy and of the mixture in each round, by asking the algorithm; rewards are 0 and 1 in turn."""
-    rounds, counts = algorithm.rounds(prompts, alpha, lambda count: [prompts[0]] * count), []
+    rounds = algorithm.rounds(prompts, alpha, lambda count: [prompts[0]] * count)
+    counts: list[tuple[int, int]] = []
     rows = next(rounds, [])
     while rows and len(counts) < ROUNDS:
         mixed = sum(row.origin == Origin.MIXTURE for row in rows)
@@ -177,7 +178,7 @@ class MemoryEstimate:
         if plan.sharded:
             size = 2 if plan.half else 4
             yield Part("policy weights, gathered to decode", "decoding", size * self.policy.parameters)
-        calls = [self.decoding(plan.half, plan.sharded, *call) for call in self._calls(plan)]
+        calls = [self.decoding(self._computing(plan), plan.half, *call) for call in self._calls(plan)]
         if calls:
             worst = max(calls, key=lambda call: sum(vars(call).values()))
             yield Part("KV cache of the policy", "decoding", worst.policy_cache)
@@ -200,11 +201,11 @@ class MemoryEstimate:
         return max((call[0] for call in self._calls(plan)), default=0)
 
     def _decoding(
-        self, half: bool, sharded: bool, slots: int, rollouts: int, prompt_tokens: int, sampling: SamplingParams,
+        self, dtype: torch.dtype, half: bool, slots: int, rollouts: int, prompt_tokens: int, sampling: SamplingParams,
         mixed: bool,
     ) -> DecodingBytes:  # fmt: skip
         return decoding_bytes(
-            self.model("policy", torch.bfloat16 if half and sharded else torch.float32),
+            self.model("policy", dtype),
             self.model("expert", torch.bfloat16 if half else torch.float32) if mixed and self.has_expert else None,
             half,
             slots=slots,
@@ -223,66 +224,37 @@ class MemoryEstimate:
             layer, root = self.policy.largest_layer()
             size = 2 if plan.half else 4
             yield Part("layers gathered, their gradients", "update", 2 * size * (root + 2 * layer))
-        count, tokens, responses, activations = self.activations(
-            plan.half, plan.sharded, plan.gradient_checkpointing, plan.micro_batch_tokens,
-            max(1, plan.prompts // plan.mini_batches), plan.prompt_tokens, plan.sampling.max_new_tokens,
-        )  # fmt: skip
-        head = buffer_bytes(responses, self.vocabulary.size, self.policy.model.get_output_embeddings().weight.shape[1])
+        micro_batch, dtype = self.micro_batch(plan), self._computing(plan)
+        activations = self.activations(dtype, plan.half, plan.gradient_checkpointing, *micro_batch)
+        prompts, responses, group = micro_batch
+        tokens = sum(responses) + plan.prompt_tokens * len(set(group))
+        head = buffer_bytes(
+            sum(responses), self.vocabulary.size, self.policy.model.get_output_embeddings().weight.shape[1]
+        )
         # a GPU's optimizers step all parameters at once, with a temporary copy; by then activations are gone
         step = local if plan.cuda else 0
-        what = f"activations, {count} rollouts of {tokens:,} tokens"
+        what = f"activations, {len(prompts)} rollouts of {tokens:,} tokens"
         yield Part(what, "update", max(activations - head, step - head, 0))
         yield Part("lm_head, a chunk of logits", "update", head)
 
-    def _activations(
-        self, half: bool, sharded: bool, checkpointing: bool, budget: int, prompts: int, prompt_tokens: int, longest: int
-    ) -> tuple[int, int, int, int]:  # fmt: skip
-        """Of the first micro-batch: rollouts, tokens read, response tokens, peak bytes."""
-        group = torch.arange(prompts).repeat_interleave(self.group)
-        prompt, response = torch.full_like(group, prompt_tokens), torch.full_like(group, longest)
-        rows = micro_batches(prompt, response, group, budget, torch.arange(len(group)))[0]
-        bytes_ = self.model("policy", torch.bfloat16 if half and sharded else torch.float32).update_bytes(
-            prompt[rows].tolist(), response[rows].tolist(), group[rows].tolist(), self.vocabulary.size, half, checkpointing
-        )  # fmt: skip
-        read = prompt_tokens * len(group[rows].unique()) + longest * len(rows)
-        return len(rows), read, longest * len(rows), bytes_
+    def micro_batch(self, plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """The first of a mini-batch whose rollouts are all as long as may be: prompts, responses and groups."""
+        group = torch.arange(max(1, plan.prompts // plan.mini_batches)).repeat_interleave(self.group)
+        prompt, response = (
+            torch.full_like(group, plan.prompt_tokens),
+            torch.full_like(group, plan.sampling.max_new_tokens),
+        )
+        rows = micro_batches(prompt, response, group, plan.micro_batch_tokens, torch.arange(len(group)))[0]
+        columns = (tuple(column[rows].tolist()) for column in (prompt, response, group))
+        return next(columns), next(columns), next(columns)
 
+    def _activations(self, dtype: torch.dtype, half: bool, checkpointing: bool, *micro_batch: Sequence[int]) -> int:
+        policy = self.model("policy", dtype)
+        return policy.update_bytes(
+            *micro_batch, vocab_size=self.vocabulary.size, autocast=half, checkpointing=checkpointing
+        )
 
-def remedies(estimate: MemoryEstimate, plan: Plan, capacity: float) -> tuple[list[str], bool]:
-    """Settings that bring the peak below `capacity` bytes, the cheapest first, and whether they do together."""
-    changes: list[str] = []
-
-    def fits(changed: Plan) -> bool:
-        return peak(estimate.parts(changed)) <= capacity
-
-    def over(when: str, changed: Plan) -> bool:
-        return peak([part for part in estimate.parts(changed) if part.when in ("always", when)]) > capacity
-
-    if over("update", plan) and not plan.gradient_checkpointing:
-        plan = replace(plan, gradient_checkpointing=True)
-        changes.append("model.gradient_checkpointing true")
-    least = plan.prompt_tokens + plan.sampling.max_new_tokens
-    if over("update", plan) and plan.micro_batch_tokens > least:
-        plan = _halved(plan, "micro_batch_tokens", least, lambda p: not over("update", p))
-        changes.append(f"model.micro_batch_tokens {plan.micro_batch_tokens}")
-    if over("decoding", plan) and plan.cache_tokens > least:
-        plan = _halved(replace(plan, cache_tokens=estimate.slots(plan) * least), "cache_tokens", least, lambda p: not over("decoding", p))
-        changes.append(f"data.sampler.init_args.cache_tokens {plan.cache_tokens}")
-    return changes, fits(plan)
-
-
-def _halved(plan: Plan, name: str, least: int, fits: Callable[[Plan], bool]) -> Plan:
-    while getattr(plan, name) > least and not fits(plan):
-        plan = replace(plan, **{name: max(least, getattr(plan, name) // 2)})
-    return plan
-
-
-def ranks_that_fit(estimate: MemoryEstimate, plan: Plan, capacity: float) -> int | None:
-    """The smallest power of two of ranks over which the run fits sharded, up to 64."""
-    prompts, ranks = plan.prompts * plan.ranks, _doublings(plan.ranks)
-    plans: Iterable[Plan] = (replace(plan, ranks=n, sharded=True, prompts=max(1, prompts // n)) for n in ranks)
-    return next((p.ranks for p in plans if peak(estimate.parts(p)) <= capacity), None)
-
-
-def _doublings(start: int) -> list[int]:
-    return [n for n in (2, 4, 8, 16, 32, 64) if n > start]
+    @staticmethod
+    def _computing(plan: Plan) -> torch.dtype:
+        """Of the policy's parameters in a forward: FSDP2 gathers them in bfloat16."""
+        return torch.bfloat16 if plan.half and plan.sharded else torch.float32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,11 @@ class Configuration:
         except UsageError as error:
             return str(error)
         return ""
+
+    def use_policy_alone(self) -> None:
+        """Take the policy's tokenizer, and what ends a response for it, where the expert is of no use."""
+        with suppress(UsageError):
+            self.tokenizer, self.vocabulary = shared_vocabulary(self.policy, None)
 
     @property
     def algorithm(self) -> Algorithm:

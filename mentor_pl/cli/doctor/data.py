@@ -6,9 +6,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from mentor_pl.cli.doctor.configuration import Configuration
-from mentor_pl.cli.doctor.report import Finding, ok, problem, warning
+from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, warning
 from mentor_pl.problems.prompts import LoadedPrompts
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.types import Prompt
+
+_SHOWN = 6  # tokens at a prompt's beginning, and at its end
 
 
 def examine(configuration: Configuration) -> list[Finding]:
@@ -21,34 +24,47 @@ def examine(configuration: Configuration) -> list[Finding]:
         tokenizer=tokenizer, vocabulary=configuration.vocabulary, mini_batches=configuration.arguments["mini_batches"]
     )
     data.trainer = cast(Any, SimpleNamespace(world_size=configuration.trainer.world_size, lightning_module=learner))
-    findings: list[Finding] = []
-    try:
-        data.setup("fit")
-    except UsageError as error:
-        findings.append(problem(str(error)))
-    try:
-        configuration.problems = data.problems or data.load(tokenizer)
-    except UsageError as error:
-        return findings if str(error) in [one.text for one in findings] else [*findings, problem(str(error))]
+    refused: list[str] = []
+    for check in (lambda: data.setup("fit"), lambda: _load(configuration)):
+        try:
+            check()
+        except UsageError as error:
+            refused.append(str(error))
+    findings = [problem(text) for text in dict.fromkeys(refused)]
+    if configuration.problems is None:
+        return findings
     return [*findings, *_told(configuration, configuration.problems), *_benchmarks(configuration)]
+
+
+def _load(configuration: Configuration) -> None:
+    data = configuration.data
+    assert configuration.tokenizer is not None
+    configuration.problems = data.problems or data.load(configuration.tokenizer)
 
 
 def _told(configuration: Configuration, loaded: LoadedPrompts) -> list[Finding]:
     data, report, count = configuration.data, loaded.filter_report, len(loaded.prompts)
-    level = ok if count == report.read else warning if count < report.read / 2 else ok
-    findings = [level(f"{data.train}: {count:,} of {report.read:,} problems can be used")]
-    findings += [warning(line) for line in report.lines(data.train)]
     lengths = [len(prompt.token_ids) for prompt in loaded.prompts]
-    findings.append(
-        ok(f"prompts of {min(lengths):,} to {max(lengths):,} tokens, of data.max_prompt_tokens = {data.max_prompt_tokens:,}")
-    )
     wanted = data.steps * data.prompts_per_step
-    findings.append(
-        ok(f"{data.steps:,} steps × {data.prompts_per_step:,} problems = {wanted:,}: {wanted / count:.1f} times each")
-    )
-    if count >= data.prompts_per_step and not any(prompt.answer.strip() for prompt in loaded.prompts):
-        findings.append(problem("no problem has an answer", "name its column: data.select.columns.answer"))
-    return findings
+    return [
+        ok(f"{data.train}: {count:,} of {report.read:,} problems can be used"),
+        *map(warning, report.lines(data.train)),
+        ok(f"prompts of {min(lengths):,} to {max(lengths):,} tokens; max_prompt_tokens is {data.max_prompt_tokens:,}"),
+        *_first(configuration, loaded.prompts[0]),
+        ok(f"{data.steps:,} steps × {data.prompts_per_step:,} problems: each {wanted / count:.1f} times"),
+    ]
+
+
+def _first(configuration: Configuration, prompt: Prompt) -> list[Finding]:
+    """Where a prompt begins and ends, token by token: what a template does to it."""
+    tokenizer = configuration.tokenizer
+    assert tokenizer is not None
+    tokens = [repr(tokenizer.decode([i]))[1:-1] for i in prompt.token_ids]
+    found = [detail(f"the first begins {'|'.join(tokens[:_SHOWN])} and ends {'|'.join(tokens[-_SHOWN:])}")]
+    if prompt.response_prefix:
+        opened = prompt.response_prefix.strip()
+        found.append(detail(f"so {opened!r} opens every response, and graders count it in"))
+    return found
 
 
 def _benchmarks(configuration: Configuration) -> list[Finding]:

@@ -55,7 +55,10 @@ def cannot_write(folder: Path, what: str) -> Finding | None:
         with tempfile.TemporaryFile(dir=parent) as file:
             file.write(b"\0" * 2**12)
     except OSError as error:
-        return problem(f"{folder}, the folder of {what}, cannot be written ({error.strerror}: {parent})", "name another, or make it writable")
+        return problem(
+            f"{folder}, the folder of {what}, cannot be written ({error.strerror}: {parent})",
+            "name another, or make it writable",
+        )
     return None
 
 
@@ -63,26 +66,50 @@ def _room(configuration: Configuration, folder: Path) -> list[Finding]:
     free = shutil.disk_usage(existing(folder)).free
     saves = [one for one in configuration.trainer.callbacks if isinstance(one, ModelCheckpoint)]  # type: ignore[attr-defined]
     if not saves:
-        return [warning(f"{folder}: no checkpoint is kept, and {size(free)} are free", "add ModelCheckpoint to trainer.callbacks")]
-    if configuration.vocabulary is None:
-        return [ok(f"{folder} can be written; {size(free)} are free; a checkpoint's size is not known without the models")]
+        return [
+            warning(
+                f"{folder}: no checkpoint is kept, and {size(free)} are free",
+                "add ModelCheckpoint to trainer.callbacks",
+            )
+        ]
     estimate = estimate_of(configuration)
+    if estimate is None:
+        return [
+            ok(f"{folder} can be written; {size(free)} are free; a checkpoint's size is not known without the models")
+        ]
     weights = 4 * estimate.policy.parameters
     each = weights + (estimate.states(1) or 2 * weights)
     need = (KEPT + 1) * each + weights  # and the exported policy
-    text = f"{folder}: {KEPT} checkpoints of {size(each)}, another while it is written, and the policy: {size(need)}; {size(free)} are free"
-    return [ok(text) if need <= free else problem(text, "make room, or name another folder: save_dir of the logger, or dirpath of ModelCheckpoint")]
+    text = (
+        f"{folder}: {KEPT} checkpoints of {size(each)}, another while it is written, and the policy take {size(need)}; "
+        f"{size(free)} are free"
+    )
+    return [
+        ok(text)
+        if need <= free
+        else problem(text, "make room, or name another folder: save_dir of the logger, or dirpath of ModelCheckpoint")
+    ]
 
 
 def _loggers(configuration: Configuration) -> list[Finding]:
     loggers = configuration.trainer.loggers
     if not loggers:
-        return [warning("no logger: nothing of the run is kept but its checkpoints", "set trainer.logger, such as CSVLogger")]
+        return [
+            warning(
+                "no logger: nothing of the run is kept but its checkpoints", "set trainer.logger, such as CSVLogger"
+            )
+        ]
     findings = []
     for logger in loggers:
         name = type(logger).__name__
-        if isinstance(logger, WandbLogger) and not logger._offline and os.environ.get("WANDB_MODE") not in ("offline", "disabled"):
-            findings.append(ok(f"{name}, online: this machine must have seen `wandb login`, and reach the net during the run"))
+        if (
+            isinstance(logger, WandbLogger)
+            and not logger._offline
+            and os.environ.get("WANDB_MODE") not in ("offline", "disabled")
+        ):
+            findings.append(
+                ok(f"{name}, online: this machine must have seen `wandb login`, and reach the net during the run")
+            )
         else:
             findings.append(ok(f"{name} writes to {logger.save_dir}"))
     return findings
@@ -99,9 +126,16 @@ def _hub(configuration: Configuration) -> list[Finding]:
             findings.append(ok(f"{source.role} {source.path} is in the Hub's cache, {constants.HF_HUB_CACHE}"))
             continue
         free = size(shutil.disk_usage(existing(Path(constants.HF_HUB_CACHE))).free)
-        where = f"{source.role} {source.path} is not in the Hub's cache, {constants.HF_HUB_CACHE}, where {free} are free"
+        where = (
+            f"{source.role} {source.path} is not in the Hub's cache, {constants.HF_HUB_CACHE}, where {free} are free"
+        )
         if constants.HF_HUB_OFFLINE:
-            findings.append(problem(f"{where}, and HF_HUB_OFFLINE is set", f"hf download {source.path}, where there is a net, or give a folder"))
+            findings.append(
+                problem(
+                    f"{where}, and HF_HUB_OFFLINE is set",
+                    f"hf download {source.path}, where there is a net, or give a folder",
+                )
+            )
         else:
             findings.append(warning(f"{where}: the run will fetch it", f"hf download {source.path}"))
     return findings

@@ -54,7 +54,9 @@ def too_far(required: Requirement, found: str | None) -> Finding | None:
 
 def _devices(configuration: Configuration) -> list[Finding]:
     trainer = configuration.trainer
-    found = [ok(f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} processor cores")]
+    found = [
+        ok(f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} processor cores")
+    ]
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for i in range(gpus):
         properties = torch.cuda.get_device_properties(i)
@@ -81,9 +83,7 @@ def _strategy(configuration: Configuration) -> list[Finding]:
         return [problem(str(error))]
     kind = "GPU" if configuration.cuda else "CPU"
     return [
-        ok(
-            f"{_many(trainer.world_size)} on {kind}, {type(trainer.strategy).__name__}, precision {trainer.precision}"
-        )
+        ok(f"{_many(trainer.world_size)} on {kind}, {type(trainer.strategy).__name__}, precision {trainer.precision}")
     ]
 
 

@@ -11,9 +11,12 @@ import torch
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, size, warning
 from mentor_pl.decoding.engine.sampler import BatchedSampler
+from mentor_pl.models.loading import Vocabulary
 from mentor_pl.rewards.base import Reward
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.parallel import FSDP2Strategy
-from mentor_pl.training.memory import MemoryEstimate, Part, Plan, peak, ranks_that_fit, remedies, rounds_of
+from mentor_pl.training.fitting import fitting, ranks_that_fit
+from mentor_pl.training.memory import MemoryEstimate, Part, Plan, peak, rounds_of
 from mentor_pl.types import Prompt
 
 _MARGIN = 0.95  # of the device's memory: allocators lose some
@@ -21,11 +24,11 @@ _MARGIN = 0.95  # of the device's memory: allocators lose some
 
 def examine(configuration: Configuration) -> list[Finding]:
     """The parts, their sum, and the remedies."""
-    if configuration.vocabulary is None:
-        return [warning("not estimated: the models' configurations are needed")]
     plan, estimate = plan_of(configuration), estimate_of(configuration)
     if plan is None:
         return [warning(f"not estimated: {type(configuration.data.sampler).__name__} is no BatchedSampler")]
+    if estimate is None:
+        return [warning("not estimated: the models' configurations are needed")]
     parts = estimate.parts(plan)
     findings = [_counted(estimate, plan)]
     findings += [detail(f"{part.name:<47}{size(part.bytes):>11}  {part.when}") for part in parts]
@@ -55,16 +58,21 @@ def plan_of(configuration: Configuration) -> Plan | None:
     )
 
 
-def estimate_of(configuration: Configuration) -> MemoryEstimate:
-    """An estimate for these models and this method."""
+def estimate_of(configuration: Configuration) -> MemoryEstimate | None:
+    """An estimate for these models and this method; None where a configuration cannot be read."""
     algorithm, sampler, model = configuration.algorithm, configuration.data.sampler, configuration.arguments
-    assert configuration.vocabulary is not None
+    try:
+        config = configuration.policy.config()
+        if configuration.expert is not None:
+            configuration.expert.config()
+    except UsageError:  # told beside the models
+        return None
     some = configuration.problems.prompts if configuration.problems else [Prompt(0, "", "", (0,))]
     blend = algorithm.blend
     return MemoryEstimate(
         configuration.policy,
         configuration.expert,
-        configuration.vocabulary,
+        configuration.vocabulary or Vocabulary(config.vocab_size, (0,), 2**31),
         algorithm,
         model["optimizer"],
         sampler.guidance(blend) if blend is not None and isinstance(sampler, BatchedSampler) else None,
@@ -85,18 +93,39 @@ def _verdict(configuration: Configuration, estimate: MemoryEstimate, plan: Plan,
     what = f"{size(need)} at the peak{own}"
     have = gpu_memory() if plan.cuda else host_memory() // max(1, plan.ranks)
     if not have:
-        return [warning(f"{what}; there is no GPU here to compare it with", "compare it with yours, and leave a twentieth free")]
+        return [
+            warning(
+                f"{what}; there is no GPU here to compare it with", "compare it with yours, and leave a twentieth free"
+            )
+        ]
     room = _MARGIN * have - base
     if need <= room:
         return [ok(f"{what}, of {size(have)} that a process has")]
-    changes, enough = remedies(estimate, plan, room)
-    text = f"{what}, but a process has {size(have)}"
-    if enough:
-        return [problem(text, "it fits with " + ", ".join(f"--{change.replace(' ', '=')}" for change in changes))]
-    ranks = ranks_that_fit(estimate, plan, room)
+    text, changed = f"{what}, but a process has {size(have)}", fitting(estimate, plan, room)
+    if peak(estimate.parts(changed)) <= room:
+        return [problem(text, f"it fits with {options(plan, changed, configuration)}")]
+    ranks = ranks_that_fit(estimate, changed, room) if plan.cuda else None  # processes of a host share its memory
     if ranks:
-        return [problem(text, f"shard it over {ranks} devices: --config configs/trainer/fsdp.yaml --trainer.devices={ranks}")]
-    return [problem(text, "no setting of these makes it fit: lower data.sampling.max_new_tokens, or take smaller models")]
+        return [
+            problem(
+                text, f"shard it over {ranks} devices: --config configs/trainer/fsdp.yaml --trainer.devices={ranks}"
+            )
+        ]
+    return [
+        problem(text, "no setting of these makes it fit: lower data.sampling.max_new_tokens, or take smaller models")
+    ]
+
+
+def options(plan: Plan, changed: Plan, configuration: Configuration) -> str:
+    """What to add to the command line for a changed plan."""
+    kind = type(configuration.data.sampler)
+    spelled = {
+        "gradient_checkpointing": "--model.gradient_checkpointing=true",
+        "micro_batch_tokens": f"--model.micro_batch_tokens={changed.micro_batch_tokens}",
+        "cache_tokens": f"--data.sampler={kind.__module__}.{kind.__qualname__} "
+        f"--data.sampler.cache_tokens={changed.cache_tokens}",
+    }
+    return " ".join(text for name, text in spelled.items() if getattr(plan, name) != getattr(changed, name))
 
 
 def _on_host(configuration: Configuration, estimate: MemoryEstimate, plan: Plan) -> Iterator[Finding]:
@@ -105,13 +134,19 @@ def _on_host(configuration: Configuration, estimate: MemoryEstimate, plan: Plan)
     nodes = max(1, configuration.trainer.num_nodes)
     if plan.cuda and have:
         need = 4 * estimate.policy.parameters * plan.ranks // nodes
-        text = f"loading takes {size(need)} of the host's memory for {plan.ranks // nodes} policies in float32, of {size(have)}"
-        yield ok(text) if need < have else problem(text, "start fewer processes on a machine, or give it more memory")
+        text = f"loading takes {size(need)} of the host's memory, a policy in float32 for each process, of {size(have)}"
+        remedy = "start fewer processes on a machine, or give it more memory"
+        yield ok(text) if need < have else (warning if configuration.missing else problem)(text, remedy)
     for name, workers, each in graders(configuration.data.reward):
         total = workers * each * plan.ranks // nodes
         text = f"{name}: {workers} workers a process, {size(each)} each at most (memory_mb)"
-        yield ok(text) if total < have or not have else warning(
-            f"{text}: {size(total)} of {size(have)} if all of them need it", "lower workers or memory_mb of the reward"
+        yield (
+            ok(text)
+            if total < have or not have
+            else warning(
+                f"{text}: {size(total)} of {size(have)} if all of them need it",
+                "lower workers or memory_mb of the reward",
+            )
         )
 
 

@@ -10,12 +10,9 @@ from transformers import PreTrainedTokenizerBase
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, warning
 from mentor_pl.models.loading import ModelSource, Vocabulary
-from mentor_pl.problems.prompts import render
 from mentor_pl.runtime.errors import UsageError
 
 _SHOWN = 5  # ids that differ
-_TAIL = 8  # of a prompt's tokens
-_PROBLEM = "What is 1 + 1?"
 
 
 @dataclass(frozen=True)
@@ -47,15 +44,20 @@ def examine(configuration: Configuration) -> list[Finding]:
         findings += differing
     elif configuration.refusal and len(sides) == len(_sources(configuration)):
         findings.append(problem(configuration.refusal))
-    if configuration.vocabulary is not None and policy is not None:
-        findings += _vocabulary(configuration, configuration.vocabulary, policy, expert)
+    if policy is not None:
+        if configuration.vocabulary is None:  # so that the rest can be examined
+            configuration.use_policy_alone()
+        else:
+            findings += _vocabulary(configuration, configuration.vocabulary, policy, expert)
     if policy and expert:
         findings += _special(policy, expert)
     if policy is not None:
         findings += _template(configuration, policy, expert)
     if configuration.source("expert") is not None and configuration.expert is None:
         name = type(configuration.algorithm).__name__
-        findings.append(warning(f"{name} asks no expert: {configuration.arguments['expert']} is compared with, and not loaded"))
+        findings.append(
+            warning(f"{name} asks no expert: {configuration.arguments['expert']} is compared with, and not loaded")
+        )
     return findings
 
 
@@ -87,8 +89,8 @@ def differing_ids(policy: Side, expert: Side) -> list[Finding]:
     more = [detail(f"and {len(differing) - _SHOWN:,} more")] if len(differing) > _SHOWN else []
     return [
         problem(
-            f"{len(differing):,} of {max(*ours, *theirs) + 1:,} ids are not the same token to both, and π_mix adds the two "
-            "distributions id by id",
+            f"{len(differing):,} of {max(*ours, *theirs) + 1:,} ids are not the same token to both, and π_mix adds the "
+            "two distributions id by id",
             "take an expert of the policy's family: model.expert",
         ),
         *lines,
@@ -110,7 +112,8 @@ def _vocabulary(
         spelled = [str(policy.tokenizer.convert_ids_to_tokens(i)) for i in vocabulary.stop_ids]
         findings.append(
             warning(
-                f"{text}: the policy says {policy.named(policy.stop_ids())}, the expert {expert.named(expert.stop_ids())}",
+                f"{text}: the policy's {policy.named(policy.stop_ids())}, the expert's "
+                f"{expert.named(expert.stop_ids())}",
                 f"name them, so that a run without the expert has the same: model.stop_tokens {spelled}",
             )
         )
@@ -120,7 +123,9 @@ def _vocabulary(
     longest = data.max_prompt_tokens + sampling.max_new_tokens
     window = f"{vocabulary.window:,}" if vocabulary.window < 2**31 else "any number of"
     if longest <= vocabulary.window:  # else the data say so
-        findings.append(ok(f"context: {longest:,} tokens of prompt and response, of {window} that the models attend to"))
+        findings.append(
+            ok(f"context: {longest:,} tokens of prompt and response, of {window} that the models attend to")
+        )
     return findings
 
 
@@ -130,7 +135,10 @@ def _special(policy: Side, expert: Side) -> list[Finding]:
         ours, theirs = (getattr(side.tokenizer, name) for side in (policy, expert))
         text = f"{name}: {ours!r}" if ours == theirs else f"{name}: policy {ours!r}, expert {theirs!r}"
         findings.append(detail(text))
-    ours, theirs = (side.tokenizer("a")["input_ids"] != side.tokenizer("a", add_special_tokens=False)["input_ids"] for side in (policy, expert))
+    ours, theirs = (
+        side.tokenizer("a")["input_ids"] != side.tokenizer("a", add_special_tokens=False)["input_ids"]
+        for side in (policy, expert)
+    )
     if ours != theirs:
         who = "policy" if ours else "expert"
         findings.append(
@@ -145,28 +153,19 @@ def _special(policy: Side, expert: Side) -> list[Finding]:
 def _template(configuration: Configuration, policy: Side, expert: Side | None) -> list[Finding]:
     data = configuration.data
     own = data.template is not None
-    what = "data.template" if own else "the policy's chat template" if policy.tokenizer.chat_template else "plain text"
-    findings: list[Finding] = []
-    if expert is not None and not own and policy.tokenizer.chat_template != expert.tokenizer.chat_template:
-        has = "has none" if not expert.tokenizer.chat_template else "has another"
-        findings.append(
-            warning(
-                f"prompts are {what}, and the expert {has}: it reads the policy's",
-                "look whether the expert answers well behind it; data.template sets one for both",
-            )
+    what = (
+        "data.template"
+        if own
+        else "the policy's chat template"
+        if policy.tokenizer.chat_template
+        else "a plain template"
+    )
+    if expert is None or own or policy.tokenizer.chat_template == expert.tokenizer.chat_template:
+        return [ok(f"prompts are written by {what}")]
+    has = "has another" if expert.tokenizer.chat_template else "has none"
+    return [
+        warning(
+            f"prompts are written by {what}, and the expert {has}: it reads the policy's",
+            "see that the expert answers well behind it; data.template sets one for both",
         )
-    else:
-        findings.append(ok(f"prompts are {what}"))
-    try:
-        ids, prefix = render(policy.tokenizer, _PROBLEM, data.system_prompt, data.template)
-    except UsageError as error:
-        return [*findings, problem(str(error))]
-    tokens = [policy.tokenizer.decode([i]) for i in ids]
-    findings.append(detail(f"a prompt begins {_quoted(tokens[:3])} and ends {_quoted(tokens[-_TAIL:])}"))
-    if prefix:
-        findings.append(detail(f"so {prefix.strip()!r} opens every response, and graders count it in"))
-    return findings
-
-
-def _quoted(tokens: list[str]) -> str:
-    return "|".join(repr(token)[1:-1] for token in tokens)
+    ]

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 _WIDTH, _MAX_WIDTH = 120, 140  # where the output is no terminal; of lines that can still be read
@@ -23,6 +21,7 @@ class Level(Enum):
     DETAIL = ""
 
 
+_MARK = 1 + max(len(level.value) for level in Level)
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red", Level.DETAIL: ""}
 
 
@@ -71,20 +70,27 @@ class Report:
     def group(self, title: str, findings: list[Finding]) -> None:
         """Print a group under its title."""
         self.counts.update(finding.level for finding in findings)
-        table = Table.grid(padding=(0, 1))
-        table.add_column(width=max(len(level.value) for level in Level), no_wrap=True)
-        table.add_column()
-        for finding in findings:
-            table.add_row(Text(finding.level.value, _STYLES[finding.level]), Text(finding.text))
-            if finding.remedy:
-                table.add_row("", Padding(Text(f"→ {finding.remedy}", "bold"), (0, 0, 0, 2)))
         self.console.print(Text(title, "bold"))
-        self.console.print(Padding(table, (0, 0, 1, 2)))
+        for finding in findings:
+            level = finding.level
+            self._print(Text(f"  {level.value:<{_MARK}}", _STYLES[level]), Text(finding.text))
+            if finding.remedy:
+                self._print(Text(" " * (2 + _MARK) + "→ "), Text(finding.remedy, "bold"))
+        self.console.print()
+
+    def _print(self, mark: Text, text: Text) -> None:
+        """`text` behind its mark, wrapped below itself; without spaces at the ends of lines."""
+        for line in text.wrap(self.console, self.console.width - len(mark)):
+            line.rstrip()
+            self.console.print(Text.assemble(mark, line))
+            mark = Text(" " * len(mark))
 
     def close(self, seconds: float) -> int:
         """Print the sum; the exit status, 1 where there are problems."""
         problems, warnings = self.counts[Level.PROBLEM], self.counts[Level.WARNING]
-        verdict = "all is fine" if not problems + warnings else f"{_many(problems, 'problem')}, {_many(warnings, 'warning')}"
+        verdict = (
+            "all is fine" if not problems + warnings else f"{_many(problems, 'problem')}, {_many(warnings, 'warning')}"
+        )
         self.console.print(Text(f"{verdict} ({seconds:.1f} s)", "bold red" if problems else "bold"))
         return int(problems > 0)
 

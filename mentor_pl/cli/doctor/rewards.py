@@ -15,6 +15,10 @@ PROBLEMS = 10
 SECONDS = 60.0  # that a grade may take
 EMPTY, WRONG = "", r"\boxed{qqqq}"  # which no gold answer is
 _SHOWN = 3
+_UNREAD = (
+    "see that data.select.columns.answer holds what the reward reads, or take another data.reward (docs/rewards.md)"
+)
+_FOOLED = "a policy is rewarded for writing this: mend the reward"
 
 
 def examine(configuration: Configuration) -> list[Finding]:
@@ -35,7 +39,7 @@ def try_out(reward: Reward, prompts: Sequence[Prompt]) -> list[Finding]:
     golds = [(prompt, text) for prompt in prompts if (text := gold_response(reward, prompt)) is not None]
     findings = []
     if golds:
-        findings += _tried(reward, golds, "the gold answer, graded as a response", right=True)
+        findings += _tried(reward, golds, "gold answers as responses", right=True)
     if len(golds) < len(prompts):
         findings.append(
             warning(
@@ -44,7 +48,7 @@ def try_out(reward: Reward, prompts: Sequence[Prompt]) -> list[Finding]:
                 "grade some by hand, or give data.select.columns.demonstrations",
             )
         )
-    for what, text in (("an empty response", EMPTY), ("a wrong response", WRONG)):
+    for what, text in (("empty responses", EMPTY), ("wrong responses", WRONG)):
         findings += _tried(reward, [(prompt, _formed(prompt, text)) for prompt in prompts], what, right=False)
     return findings
 
@@ -68,28 +72,28 @@ def _formed(prompt: Prompt, text: str) -> str:
 def _tried(reward: Reward, pairs: Sequence[tuple[Prompt, str]], what: str, *, right: bool) -> list[Finding]:
     """Whether all of these are graded as they must be; if not, the first that are not."""
     wrong: list[Finding] = []
-    seconds = []
+    seconds: list[float] = []
     for prompt, text in pairs:
         started = time.perf_counter()
         try:
-            grade = reward.submit(prompt, Response(text)).result(SECONDS)
-            reward.checked(prompt, grade)
+            grade = reward.checked(prompt, reward.submit(prompt, Response(text)).result(SECONDS))
         except TimeoutError:
-            return [problem(f"problem {prompt.index}: no grade of {what} came within {SECONDS:.0f} s", "see that the reward returns, or give it a deadline")]
+            late = f"problem {prompt.index}: no grade came within {SECONDS:.0f} s"
+            return [problem(late, "see that the reward returns, or give it a deadline")]
         seconds.append(time.perf_counter() - started)
         if is_right(reward, grade) != right:
-            wrong.append(detail(f"problem {prompt.index}: total {grade.total:g} for {text!r:.120}, gold {prompt.answer!r:.80}"))
-    took = f"the first in {1000 * seconds[0]:.0f} ms, the others in {1000 * sum(seconds[1:]) / max(1, len(seconds) - 1):.0f} ms each"
-    verdict = "right" if right else "not right"
+            wrong.append(
+                detail(f"problem {prompt.index}: total {grade.total:g} for {text!r:.120}, gold {prompt.answer!r:.80}")
+            )
+    count = len(pairs)
+    first, others = 1000 * seconds[0], 1000 * sum(seconds[1:]) / max(1, count - 1)
+    passed = count - len(wrong) if right else len(wrong)
+    told = f"{what}: {passed} of {count} graded right ({first:.0f} ms, then {others:.0f} ms each)"
     if not wrong:
-        return [ok(f"{what} is {verdict} in {len(pairs)} of {len(pairs)} problems; {took}")]
-    remedy = (
-        "see that data.select.columns.answer holds what the reward reads, or take another data.reward (docs/rewards.md)"
-        if right
-        else "a policy that writes this is rewarded for it: mend the reward"
-    )
+        return [ok(told)]
+    remedy = _UNREAD if right else _FOOLED
     more = [detail(f"and {len(wrong) - _SHOWN} more")] if len(wrong) > _SHOWN else []
-    return [problem(f"{what} is {verdict} in only {len(pairs) - len(wrong)} of {len(pairs)} problems", remedy), *wrong[:_SHOWN], *more]
+    return [problem(told, remedy), *wrong[:_SHOWN], *more]
 
 
 def is_right(reward: Reward, grade: Grade) -> bool:
