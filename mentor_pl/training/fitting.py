@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mentor_pl.training.memory import MemoryEstimate, Plan, peak
+from mentor_pl.training.memory import MemoryEstimate, peak
+from mentor_pl.training.plan import Plan
 
 
 def fitting(estimate: MemoryEstimate, plan: Plan, capacity: float) -> Plan:
     """The plan with the settings changed, the cheapest first, that bring its peak to `capacity` bytes, or near it."""
-    least = plan.prompt_tokens + plan.sampling.max_new_tokens
+    least = plan.longest
 
     def fits(when: str, changed: Plan) -> bool:
         return peak([part for part in estimate.parts(changed) if part.when in ("always", when)]) <= capacity

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mentor_pl.algorithms.base import Algorithm, Graded, Need
+from mentor_pl.algorithms.base import Algorithm, Need
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.memory import DecodingBytes, decoding_bytes
 from mentor_pl.decoding.engine.slots import slots_for
@@ -28,41 +28,9 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.lm_head import buffer_bytes
 from mentor_pl.models.loading import ModelSource, Vocabulary
-from mentor_pl.training.batching import micro_batches
-from mentor_pl.types import Origin, Prompt
+from mentor_pl.training.plan import Plan
 
-ROUNDS = 8  # of an algorithm that are looked at: those that draw anew until rewards suit them may never end
 CUDA_BYTES = 2**30  # of CUDA's context and libraries: an assumption
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What of the settings decides how much memory a rank needs.
-
-    Attributes:
-        ranks: processes.
-        sharded: whether the policy is sharded over them.
-        half: bf16-mixed.
-        cuda: on a GPU.
-        gradient_checkpointing, micro_batch_tokens, mini_batches: as of `MentorModule`.
-        prompts: of a rank and step.
-        prompt_tokens: of the longest prompt.
-        sampling: temperature, filters, maximum length.
-        rows, cache_tokens: of the sampler.
-    """
-
-    ranks: int
-    sharded: bool
-    half: bool
-    cuda: bool
-    gradient_checkpointing: bool
-    micro_batch_tokens: int
-    mini_batches: int
-    prompts: int
-    prompt_tokens: int
-    sampling: SamplingParams
-    rows: int
-    cache_tokens: int
 
 
 @dataclass(frozen=True)
@@ -78,23 +46,6 @@ def peak(parts: Sequence[Part]) -> int:
     """Bytes held at the worst moment."""
     held = {when: sum(part.bytes for part in parts if part.when == when) for when in ("always", "decoding", "update")}
     return held["always"] + max(held["decoding"], held["update"])
-
-
-def rounds_of(algorithm: Algorithm, prompts: Sequence[Prompt], alpha: float) -> list[tuple[int, int]]:
-    """Rows of the policy and of the mixture in each round, by asking the algorithm; rewards are 0 and 1 in turn."""
-    rounds = algorithm.rounds(prompts, alpha, lambda count: [prompts[0]] * count)
-    counts: list[tuple[int, int]] = []
-    rows = next(rounds, [])
-    while rows and len(counts) < ROUNDS:
-        mixed = sum(row.origin == Origin.MIXTURE for row in rows)
-        counts.append((len(rows) - mixed, mixed))
-        rewards = torch.arange(len(rows)).remainder(2).float()
-        graded = Graded(rows, torch.ones(len(rows), dtype=torch.int64), torch.ones(len(rows)), lambda r=rewards: r)  # type: ignore[misc]
-        try:
-            rows = rounds.send(graded)
-        except StopIteration:
-            break
-    return counts
 
 
 def optimizer_bytes(optimizer: Callable[[Any], Optimizer], shapes: Sequence[torch.Size]) -> int | None:
@@ -155,30 +106,29 @@ class MemoryEstimate:
         return list(chain(self._static(plan), self._while_decoding(plan), self._while_updating(plan)))
 
     def _static(self, plan: Plan) -> Iterator[Part]:
-        shapes = self.policy.shard_shapes(plan.ranks if plan.sharded else 1)
-        yield Part("policy weights, float32", "always", 4 * sum(map(torch.Size.numel, shapes)) + self._buffers())
-        states = self.states(plan.ranks if plan.sharded else 1)
+        policy, states = self._elements(plan), self.states(plan.shards)
+        yield Part("policy weights, float32", "always", 4 * policy + tensor_bytes(self.policy.model.buffers()))
         if states is None:
-            yield Part("optimizer states (not known; AdamW's)", "always", 8 * sum(map(torch.Size.numel, shapes)))
+            yield Part("optimizer states (not known; AdamW's)", "always", 8 * policy)
         else:
             yield Part("optimizer states", "always", states)
-        dtype = torch.bfloat16 if plan.half else torch.float32
-        kind = str(dtype).removeprefix("torch.")
+        kind = str(plan.frozen_dtype).removeprefix("torch.")
         if self.has_expert:
-            yield Part(f"expert weights, {kind}", "always", self.model("expert", dtype).weight_bytes)
+            yield Part(f"expert weights, {kind}", "always", self.model("expert", plan.frozen_dtype).weight_bytes)
         if Need.REFERENCE_LOGPROBS in self.algorithm.needs:
-            yield Part(f"reference weights, {kind}", "always", self.model("policy", dtype).weight_bytes)
+            yield Part(f"reference weights, {kind}", "always", self.model("policy", plan.frozen_dtype).weight_bytes)
         if plan.cuda:
             yield Part("CUDA's context and libraries (assumed)", "always", CUDA_BYTES)
 
-    def _buffers(self) -> int:
-        return tensor_bytes(self.policy.model.buffers())
+    def _elements(self, plan: Plan) -> int:
+        """Of the policy's parameters on this rank."""
+        return sum(map(torch.Size.numel, self.policy.shard_shapes(plan.shards)))
 
     def _while_decoding(self, plan: Plan) -> Iterator[Part]:
         if plan.sharded:
-            size = 2 if plan.half else 4
-            yield Part("policy weights, gathered to decode", "decoding", size * self.policy.parameters)
-        calls = [self.decoding(self._computing(plan), plan.half, *call) for call in self._calls(plan)]
+            whole = plan.forward_dtype.itemsize * self.policy.parameters
+            yield Part("policy weights, gathered to decode", "decoding", whole)
+        calls = [self.decoding(plan.forward_dtype, plan.half, *call) for call in self._calls(plan)]
         if calls:
             worst = max(calls, key=lambda call: sum(vars(call).values()))
             yield Part("KV cache of the policy", "decoding", worst.policy_cache)
@@ -189,10 +139,9 @@ class MemoryEstimate:
 
     def _calls(self, plan: Plan) -> Iterator[tuple[int, int, int, SamplingParams, bool]]:
         """Slots, rollouts, prompt tokens, sampling and whether mixed, of each call of the engine."""
-        longest = plan.prompt_tokens + plan.sampling.max_new_tokens
         for per_prompt, mixed in chain.from_iterable(((own, False), (mixed, True)) for own, mixed in self.rounds):
             rollouts = plan.prompts * per_prompt
-            slots = slots_for(rollouts, longest, plan.rows, plan.cache_tokens)
+            slots = slots_for(rollouts, plan.longest, plan.rows, plan.cache_tokens)
             if slots:
                 yield slots, rollouts, plan.prompt_tokens, plan.sampling, mixed
 
@@ -201,9 +150,15 @@ class MemoryEstimate:
         return max((call[0] for call in self._calls(plan)), default=0)
 
     def _decoding(
-        self, dtype: torch.dtype, half: bool, slots: int, rollouts: int, prompt_tokens: int, sampling: SamplingParams,
+        self,
+        dtype: torch.dtype,
+        half: bool,
+        slots: int,
+        rollouts: int,
+        prompt_tokens: int,
+        sampling: SamplingParams,
         mixed: bool,
-    ) -> DecodingBytes:  # fmt: skip
+    ) -> DecodingBytes:
         return decoding_bytes(
             self.model("policy", dtype),
             self.model("expert", torch.bfloat16 if half else torch.float32) if mixed and self.has_expert else None,
@@ -217,44 +172,23 @@ class MemoryEstimate:
         )
 
     def _while_updating(self, plan: Plan) -> Iterator[Part]:
-        shapes = self.policy.shard_shapes(plan.ranks if plan.sharded else 1)
-        local = 4 * sum(map(torch.Size.numel, shapes))
+        local = 4 * self._elements(plan)
         yield Part("gradients, float32", "update", local)
         if plan.sharded:
-            layer, root = self.policy.largest_layer()
-            size = 2 if plan.half else 4
-            yield Part("layers gathered, their gradients", "update", 2 * size * (root + 2 * layer))
-        micro_batch, dtype = self.micro_batch(plan), self._computing(plan)
-        activations = self.activations(dtype, plan.half, plan.gradient_checkpointing, *micro_batch)
-        prompts, responses, group = micro_batch
-        tokens = sum(responses) + plan.prompt_tokens * len(set(group))
-        head = buffer_bytes(
-            sum(responses), self.vocabulary.size, self.policy.model.get_output_embeddings().weight.shape[1]
-        )
+            layer, root = self.policy.largest_layer()  # the next layer is gathered while one computes
+            gathered = plan.forward_dtype.itemsize * (root + 2 * layer)
+            yield Part("layers gathered, their gradients", "update", 2 * gathered)
+        prompts, responses, group = plan.micro_batch(self.group)
+        held = self.activations(plan.forward_dtype, plan.half, plan.gradient_checkpointing, prompts, responses, group)
+        hidden = self.policy.model.get_output_embeddings().weight.shape[1]
+        head = buffer_bytes(sum(responses), self.vocabulary.size, hidden)
         # a GPU's optimizers step all parameters at once, with a temporary copy; by then activations are gone
         step = local if plan.cuda else 0
+        tokens = sum(responses) + plan.prompt_tokens * len(set(group))
         what = f"activations, {len(prompts)} rollouts of {tokens:,} tokens"
-        yield Part(what, "update", max(activations - head, step - head, 0))
+        yield Part(what, "update", max(held - head, step - head, 0))
         yield Part("lm_head, a chunk of logits", "update", head)
 
-    def micro_batch(self, plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """The first of a mini-batch whose rollouts are all as long as may be: prompts, responses and groups."""
-        group = torch.arange(max(1, plan.prompts // plan.mini_batches)).repeat_interleave(self.group)
-        prompt, response = (
-            torch.full_like(group, plan.prompt_tokens),
-            torch.full_like(group, plan.sampling.max_new_tokens),
-        )
-        rows = micro_batches(prompt, response, group, plan.micro_batch_tokens, torch.arange(len(group)))[0]
-        columns = (tuple(column[rows].tolist()) for column in (prompt, response, group))
-        return next(columns), next(columns), next(columns)
-
     def _activations(self, dtype: torch.dtype, half: bool, checkpointing: bool, *micro_batch: Sequence[int]) -> int:
-        policy = self.model("policy", dtype)
-        return policy.update_bytes(
-            *micro_batch, vocab_size=self.vocabulary.size, autocast=half, checkpointing=checkpointing
-        )
-
-    @staticmethod
-    def _computing(plan: Plan) -> torch.dtype:
-        """Of the policy's parameters in a forward: FSDP2 gathers them in bfloat16."""
-        return torch.bfloat16 if plan.half and plan.sharded else torch.float32
+        size, policy = self.vocabulary.size, self.model("policy", dtype)
+        return policy.update_bytes(*micro_batch, vocab_size=size, autocast=half, checkpointing=checkpointing)

@@ -16,10 +16,12 @@ from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.parallel import FSDP2Strategy
 from mentor_pl.training.fitting import fitting, ranks_that_fit
-from mentor_pl.training.memory import MemoryEstimate, Part, Plan, peak, rounds_of
+from mentor_pl.training.memory import MemoryEstimate, Part, peak
+from mentor_pl.training.plan import Plan, rounds_of
 from mentor_pl.types import Prompt
 
-_MARGIN = 0.95  # of the device's memory: allocators lose some
+# of the memory that may be planned with: allocators keep what is freed, the C library's up to a third of what is used
+_GPU_SHARE, _HOST_SHARE = 0.95, 0.75
 
 
 def examine(configuration: Configuration) -> list[Finding]:
@@ -98,7 +100,7 @@ def _verdict(configuration: Configuration, estimate: MemoryEstimate, plan: Plan,
                 f"{what}; there is no GPU here to compare it with", "compare it with yours, and leave a twentieth free"
             )
         ]
-    room = _MARGIN * have - base
+    room = _GPU_SHARE * have if plan.cuda else _HOST_SHARE * have - base
     if need <= room:
         return [ok(f"{what}, of {size(have)} that a process has")]
     text, changed = f"{what}, but a process has {size(have)}", fitting(estimate, plan, room)

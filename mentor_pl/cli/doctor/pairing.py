@@ -151,15 +151,9 @@ def _special(policy: Side, expert: Side) -> list[Finding]:
 
 
 def _template(configuration: Configuration, policy: Side, expert: Side | None) -> list[Finding]:
-    data = configuration.data
-    own = data.template is not None
-    what = (
-        "data.template"
-        if own
-        else "the policy's chat template"
-        if policy.tokenizer.chat_template
-        else "a plain template"
-    )
+    own = configuration.data.template is not None
+    theirs = "the policy's chat template" if policy.tokenizer.chat_template else "a plain template"
+    what = "data.template" if own else theirs
     if expert is None or own or policy.tokenizer.chat_template == expert.tokenizer.chat_template:
         return [ok(f"prompts are written by {what}")]
     has = "has another" if expert.tokenizer.chat_template else "has none"

@@ -1,0 +1,47 @@
+"""How many rows an algorithm asks for, and the micro-batch that needs the most memory."""
+
+from mentor_pl.algorithms.base import Algorithm, policy_rows
+from mentor_pl.algorithms.grpo import GRPO
+from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.training.plan import ROUNDS, Plan, rounds_of
+from mentor_pl.types import Prompt
+
+PROMPT = Prompt(0, "p", "a", (1, 2))
+
+
+def plan(**changes):
+    settings = {"ranks": 1, "sharded": False, "half": False, "cuda": False, "gradient_checkpointing": False}
+    settings |= {"micro_batch_tokens": 100, "mini_batches": 2, "prompts": 4, "prompt_tokens": 5, "rows": 8}
+    return Plan(**settings | {"cache_tokens": 1000, "sampling": SamplingParams(max_new_tokens=20)} | changes)
+
+
+def test_rows_are_counted_by_asking_the_algorithm():
+    assert rounds_of(Mentor(on_policy=3, mixed=2), [PROMPT], 1.0) == [(3, 0), (0, 2)]
+    assert rounds_of(Mentor(on_policy=3, mixed=2), [PROMPT], 0.0) == [(5, 0)]
+    assert rounds_of(GRPO(group_size=6), [PROMPT], 1.0) == [(6, 0)]
+
+
+def test_an_algorithm_that_draws_without_end_is_asked_for_a_few_rounds():
+    class Endless(Mentor):
+        def rounds(self, prompts, alpha, draw):
+            while True:
+                yield policy_rows(draw(1), 2)
+
+    assert issubclass(Endless, Algorithm)
+    assert rounds_of(Endless(), [PROMPT], 1.0) == [(2, 0)] * ROUNDS
+
+
+def test_a_micro_batch_is_filled_to_its_budget_and_no_further_than_the_mini_batch():
+    # a prompt of 5 once, and responses of 20: 5 + 4 · 20 = 85; a fifth is too many
+    prompts, responses, group = plan().micro_batch(8)
+    assert (prompts, responses, group) == ((5,) * 4, (20,) * 4, (0,) * 4)
+    # 2 of 4 prompts a mini-batch, 3 rollouts each: 2 · 5 + 6 · 20 = 130
+    assert len(plan(micro_batch_tokens=10_000).micro_batch(3)[0]) == 6
+    assert plan(micro_batch_tokens=1).micro_batch(3)[1] == (20,)
+
+
+def test_parameters_are_gathered_in_bfloat16_only_where_they_are_sharded():
+    kinds = [str(plan(sharded=s, half=h).forward_dtype) for s in (False, True) for h in (False, True)]
+    assert kinds == ["torch.float32", "torch.float32", "torch.float32", "torch.bfloat16"]
+    assert (plan(ranks=4).shards, plan(ranks=4, sharded=True).shards) == (1, 4)
