@@ -120,9 +120,13 @@ class MentorCLI(LightningCLI):
             check_changes(self.saved.settings, now, config.resume_changes)
             warn_of_nothing_left(self.saved.step, config.data.get("steps"))
 
+    def make(self) -> None:
+        """Make what the configuration names."""
+        super().instantiate_classes()
+
     def instantiate_classes(self) -> None:
         try:
-            super().instantiate_classes()
+            self.make()
         except Exception as error:
             # Behind an optional type, jsonargparse wraps what a constructor raises into a ValueError about the type.
             cause: BaseException | None = error

@@ -78,10 +78,14 @@ class ModelSource:
         """Where everything but the configuration is read from: folder or Hub name."""
         return str(Path(self.path).parent) if self.from_config else self.path
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it can be no Hub name, which is `name` or `organisation/name`, or is a folder that is here."""
+        named = self.from_config or self.path.startswith((".", "/", "~")) or self.path.count("/") > 1
+        return named or Path(self.folder).is_dir()
+
     def _read(self, what: str, auto_class: Any, path: str, **options: Any) -> Any:
-        # a Hub name is `name` or `organisation/name`
-        local = self.from_config or self.path.startswith((".", "/", "~")) or self.path.count("/") > 1
-        if local and not Path(self.folder).is_dir():
+        if self.is_local and not Path(self.folder).is_dir():
             raise UsageError(
                 f"{self.role} '{self.path}': no such folder here ({Path.cwd()}): give a model folder, a Hub name "
                 "such as Qwen/Qwen2.5-3B, or the JSON file of a model configuration"

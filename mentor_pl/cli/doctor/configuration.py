@@ -8,7 +8,6 @@ from typing import Any
 
 import lightning.pytorch as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import LightningArgumentParser
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.algorithms.base import Algorithm
@@ -102,9 +101,11 @@ class Examination(MentorCLI):
 
     missing = ""
 
-    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        super().add_core_arguments_to_parser(parser)
-        parser.add_instantiator(lambda _, **arguments: arguments, MentorModule)  # self.model is what it would be given
+    def make(self) -> None:
+        given = (lambda _, **arguments: arguments, MentorModule, False)  # in place of a module, what it would be given
+        self.config_init = self.parser.instantiate(self.config, instantiators=[given])
+        self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
+        self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         settings = self._get(self.config_init, "trainer")

@@ -119,7 +119,7 @@ def _hub(configuration: Configuration) -> list[Finding]:
     """Models that must come from the Hub: whether their weights are in its cache, and room for them."""
     findings = []
     for source in (configuration.policy, configuration.expert):
-        if source is None or source.from_config or Path(source.folder).is_dir():
+        if source is None or source.is_local:
             continue
         names = ("model.safetensors", "model.safetensors.index.json")
         if any(isinstance(try_to_load_from_cache(source.path, name), str) for name in names):

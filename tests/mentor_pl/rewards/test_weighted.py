@@ -78,3 +78,9 @@ def test_a_reward_outside_its_own_range_is_not_hidden_by_the_sum(total: float) -
 def test_weights_must_match_the_rewards(weights: list[float]) -> None:
     with pytest.raises(UsageError, match="weights"):
         WeightedReward([FormatReward()], weights)
+
+
+def test_the_example_is_that_of_the_first_reward_that_has_one() -> None:
+    prompt = Prompt(0, "", "B", ())
+    assert WeightedReward([FormatReward(), Length(), ChoiceReward()], [1, 1, 1]).example(prompt) == r"\boxed{B}"
+    assert WeightedReward([FormatReward(), Length()], [1, 1]).example(prompt) is None

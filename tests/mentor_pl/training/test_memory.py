@@ -17,7 +17,8 @@ from mentor_pl.training.plan import Plan
 
 PLAN = Plan(
     ranks=1, sharded=False, half=False, cuda=False, gradient_checkpointing=False, micro_batch_tokens=4096,
-    mini_batches=2, prompts=8, prompt_tokens=12, sampling=SamplingParams(max_new_tokens=100), rows=64, cache_tokens=2**18,
+    mini_batches=2, prompts=8, prompt_tokens=12, sampling=SamplingParams(max_new_tokens=100), rows=64,
+    cache_tokens=2**18,
 )  # fmt: skip
 
 

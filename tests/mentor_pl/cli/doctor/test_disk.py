@@ -1,0 +1,71 @@
+"""Room, folders, loggers, and runs that lie there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mentor_pl.cli.doctor.configuration import Configuration
+from mentor_pl.cli.doctor.disk import cannot_write, examine, resume_lines, run_folder
+from mentor_pl.cli.doctor.memory import estimate_of
+from mentor_pl.cli.doctor.report import Level
+
+Read = Callable[..., Configuration]
+
+
+def test_checkpoints_are_weights_and_optimizer_and_three_of_them_must_fit(
+    configuration: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = configuration()
+    estimate = estimate_of(settings)
+    assert estimate is not None
+    count = estimate.policy.parameters
+    # three checkpoints of 3 numbers for each parameter, AdamW's counters beside, and the exported policy
+    need = 3 * 3 * 4 * count + 3 * 4 * len(estimate.policy.shard_shapes(1)) + 4 * count
+    for free, level in ((need, Level.OK), (need - 1, Level.PROBLEM)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        assert examine(settings)[0].level is level
+
+
+def test_a_run_without_checkpoints_is_a_warning(configuration: Read) -> None:
+    first = examine(configuration("--trainer.enable_checkpointing", "false"))[0]
+    assert first.level is Level.WARNING
+    assert "no checkpoint is kept" in first.text
+
+
+def test_a_folder_that_cannot_be_made_is_a_problem_and_nothing_is_left_where_it_can(tmp_path: Path) -> None:
+    assert cannot_write(tmp_path / "a/b/c", "the run") is None
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    found = cannot_write(tmp_path / "file/runs", "the run")
+    assert found is not None
+    assert found.level is Level.PROBLEM
+    assert "cannot be written" in found.text
+
+
+def test_the_run_folder_is_the_loggers(configuration: Read) -> None:
+    assert run_folder(configuration()) == Path("runs/tiny/version_0")
+    assert run_folder(configuration("--trainer.logger", "false")).resolve() == Path.cwd().resolve()
+
+
+def test_a_run_that_lies_there_is_told_with_its_newest_step(tmp_path: Path) -> None:
+    assert "the run starts at its beginning" in resume_lines(tmp_path / "none")[0].text
+    (tmp_path / "checkpoints").mkdir()
+    for step in (9, 100, 20):
+        (tmp_path / f"checkpoints/epoch=0-step={step}.ckpt").touch()
+    (text,) = [finding.text for finding in resume_lines(tmp_path)]
+    assert text.startswith(f"3 checkpoints lie in {tmp_path}, the newest of step 100")
+    shutil.rmtree(tmp_path / "checkpoints")
+    (tmp_path / "last.ckpt").touch()
+    assert resume_lines(tmp_path)[0].text.startswith(f"1 checkpoints lie in {tmp_path};")
+
+
+def test_models_that_must_come_from_the_hub_are_told(configuration: Read) -> None:
+    found = examine(configuration("--model.policy", "someone/nothing"))
+    (problem,) = [finding for finding in found if finding.level is Level.PROBLEM]  # the tests are off the net
+    assert problem.text.startswith("policy someone/nothing is not in the Hub's cache")
+    assert problem.remedy.startswith("hf download someone/nothing")

@@ -1,0 +1,72 @@
+"""The sum against the device, and options that make it fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mentor_pl.cli.doctor import memory
+from mentor_pl.cli.doctor.configuration import Configuration
+from mentor_pl.cli.doctor.memory import examine, graders, host_memory, plan_of, resident
+from mentor_pl.cli.doctor.report import Level
+from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.maze import MazeReward
+from mentor_pl.rewards.paper import PaperReward
+
+Read = Callable[..., Configuration]
+
+
+def capacity(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """As much room as `count` bytes, beside a process of no size."""
+    monkeypatch.setattr(memory, "_HOST_SHARE", 1.0)
+    monkeypatch.setattr(memory, "resident", lambda: 0)
+    monkeypatch.setattr(memory, "host_memory", lambda: count)
+
+
+def test_the_plan_has_the_settings_and_the_longest_prompt_of_the_data(configuration: Read) -> None:
+    settings = configuration("--model.micro_batch_tokens", "77")
+    plan = plan_of(settings)
+    assert plan is not None
+    assert (plan.micro_batch_tokens, plan.prompts, plan.prompt_tokens, plan.rows) == (77, 4, 8, 256)
+    settings.problems = settings.data.load(settings.tokenizer)  # type: ignore[arg-type]
+    plan = plan_of(settings)
+    assert plan is not None
+    assert plan.prompt_tokens == 4
+
+
+def test_what_does_not_fit_is_a_problem_and_its_options_make_it_fit(
+    configuration: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--data.sampling.max_new_tokens", "200"]
+    (total,) = [finding for finding in examine(configuration(*options)) if "at the peak" in finding.text]
+    assert total.level is Level.OK
+    capacity(monkeypatch, 2_500_000)
+    (total,) = [finding for finding in examine(configuration(*options)) if "at the peak" in finding.text]
+    assert total.level is Level.PROBLEM
+    assert total.remedy.startswith("it fits with --model.gradient_checkpointing=true")
+    remedy = total.remedy.removeprefix("it fits with ").split()
+    (total,) = [finding for finding in examine(configuration(*options, *remedy)) if "at the peak" in finding.text]
+    assert total.level is Level.OK
+    capacity(monkeypatch, 1000)
+    (total,) = [finding for finding in examine(configuration(*options)) if "at the peak" in finding.text]
+    assert total.remedy.startswith("no setting of these makes it fit")
+
+
+def test_without_a_gpu_to_compare_with_the_parts_are_told_all_the_same(configuration: Read) -> None:
+    settings = configuration("--trainer.accelerator", "gpu")
+    settings.cuda = True  # also where the tests run beside one
+    found = examine(settings)
+    assert any(finding.text.startswith("CUDA's context") for finding in found)
+    assert any("loading takes" in finding.text for finding in found)
+
+
+def test_graders_are_found_within_others_with_the_limits_they_were_given() -> None:
+    reward = PaperReward(MathReward(workers=3, memory_mb=512))
+    assert list(graders(reward)) == [("MathReward", 3, 512 * 2**20)]
+    assert list(graders(MazeReward())) == []
+
+
+def test_this_systems_memory_is_read() -> None:
+    assert host_memory() == 0 or host_memory() > 2**20
+    assert resident() == 0 or resident() > 2**20
