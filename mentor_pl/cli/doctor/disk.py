@@ -29,7 +29,7 @@ def examine(configuration: Configuration) -> list[Finding]:
     findings = [finding for folder, what in folders.items() if (finding := cannot_write(folder, what))]
     if not findings:
         findings += _room(configuration, list(folders)[-1])
-    return [*findings, *_loggers(configuration), *_hub(configuration), *resume_lines(run)]
+    return [*findings, *_loggers(configuration), *_hub(configuration), *resume_lines(runs_folder(configuration))]
 
 
 def run_folder(configuration: Configuration) -> Path:
@@ -40,6 +40,12 @@ def run_folder(configuration: Configuration) -> Path:
         if folder:
             return Path(folder)
     return Path(trainer.default_root_dir)
+
+
+def runs_folder(configuration: Configuration) -> Path:
+    """Where earlier runs under the same name lie, a new one among them."""
+    logger = next(iter(configuration.trainer.loggers), None)
+    return Path(logger.root_dir) if isinstance(logger, CSVLogger) else run_folder(configuration)
 
 
 def existing(folder: Path) -> Path:
@@ -142,10 +148,10 @@ def _hub(configuration: Configuration) -> list[Finding]:
 
 
 def resume_lines(run_folder: Path) -> list[Finding]:
-    """Whether a run with checkpoints lies in the folder, and its newest step by the files' names."""
+    """Whether runs with checkpoints lie in the folder, and its newest step by the files' names."""
     found = sorted(run_folder.rglob("*.ckpt")) if run_folder.is_dir() else []
     if not found:
-        return [ok(f"no checkpoint lies in {run_folder}: the run starts at its beginning")]
+        return [ok(f"no checkpoint lies in {run_folder}")]
     steps = [int(match[1]) for path in found if (match := re.search(r"step=(\d+)", path.name))]
     newest = f", the newest of step {max(steps)}" if steps else ""
     return [ok(f"{len(found)} checkpoints lie in {run_folder}{newest}; --ckpt_path FILE goes on from one")]

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from mentor_pl.cli.doctor.configuration import Configuration
-from mentor_pl.cli.doctor.disk import cannot_write, examine, resume_lines, run_folder
+from mentor_pl.cli.doctor.disk import cannot_write, examine, resume_lines, run_folder, runs_folder
 from mentor_pl.cli.doctor.memory import estimate_of
 from mentor_pl.cli.doctor.report import Level
 
@@ -49,11 +49,12 @@ def test_a_folder_that_cannot_be_made_is_a_problem_and_nothing_is_left_where_it_
 
 def test_the_run_folder_is_the_loggers(configuration: Read) -> None:
     assert run_folder(configuration()) == Path("runs/tiny/version_0")
+    assert runs_folder(configuration()) == Path("runs/tiny")
     assert run_folder(configuration("--trainer.logger", "false")).resolve() == Path.cwd().resolve()
 
 
 def test_a_run_that_lies_there_is_told_with_its_newest_step(tmp_path: Path) -> None:
-    assert "the run starts at its beginning" in resume_lines(tmp_path / "none")[0].text
+    assert resume_lines(tmp_path / "none")[0].text.startswith("no checkpoint lies in ")
     (tmp_path / "checkpoints").mkdir()
     for step in (9, 100, 20):
         (tmp_path / f"checkpoints/epoch=0-step={step}.ckpt").touch()
