@@ -20,9 +20,9 @@ from mentor_pl.runtime.errors import RunError, UsageError
 
 TRAINER_COMMANDS = {
     "fit": "train a policy",
-    "doctor": "examine a configuration of fit before anything is loaded: models, memory, reward, data, disks",
     "validate": "measure a policy on the benchmarks of a configuration; --ckpt_path takes it from a checkpoint",
     "test": "likewise, as Lightning's test stage",
+    "doctor": "examine a configuration of fit before anything is loaded: models, memory, reward, data, disks",
 }
 
 # words -> (what it does, "module:function"); the function's parameters and docstring become options and help

@@ -22,7 +22,8 @@ KEPT = 2  # checkpoints; another is written before the oldest goes
 def examine(configuration: Configuration) -> list[Finding]:
     """Room for checkpoints, folders that can be written, the Hub's cache, loggers, and runs that lie here."""
     run = run_folder(configuration)
-    folders = {run: "the run"}
+    folders = {Path(one.save_dir): type(one).__name__ for one in configuration.trainer.loggers if one.save_dir}
+    folders[run] = "the run"
     for callback in configuration.trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, ModelCheckpoint) and callback.dirpath:
             folders[Path(callback.dirpath)] = "checkpoints"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mentor_pl.cli.doctor.report import Finding, Report, problem, warning
 from mentor_pl.cli.quiet import quiet
@@ -27,12 +28,10 @@ def run(args: list[str]) -> int:
         print(HELP, end="")
         return 0
     started = time.perf_counter()
-    with quiet():
+    with quiet(), _hushed("lightning.pytorch", "lightning.fabric"):  # seeds and devices are told here
         from mentor_pl.cli.doctor import data, disk, machine, memory, pairing, rewards
         from mentor_pl.cli.doctor.configuration import read
 
-        for name in ("lightning.pytorch", "lightning.fabric"):
-            logging.getLogger(name).setLevel(logging.WARNING)  # seeds and devices are told here
         configuration, report = read(args), Report()
         # the order matters: the pairing finds the tokenizer, with which data are read, whose prompts are graded
         for title, examine in (
@@ -45,6 +44,20 @@ def run(args: list[str]) -> int:
         ):
             report.group(title, _guarded(lambda examine=examine: examine(configuration)))  # type: ignore[misc]
         return report.close(time.perf_counter() - started)
+
+
+@contextmanager
+def _hushed(*names: str) -> Iterator[None]:
+    """Let these loggers say no more than warnings."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _guarded(examine: Callable[[], list[Finding]]) -> list[Finding]:

@@ -47,6 +47,13 @@ def test_a_folder_that_cannot_be_made_is_a_problem_and_nothing_is_left_where_it_
     assert "cannot be written" in found.text
 
 
+def test_every_loggers_folder_must_be_one_that_can_be_made(configuration: Read) -> None:
+    Path("file").touch()
+    logger = "[{class_path: lightning.pytorch.loggers.WandbLogger, init_args: {save_dir: file/boards, offline: true}}]"
+    found = [one.text for one in examine(configuration("--trainer.logger+", logger)) if one.level is Level.PROBLEM]
+    assert [text.split(",")[0] for text in found] == ["file/boards"]
+
+
 def test_the_run_folder_is_the_loggers(configuration: Read) -> None:
     assert run_folder(configuration()) == Path("runs/tiny/version_0")
     assert runs_folder(configuration()) == Path("runs/tiny")
