@@ -67,10 +67,11 @@ def _class(logger: Namespace) -> Any:
 
 
 def _versions(root: Path) -> list[Path]:
-    """Folders below `root`, by version number where they have one, else by age."""
-
-    def age(folder: Path) -> tuple[float, float]:
-        number = re.fullmatch(r"version_(\d+)", folder.name)
-        return (float(number[1]) if number else -1.0, folder.stat().st_mtime)
-
+    """Folders below `root`, the newest first."""
     return sorted((path for path in root.glob("*") if path.is_dir()), key=age, reverse=True)
+
+
+def age(folder: Path) -> tuple[float, float]:
+    """What the folders of runs are ordered by: their version's number, where they have one, else their time."""
+    number = re.fullmatch(r"version_(\d+)", folder.name)
+    return (float(number[1]) if number else -1.0, folder.stat().st_mtime)

@@ -26,13 +26,18 @@ class MetricsWriter:
 
     def __init__(self, folder: Path, last_step: int | None) -> None:
         self.path = folder / "metrics.csv"
+        self.last_step, self.begun = last_step, False
         self.waiting: list[dict[str, Any]] = []
         self.columns: list[str] = []
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def _begin(self) -> None:
+        """Take over the file that is there; not before there is something to write."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_file():
-            rows = [] if last_step is None else [row for row in self._read() if _step(row) <= last_step]
+            rows = [] if self.last_step is None else [row for row in self._read() if _step(row) <= self.last_step]
             self.columns = sorted({name for row in rows for name, value in row.items() if value != ""})
             self._replace(rows, self.columns)
+        self.begun = True
 
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         plain = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
@@ -40,6 +45,7 @@ class MetricsWriter:
 
     def log_hparams(self, params: dict[str, Any]) -> None:
         text = yaml.safe_dump({name: str(value) for name, value in params.items()})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         (self.path.parent / "hparams.yaml").write_text(text, encoding="utf-8")
 
     def save(self) -> None:
@@ -50,6 +56,8 @@ class MetricsWriter:
         """
         if not self.waiting:
             return
+        if not self.begun:
+            self._begin()
         columns = sorted({*self.columns, *(name for row in self.waiting for name in row)})
         if columns == self.columns:
             self._append(self.waiting)

@@ -132,11 +132,8 @@ class MentorModule(L.LightningModule):
         return Models(self.policy, self._frozen[0], self.tokenizer, self.vocabulary, self._frozen[1])
 
     def setup(self, stage: str) -> None:
-        if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            self.trainer.strategy.checkpoint_io = SafeCheckpointIO()
         if stage != TrainerFn.FITTING:
             return
-        forgive(self.trainer.loggers)
         name = type(self.algorithm).__name__
         if self.algorithm.uses_expert and self.expert_source is None:
             raise UsageError(
@@ -147,6 +144,9 @@ class MentorModule(L.LightningModule):
             rank_zero_info(f"algorithm {name} asks no expert: '{self.expert_source.path}' is not loaded")
 
     def configure_model(self) -> None:
+        if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            self.trainer.strategy.checkpoint_io = SafeCheckpointIO()
+        forgive(self.trainer.loggers)
         if self.policy is not None:
             return
         check_trainer(self.trainer, self.device_mesh)

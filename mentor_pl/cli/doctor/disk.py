@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from huggingface_hub import constants, try_to_load_from_cache
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.memory import estimate_of
 from mentor_pl.cli.doctor.report import Finding, ok, problem, size, warning
-
-KEPT = 2  # checkpoints; another is written before the oldest goes
+from mentor_pl.cli.run_folder import age
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.training.checkpoints import RunCheckpoints, newest, read
 
 
 def examine(configuration: Configuration) -> list[Finding]:
@@ -30,7 +30,12 @@ def examine(configuration: Configuration) -> list[Finding]:
     findings = [finding for folder, what in folders.items() if (finding := cannot_write(folder, what))]
     if not findings:
         findings += _room(configuration, list(folders)[-1])
-    return [*findings, *_loggers(configuration), *_hub(configuration), *resume_lines(runs_folder(configuration))]
+    return [
+        *findings,
+        *_loggers(configuration),
+        *_hub(configuration),
+        *resume_lines(runs_folder(configuration), configuration.data.steps),
+    ]
 
 
 def run_folder(configuration: Configuration) -> Path:
@@ -71,12 +76,12 @@ def cannot_write(folder: Path, what: str) -> Finding | None:
 
 def _room(configuration: Configuration, folder: Path) -> list[Finding]:
     free = shutil.disk_usage(existing(folder)).free
-    saves = [one for one in configuration.trainer.callbacks if isinstance(one, ModelCheckpoint)]  # type: ignore[attr-defined]
-    if not saves:
+    kept = sum(_kept(callback) for callback in configuration.trainer.callbacks)  # type: ignore[attr-defined]
+    if not kept:
         return [
             warning(
                 f"{folder}: no checkpoint is kept, and {size(free)} are free",
-                "add ModelCheckpoint to trainer.callbacks",
+                "drop trainer.enable_checkpointing: false, or add callbacks.RunCheckpoints",
             )
         ]
     estimate = estimate_of(configuration)
@@ -86,9 +91,9 @@ def _room(configuration: Configuration, folder: Path) -> list[Finding]:
         ]
     weights = 4 * estimate.policy.parameters
     each = weights + (estimate.states(1) or 2 * weights)
-    need = (KEPT + 1) * each + weights  # and the exported policy
+    need = (kept + 1) * each + weights  # and the exported policy
     text = (
-        f"{folder}: {KEPT} checkpoints of {size(each)}, another while it is written, and the policy take {size(need)}; "
+        f"{folder}: {kept} checkpoints of {size(each)}, another while it is written, and the policy take {size(need)}; "
         f"{size(free)} are free"
     )
     return [
@@ -96,6 +101,13 @@ def _room(configuration: Configuration, folder: Path) -> list[Finding]:
         if need <= free
         else problem(text, "make room, or name another folder: save_dir of the logger, or dirpath of ModelCheckpoint")
     ]
+
+
+def _kept(callback: Callback) -> int:
+    """Checkpoints that a callback keeps; another is written before the oldest goes."""
+    if isinstance(callback, RunCheckpoints):
+        return callback.keep
+    return max(1, callback.save_top_k) + bool(callback.save_last) if isinstance(callback, ModelCheckpoint) else 0
 
 
 def _loggers(configuration: Configuration) -> list[Finding]:
@@ -148,11 +160,18 @@ def _hub(configuration: Configuration) -> list[Finding]:
     return findings
 
 
-def resume_lines(run_folder: Path) -> list[Finding]:
-    """Whether runs with checkpoints lie in the folder, and its newest step by the files' names."""
-    found = sorted(run_folder.rglob("*.ckpt")) if run_folder.is_dir() else []
-    if not found:
-        return [ok(f"no checkpoint lies in {run_folder}")]
-    steps = [int(match[1]) for path in found if (match := re.search(r"step=(\d+)", path.name))]
-    newest = f", the newest of step {max(steps)}" if steps else ""
-    return [ok(f"{len(found)} checkpoints lie in {run_folder}{newest}; --ckpt_path FILE goes on from one")]
+def resume_lines(runs: Path, steps: int) -> list[Finding]:
+    """What `--resume auto` would do: `runs` holds the folders of runs, or is one; `steps` is data.steps."""
+    folders = sorted({path.parent.parent for path in runs.glob("**/checkpoints/*.ckpt")}, key=age, reverse=True)
+    if not folders:
+        return [ok(f"no run with a checkpoint lies in {runs}: --resume auto begins one")]
+    damaged: list[Finding] = []
+    path = newest(folders[0] / "checkpoints", lambda line: damaged.append(warning(line, "see how the disk fares")))
+    if path is None:
+        return [*damaged, problem(f"{folders[0]} has no checkpoint that is whole", "begin anew without --resume")]
+    try:
+        saved = read(path)
+    except UsageError as error:
+        return [*damaged, warning(str(error), "give another by --resume PATH")]
+    left = f"{steps - saved.step} of {steps} steps are left" if saved.step < steps else f"all {steps} steps are done"
+    return [*damaged, ok(f"--resume auto goes on in {folders[0]}, after step {saved.step}; {left}")]

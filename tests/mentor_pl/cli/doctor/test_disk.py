@@ -13,6 +13,7 @@ from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.disk import cannot_write, examine, resume_lines, run_folder, runs_folder
 from mentor_pl.cli.doctor.memory import estimate_of
 from mentor_pl.cli.doctor.report import Level
+from mentor_pl.runtime.checkpoint_files import write
 
 Read = Callable[..., Configuration]
 
@@ -60,16 +61,23 @@ def test_the_run_folder_is_the_loggers(configuration: Read) -> None:
     assert run_folder(configuration("--trainer.logger", "false")).resolve() == Path.cwd().resolve()
 
 
-def test_a_run_that_lies_there_is_told_with_its_newest_step(tmp_path: Path) -> None:
-    assert resume_lines(tmp_path / "none")[0].text.startswith("no checkpoint lies in ")
-    (tmp_path / "checkpoints").mkdir()
-    for step in (9, 100, 20):
-        (tmp_path / f"checkpoints/epoch=0-step={step}.ckpt").touch()
-    (text,) = [finding.text for finding in resume_lines(tmp_path)]
-    assert text.startswith(f"3 checkpoints lie in {tmp_path}, the newest of step 100")
-    shutil.rmtree(tmp_path / "checkpoints")
-    (tmp_path / "last.ckpt").touch()
-    assert resume_lines(tmp_path)[0].text.startswith(f"1 checkpoints lie in {tmp_path};")
+def test_what_resume_auto_would_do_is_told(tmp_path: Path) -> None:
+    (text,) = [finding.text for finding in resume_lines(tmp_path / "none", 9)]
+    assert text.startswith("no run with a checkpoint lies in ")
+    for step in (2, 4):
+        write({"mentor": {"step": step, "ranks": 1}}, tmp_path / f"version_10/checkpoints/step={step}.ckpt")
+    write({"mentor": {"step": 7, "ranks": 1}}, tmp_path / "version_9/checkpoints/step=7.ckpt")
+    newest = tmp_path / "version_10/checkpoints/step=4.ckpt"
+    assert resume_lines(tmp_path, 9)[0].text == (
+        f"--resume auto goes on in {tmp_path / 'version_10'}, after step 4; 5 of 9 steps are left"
+    )
+    assert resume_lines(tmp_path, 4)[0].text.endswith("after step 4; all 4 steps are done")
+    newest.write_bytes(newest.read_bytes()[:-9])
+    damaged, left = resume_lines(tmp_path, 9)
+    assert damaged.level is Level.WARNING and "step=4.ckpt is damaged" in damaged.text
+    assert left.text.endswith("after step 2; 7 of 9 steps are left")
+    (tmp_path / "version_10/checkpoints/step=2.ckpt").write_bytes(b"")
+    assert resume_lines(tmp_path, 9)[-1].level is Level.PROBLEM
 
 
 def test_models_that_must_come_from_the_hub_are_told(configuration: Read) -> None:
