@@ -44,6 +44,14 @@ def session_seconds(session: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK") if found else math.inf
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped a process, which can then do nothing until it is told to; False where unknown."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"T"
+    except (OSError, IndexError):
+        return False
+
+
 def _stat(path: Path) -> list[int]:
     """The numbers behind a process's name in /proc, its state as 0: fields 3 and on of proc_pid_stat(5)."""
     _, *numbers = path.read_bytes().rpartition(b")")[2].split()

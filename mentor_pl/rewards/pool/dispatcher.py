@@ -1,10 +1,13 @@
-"""The thread that feeds the workers: one item per worker at a time, deadlines, replacement, futures."""
+"""The thread that feeds the workers: one item per worker at a time, deadlines, replacement, futures.
+
+A job is in the table of open jobs from `submit` until its future is resolved, and in no other place for good: queue and
+workers only say what is being done about it. So whatever is lost of the processes, everything is given up and begun
+again, and every job that is still in the table waits anew.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import enum
-import json
 import os
 import selectors
 import socket
@@ -12,51 +15,31 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
-from mentor_pl.rewards.deadline import processor_seconds, time_left
-from mentor_pl.rewards.pool.fork_server import ForkServer, WorkerError
-from mentor_pl.rewards.pool.worker import FRAME_HEADER, encode
+from mentor_pl.rewards.deadline import is_stopped, processor_seconds, time_left
+from mentor_pl.rewards.pool.fork_server import ForkRefused, ForkServer, ServerLost, WorkerError
+from mentor_pl.rewards.pool.job import Failure, Job, Worker
+from mentor_pl.rewards.pool.worker import encode
 
 _GRANULARITY = 0.02  # seconds: processor time is told in hundredths of one
-TRIES = 2  # an item is given to this many workers that die under it
+TRIES = 4  # workers that an item is given to; where all are lost under it, it is given up
 MAX_CONSECUTIVE_CRASHES = 8  # items in a row that ended all their workers: the fault is not theirs
-
-
-class Failure(enum.Enum):
-    """Why an item has no result."""
-
-    TIMEOUT = "timeout"
-    CRASH = "crash"
+MAX_SETBACKS = 8  # times in a row, without an item done, that a fork server is lost or a first worker refused
+_FIRST_PAUSE = 0.1  # seconds after the first setback, twice that after the next: 25 in all
 
 
 TIMEOUT = Failure.TIMEOUT
 CRASH = Failure.CRASH
 
 
-@dataclass
-class _Job:
-    frame: bytes
-    future: Future[Any]
-    tries: int = 0
-
-
-@dataclass
-class _Worker:
-    pid: int
-    channel: socket.socket
-    job: _Job | None = None
-    unsent: bytes = b""
-    received: bytearray = field(default_factory=bytearray)
-    started: float = 0.0  # clock when the job was handed over
-    spent: float = 0.0  # processor seconds of the worker at that time
-    deadline: float = 0.0  # clock when it is worth looking at the time spent
-
-
 class Dispatcher:
-    """Owns the fork_server, the workers and the queue; everything but the queue belongs to its thread."""
+    """Owns the fork_server, the workers and the jobs; everything but the jobs belongs to its thread.
+
+    Raises:
+        WorkerError: where the system starts no thread.
+    """
 
     def __init__(
         self,
@@ -72,17 +55,25 @@ class Dispatcher:
         self._timeout = timeout
         self._counts = counts
         self._owner = os.getpid()
-        self._lock = threading.Lock()
-        self._queue: deque[_Job] = deque()
+        self._lock = threading.Lock()  # of the two that follow
+        self._open: dict[Job, None] = {}  # the table, in the order of submission
+        self._waiting: deque[Job] = deque()
         self._stopped = False
-        self._crashes_in_row = 0
-        self._workers: list[_Worker] = []
-        self._selector = selectors.DefaultSelector()
-        self._waker, self._wakened = socket.socketpair()
-        self._wakened.setblocking(False)
-        self._selector.register(self._wakened, selectors.EVENT_READ)
+        self._crashes_in_row = self._setbacks = 0
+        self._not_before = 0.0  # clock before which no process is asked of the system again
+        self._fork_server: ForkServer | None = None
+        self._workers: list[Worker] = []
         self._thread = threading.Thread(target=self._run, name="grading-workers", daemon=True)
-        self._thread.start()
+        with contextlib.ExitStack() as on_failure:
+            try:
+                self._selector = on_failure.enter_context(selectors.DefaultSelector())
+                self._waker, self._wakened = map(on_failure.enter_context, socket.socketpair())
+                self._wakened.setblocking(False)
+                self._selector.register(self._wakened, selectors.EVENT_READ)
+                self._thread.start()
+            except (OSError, RuntimeError) as error:
+                raise WorkerError(f"grading workers did not start for {task}: {error}") from None
+            on_failure.pop_all()
 
     @property
     def usable(self) -> bool:
@@ -91,12 +82,13 @@ class Dispatcher:
 
     def submit(self, item: Any) -> Future[Any]:
         """Queue one item."""
-        job = _Job(encode(item), Future())
+        job = Job(encode(item), Future())
         with self._lock:
             if self._stopped:
                 job.future.set_exception(WorkerError("the grading workers have been closed"))
                 return job.future
-            self._queue.append(job)
+            self._open[job] = None
+            self._waiting.append(job)
         self._wake()
         return job.future
 
@@ -116,67 +108,130 @@ class Dispatcher:
     def _run(self) -> None:
         """Serve until stopped; whatever ends the loop, no future is left waiting."""
         reason = WorkerError("the grading workers have been closed")
-        fork_server: ForkServer | None = None
         try:
-            fork_server = ForkServer(*self._fork_server_settings)
             while not self._stopped:
-                self._hand_out(fork_server)
-                for key, events in self._selector.select(self._patience()):
-                    self._advance(fork_server, key.data, events)
-                self._end_overdue(fork_server)
+                try:
+                    self._serve()
+                except ServerLost as error:
+                    self._begin_again(error)
+                except WorkerError:
+                    raise
+                except Exception as error:
+                    self._begin_again(WorkerError(f"the grading pool failed: {type(error).__name__}: {error}"))
         except WorkerError as error:
             reason = error
-        except Exception as error:
-            reason = WorkerError(f"the grading pool failed: {type(error).__name__}: {error}")
         finally:
-            self._fail_all(reason)
-            if fork_server is not None:
-                fork_server.close()
-            for worker in self._workers:
-                worker.channel.close()
+            with self._lock:
+                self._stopped = True
+            for job in list(self._open):
+                self._resolve(job, reason)
+            self._end_processes()
             self._selector.close()
             self._waker.close()
             self._wakened.close()
 
-    def _fail_all(self, reason: WorkerError) -> None:
-        with self._lock:
-            self._stopped = True
-            waiting = [job for worker in self._workers if (job := worker.job)] + list(self._queue)
-            self._queue.clear()
-        for job in waiting:
-            if not job.future.cancelled():
-                job.future.set_exception(reason)
+    def _serve(self) -> None:
+        self._hand_out()
+        for key, events in self._selector.select(self._patience()):
+            self._advance(key.data, events)
+        self._end_overdue()
 
-    def _hand_out(self, fork_server: ForkServer) -> None:
+    def _begin_again(self, error: WorkerError) -> None:
+        """Give up every process; all that has no result waits again."""
+        self._end_processes()
+        with self._lock:
+            self._waiting = deque(self._open)
+        self._set_back(error)
+
+    def _end_processes(self) -> None:
+        for worker in self._workers:
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(worker.channel)
+            worker.channel.close()
+        self._workers.clear()
+        if self._fork_server is not None:
+            self._fork_server.close()
+            self._fork_server = None
+
+    def _set_back(self, error: WorkerError) -> None:
+        """Wait before anything is asked of the system again.
+
+        Raises:
+            WorkerError: where that has been to no avail too often.
+        """
+        self._setbacks += 1
+        if self._setbacks == MAX_SETBACKS:
+            raise WorkerError(f"{error}; so it was {MAX_SETBACKS} times in a row, without an answer graded between")
+        self._not_before = time.monotonic() + _FIRST_PAUSE * 2 ** (self._setbacks - 1)
+
+    def _hand_out(self) -> None:
         """Give every idle worker an item; workers are forked as items ask for them."""
-        while True:
-            idle = next((worker for worker in self._workers if worker.job is None), None)
-            if idle is None and len(self._workers) >= self._size:
+        while self._waiting:
+            worker = self._idle_worker()
+            if worker is None:
                 return
             with self._lock:
-                job = self._queue.popleft() if self._queue else None
-            if job is None:
-                return
-            if job.tries == 0 and not job.future.set_running_or_notify_cancel():
-                continue
-            worker = idle or self._fork(fork_server)
-            worker.job, worker.unsent = job, job.frame
-            worker.started, worker.spent = time.monotonic(), processor_seconds(worker.pid)
-            worker.deadline = worker.started + self._timeout
-            self._send(worker)
+                job = self._waiting.popleft()
+            if job.tries == TRIES:
+                self._give_up(job)
+            elif job.tries or job.future.set_running_or_notify_cancel():
+                self._give(worker, job)
+            else:
+                self._resolve(job, None)
 
-    def _fork(self, fork_server: ForkServer) -> _Worker:
-        worker = _Worker(*fork_server.fork())
+    def _idle_worker(self) -> Worker | None:
+        """A worker without an item, a new one where there may be more; None where one must be waited for."""
+        idle = next((worker for worker in self._workers if worker.job is None), None)
+        if idle is not None or len(self._workers) >= self._size or time.monotonic() < self._not_before:
+            return idle
+        if self._fork_server is None:
+            self._fork_server = ForkServer(*self._fork_server_settings, wanted=lambda: not self._stopped)
+        try:
+            worker = Worker(*self._fork_server.fork())
+        except ForkRefused as error:
+            if self._workers:  # they go on with the work
+                self._not_before = time.monotonic() + 1
+            else:
+                self._set_back(error)
+            return None
         self._workers.append(worker)
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
         return worker
 
-    def _patience(self) -> float | None:
-        """Seconds until the next deadline."""
-        deadlines = [worker.deadline for worker in self._workers if worker.job is not None]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+    def _give(self, worker: Worker, job: Job) -> None:
+        job.tries += 1
+        worker.job, worker.unsent = job, job.frame
+        worker.started, worker.spent = time.monotonic(), processor_seconds(worker.pid)
+        worker.deadline = worker.started + self._timeout
+        self._write(worker)
 
-    def _advance(self, fork_server: ForkServer, worker: _Worker | None, events: int) -> None:
+    def _give_up(self, job: Job) -> None:
+        self._counts[CRASH] += 1
+        self._crashes_in_row += 1
+        self._resolve(job, CRASH)
+        if self._crashes_in_row >= MAX_CONSECUTIVE_CRASHES:
+            raise WorkerError(
+                f"{MAX_CONSECUTIVE_CRASHES} items in a row each ended {TRIES} workers: the grading task cannot run here"
+            )
+
+    def _resolve(self, job: Job, result: Any) -> None:
+        """The one way out of the table."""
+        with self._lock:
+            self._open.pop(job, None)
+        with contextlib.suppress(InvalidStateError):  # cancelled before it was begun
+            if isinstance(result, Exception):
+                job.future.set_exception(result)
+            else:
+                job.future.set_result(result)
+
+    def _patience(self) -> float | None:
+        """Seconds until the next deadline, or until a process may be asked for."""
+        times = [worker.deadline for worker in self._workers if worker.job is not None]
+        if self._waiting and len(self._workers) < self._size:
+            times.append(self._not_before)
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _advance(self, worker: Worker | None, events: int) -> None:
         """Move one worker's bytes."""
         if worker is None:
             with contextlib.suppress(BlockingIOError):
@@ -184,86 +239,55 @@ class Dispatcher:
                     pass
             return
         if events & selectors.EVENT_WRITE:
-            self._send(worker)
-        if events & selectors.EVENT_READ and not self._receive(worker):
-            self._reap(fork_server, worker)
+            self._write(worker)
+        if events & selectors.EVENT_READ:
+            try:
+                result = worker.read()
+            except EOFError:
+                self._replace(worker)
+                return
+            if result is not worker:
+                self._settle(worker, result)
 
-    def _send(self, worker: _Worker) -> None:
-        with contextlib.suppress(OSError):  # a dead worker shows as end of file when read
-            worker.unsent = worker.unsent[worker.channel.send(worker.unsent) :]
+    def _write(self, worker: Worker) -> None:
+        worker.write()
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.unsent else 0)
         self._selector.modify(worker.channel, wanted, worker)
 
-    def _receive(self, worker: _Worker) -> bool:
-        """Take what the worker has written; False where it is gone."""
-        try:
-            data = worker.channel.recv(1 << 16)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        if not data:
-            return False
-        worker.received += data
-        if len(worker.received) >= FRAME_HEADER:
-            size = FRAME_HEADER + int.from_bytes(worker.received[:FRAME_HEADER], "big")
-            if len(worker.received) >= size:
-                answer = json.loads(worker.received[FRAME_HEADER:size])
-                worker.received.clear()
-                self._settle(worker, answer)
-        return True
-
-    def _settle(self, worker: _Worker, answer: dict[str, Any]) -> None:
+    def _settle(self, worker: Worker, result: Any) -> None:
         job, worker.job = worker.job, None
-        self._crashes_in_row = 0
-        if job is None:
-            return
-        if "error" in answer:
-            job.future.set_exception(WorkerError(f"the grading task failed: {answer['error']}"))
-        else:
-            job.future.set_result(answer["result"])
+        self._crashes_in_row = self._setbacks = 0
+        if job is not None:
+            self._resolve(job, result)
 
-    def _reap(self, fork_server: ForkServer, worker: _Worker) -> None:
-        """Reap a worker that died by itself; its item is tried once more, then given up."""
-        job = self._discard(fork_server, worker)
-        if job is None:
-            return
-        job.tries += 1
-        if job.tries < TRIES:
-            with self._lock:
-                self._queue.appendleft(job)
-            return
-        self._counts[CRASH] += 1
-        self._crashes_in_row += 1
-        job.future.set_result(CRASH)
-        if self._crashes_in_row >= MAX_CONSECUTIVE_CRASHES:
-            raise WorkerError(
-                f"{MAX_CONSECUTIVE_CRASHES} items in a row each ended {TRIES} workers: the grading task cannot run here"
-            )
-
-    def _end_overdue(self, fork_server: ForkServer) -> None:
+    def _end_overdue(self) -> None:
         """Kill every worker whose time is up; one that the machine kept from running gets the rest of its time."""
         now = time.monotonic()
         for worker in [w for w in self._workers if w.job is not None and w.deadline <= now]:
+            if is_stopped(worker.pid):  # no answer does that
+                self._replace(worker)
+                continue
             left = time_left(self._timeout, processor_seconds(worker.pid) - worker.spent, now - worker.started)
             if left > 0:
                 worker.deadline = now + max(left, _GRANULARITY)
                 continue
-            job = self._discard(fork_server, worker)
+            job = worker.job
+            self._end(worker)
             self._counts[TIMEOUT] += 1
             if job is not None:
-                job.future.set_result(TIMEOUT)
+                self._resolve(job, TIMEOUT)
 
-    def _discard(self, fork_server: ForkServer, worker: _Worker) -> _Job | None:
-        """Take a worker out, dead or alive, and return the item it held."""
+    def _replace(self, worker: Worker) -> None:
+        """End a worker that is of no use, dead or alive; its item is the next to be given to another."""
+        job = worker.job
+        self._end(worker)
+        if job is not None:
+            with self._lock:
+                self._waiting.appendleft(job)
+
+    def _end(self, worker: Worker) -> None:
         self._selector.unregister(worker.channel)
         worker.channel.close()
         self._workers.remove(worker)
-        job, worker.job = worker.job, None
-        try:
-            fork_server.end(worker.pid)
-        except WorkerError:
-            if job is not None:  # no worker holds it any more: it fails with the others
-                self._workers.append(_Worker(worker.pid, worker.channel, job))
-            raise
-        return job
+        assert self._fork_server is not None
+        self._fork_server.end(worker.pid)

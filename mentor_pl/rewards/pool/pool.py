@@ -5,9 +5,11 @@
     pool.submit(item)     # the same for one item, as a future
 
 One thread in the parent feeds the workers, one item each, over a socket each. A worker that overruns its deadline is
-killed with SIGKILL and replaced by a fork of a warm process (`worker.py`); so is one that dies, and its item
-is tried once more before it is given up. The result of an item does not depend on the number of workers or on the
-items beside it.
+killed with SIGKILL and replaced by a fork of a warm process (`worker.py`); so is one that dies or is stopped, and its
+item goes to another, to `TRIES` in all, before it is given up. Where the warm process itself is killed, stopped or
+silent, or the system refuses a fork, everything is started anew and every item without a result is sent again. So each
+item comes back: as a result, as `TIMEOUT` or `CRASH`, or, where nothing can be started time and again, as
+`WorkerError`. The result of an item does not depend on the number of workers or on the items beside it.
 
 The deadline counts the worker's own processor time where the system tells it (/proc), so a busy machine does not
 turn right answers into zeros; a worker that merely waits is killed `LAST_RESORT` seconds later (`rewards/deadline.py`).
@@ -21,8 +23,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from mentor_pl.rewards.pool.dispatcher import CRASH, TIMEOUT, Dispatcher, Failure
+from mentor_pl.rewards.pool.dispatcher import CRASH, TIMEOUT, Dispatcher
 from mentor_pl.rewards.pool.fork_server import WorkerError
+from mentor_pl.rewards.pool.job import Failure
 from mentor_pl.runtime.errors import UsageError
 
 __all__ = ["CRASH", "TIMEOUT", "Failure", "WorkerError", "WorkerPool"]
@@ -74,7 +77,7 @@ class WorkerPool:
 
     @property
     def crashes(self) -> int:
-        """Items that ended two workers by other means (out of memory, a fault of the interpreter)."""
+        """Items under which every worker was lost by other means (out of memory, a fault of the interpreter)."""
         return self._counts[CRASH]
 
     def submit(self, item: Any) -> Future[Any]:
@@ -82,13 +85,21 @@ class WorkerPool:
 
         The future raises `WorkerError` where the workers cannot start or the task itself is at fault.
         """
+        try:
+            return self._usable_dispatcher().submit(item)
+        except WorkerError as error:
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return failed
+
+    def _usable_dispatcher(self) -> Dispatcher:
         with self._lock:
             if self._dispatcher is None or not self._dispatcher.usable:
                 if self._finalizer is not None:
                     self._finalizer.detach()
                 self._dispatcher = Dispatcher(*self._settings, counts=self._counts)
                 self._finalizer = weakref.finalize(self, self._dispatcher.stop)
-            return self._dispatcher.submit(item)
+            return self._dispatcher
 
     def map(self, items: Iterable[Any]) -> list[Any]:
         """Results of all items, in their order."""

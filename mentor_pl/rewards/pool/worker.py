@@ -3,7 +3,7 @@
 The fork_server is started by `pool.py` with a control socket. It imports the task, runs the warm-up items, reports
 that it is ready and then obeys two requests, one at a time:
 
-    {"fork": true}  -> {"pid": n}, with the worker's socket attached
+    {"fork": true}  -> {"pid": n}, with the worker's socket attached, or {"refused": line} where the system forks none
     {"end": pid}    -> {"status": wait status}, after SIGKILL and wait
 
 A worker answers frames `item` with `{"result": value}` or `{"error": line}`. Forking from a warm process makes a
@@ -86,9 +86,17 @@ def fork_server(control_fd: int) -> None:
 
 def _fork(control: socket.socket, task: Callable[[Any], Any], memory_mb: int) -> None:
     """Fork one worker and hand its socket to the parent."""
-    theirs, ours = socket.socketpair()
     fork_server_pid = os.getpid()
-    pid = os.fork()
+    ends: list[socket.socket] = []
+    try:
+        ends += socket.socketpair()
+        pid = os.fork()
+    except OSError as error:  # too many processes or files, too little memory: it may pass
+        for end in ends:
+            end.close()
+        control.sendall(encode({"refused": error.strerror or str(error)}))
+        return
+    theirs, ours = ends
     if pid == 0:
         try:
             control.close()
@@ -105,7 +113,7 @@ def _fork(control: socket.socket, task: Callable[[Any], Any], memory_mb: int) ->
 
 def _end(pid: int) -> int:
     """Kill the child `pid` and return its wait status. Only an unreaped child is signalled, so no other process is."""
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)  # a stopped one too
     return os.waitpid(pid, 0)[1]
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from mentor_pl.rewards.pool import dispatcher
-from mentor_pl.rewards.pool.dispatcher import TIMEOUT, Dispatcher, Failure, _Job, _Worker
+from mentor_pl.rewards.pool.dispatcher import TIMEOUT, Dispatcher
+from mentor_pl.rewards.pool.job import Failure, Job, Worker
 
 
 class ForkServer:
@@ -28,17 +29,18 @@ class ForkServer:
 
 
 @pytest.fixture
-def at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float, float], tuple[_Job, ForkServer]]]:
+def at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float, float], tuple[Job, ForkServer]]]:
     """(processor seconds, seconds by the clock) -> the job with a limit of 1 s after a look at it, and the server."""
     monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
     made: list[Any] = []
 
-    def look(spent: float, waited: float) -> tuple[_Job, ForkServer]:
+    def look(spent: float, waited: float) -> tuple[Job, ForkServer]:
         counts: dict[Failure, int] = dict.fromkeys(Failure, 0)
         under_test = Dispatcher("task", 1, 1.0, 256, (), counts)
         server: Any = ForkServer()
         ours, theirs = socket.socketpair()
-        worker = _Worker(7, ours, _Job(b"", Future()), started=100, spent=5, deadline=101)
+        under_test._fork_server = server
+        worker = Worker(7, ours, Job(b"", Future()), started=100, spent=5, deadline=101)
         made.extend((worker.channel, theirs, under_test._selector, under_test._waker, under_test._wakened))
         under_test._workers.append(worker)
         under_test._selector.register(worker.channel, selectors.EVENT_READ, worker)
@@ -46,7 +48,7 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float, float]
         monkeypatch.setattr(dispatcher, "processor_seconds", lambda pid: 5 + spent)
         job = worker.job
         assert job is not None
-        under_test._end_overdue(server)
+        under_test._end_overdue()
         assert counts[TIMEOUT] == len(server.ended)
         return job, server
 

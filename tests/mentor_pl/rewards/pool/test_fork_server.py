@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from mentor_pl.rewards.pool.fork_server import ForkServer, WorkerError, _environment
+from mentor_pl.rewards.pool import fork_server
+from mentor_pl.rewards.pool.fork_server import ForkServer, ServerLost, WorkerError, _environment
 from mentor_pl.rewards.pool.worker import encode, receive
 
 
@@ -74,3 +75,17 @@ def test_workers_see_no_credentials_and_one_hash_seed(monkeypatch: pytest.Monkey
     seen = _environment()
     assert (seen["PATH"], seen["PYTHONHASHSEED"]) == ("/bin", "0")
     assert "HF_TOKEN" not in seen
+
+
+def test_a_server_that_is_stopped_is_lost_at_once(server: ForkServer) -> None:
+    server._process.send_signal(signal.SIGSTOP)
+    with pytest.raises(ServerLost, match="it was stopped by a signal"):
+        server.fork()
+
+
+def test_a_server_that_is_wanted_no_more_is_not_waited_for(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fork_server, "is_stopped", lambda pid: False)
+    server._process.send_signal(signal.SIGSTOP)
+    server._wanted = lambda: False
+    with pytest.raises(ServerLost, match="it was closed"):
+        server.end(1)

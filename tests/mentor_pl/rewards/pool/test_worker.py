@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os.path
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mentor_pl.rewards.pool.worker import encode, receive, resolve
+from mentor_pl.rewards.pool.worker import _fork, encode, receive, resolve
 
 ROOT = Path(__file__).parents[4]
 
@@ -62,3 +63,16 @@ def test_a_worker_has_its_memory_limited_and_writes_no_files(tmp_path: Path) -> 
     assert lines[0] == "0 0"
     if sys.platform.startswith("linux"):  # macOS refuses the limit of memory
         assert lines[1:] == ["limited"]
+
+
+def test_a_fork_that_the_system_refuses_is_told_and_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refuse)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        before = len(os.listdir("/dev/fd"))
+        _fork(theirs, len, 512)
+        assert receive(ours) == {"refused": "Resource temporarily unavailable"}
+        assert len(os.listdir("/dev/fd")) == before

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import sys
 from typing import Any
 
@@ -16,8 +18,20 @@ def act(item: list[Any]) -> Any:
     if word == "spin":
         while True:
             pass
-    if word == "stop":  # uses no processor time
+    if word == "wait":  # uses no processor time
+        signal.pause()
+    if word == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
+    if word == "stop once":  # the file says whether it has been
+        if not os.path.exists(rest[0]):
+            os.mkdir(rest[0])
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return rest[0]
+    if word == "garbage":  # in place of an answer, into every socket that is open
+        for handle in range(3, 64):
+            with contextlib.suppress(OSError):
+                socket.socket(fileno=os.dup(handle)).send(b"\x00\x00\x00\x02{]")
+        signal.pause()
     if word == "die":
         os._exit(3)
     if word == "memory":
