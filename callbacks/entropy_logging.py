@@ -17,8 +17,8 @@ class EntropyLogging(Callback):
     """Logs `train/on_policy/…` and, while there is guidance, `train/mixed/…` and `train/gamma`, over all ranks.
 
     For both kinds: `entropy` (nats per response token) and its quantiles `entropy_q05` …, `length` (tokens),
-    `truncated` (share of rollouts), `reward` and each part of it. For mixed rollouts also `gate_weight` (mean w),
-    `guided` and `replaced` (shares of tokens).
+    `truncated` (share of rollouts), `reward` and each part of it, where there is a reward. For mixed rollouts also
+    `gate_weight` (mean w), `guided` and `replaced` (shares of tokens).
 
     Args:
         quantiles: of the token entropies.
@@ -32,7 +32,7 @@ class EntropyLogging(Callback):
     ) -> None:
         metrics = self._describe(batch, batch.origin == Origin.POLICY, "on_policy")
         mixed = batch.origin == Origin.MIXTURE
-        if mixed.any():
+        if int(all_sum(mixed.sum())):  # on any rank: all sum the same metrics
             metrics |= self._describe(batch, mixed, "mixed") | {"gamma": batch.gamma}
         log_once(trainer, {f"train/{name}": value for name, value in metrics.items()}, step=batch.step + 1)
         for name in ("reward", "entropy", "length"):
@@ -50,5 +50,6 @@ class EntropyLogging(Callback):
             metrics[label] = float(all_sum(getattr(batch, name)[rows][tokens].float().sum()) / len(entropies))
         per_rollout = {"length": batch.response_lengths, "truncated": batch.truncated, "reward": batch.rewards}
         for name, values in (per_rollout | dict(batch.reward_parts)).items():
-            metrics[name] = float(all_values(values[rows].float()).mean())
+            counted = rows if name in ("length", "truncated") else rows & batch.graded
+            metrics[name] = float(all_values(values[counted].float()).mean())
         return {f"{kind}/{name}": value for name, value in metrics.items()}

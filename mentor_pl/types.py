@@ -104,7 +104,7 @@ class Rollouts:
     given: Tensor  # [N, T] bool, the token was not sampled
     train_mask: Tensor  # [N, T] bool, tokens that are trained on
     truncated: Tensor  # [N] bool, the length limit came before a stop token
-    rewards: Tensor  # [N] float32
+    rewards: Tensor  # [N] float32; NaN: the rollout is not graded, and left out of whatever is learned
     reward_parts: Mapping[str, Tensor]  # name -> [N] float32
     reward_range: float  # span of the rewards, R_range of equation [11]
     temperature: float
@@ -117,6 +117,7 @@ class Rollouts:
     seconds: Mapping[str, float] = field(default_factory=dict)  # part of the work -> wall time
     decoding: Mapping[str, float] = field(default_factory=dict)  # what decoding cost, name -> count per response token
     texts: tuple[str, ...] = ()  # [N] decoded responses
+    without_verdict: int = 0  # rollouts that are not graded, or whose reward stands in for a verdict
 
     def __len__(self) -> int:
         return self.prompt_ids.shape[0]
@@ -126,6 +127,20 @@ class Rollouts:
         """[N, T] bool: True on response tokens, the stop token included."""
         steps = torch.arange(self.response_ids.shape[1], device=self.response_ids.device)
         return steps < self.response_lengths[:, None]
+
+    @property
+    def graded(self) -> Tensor:
+        """[N] bool: rollouts that have a reward."""
+        return ~self.rewards.isnan()
+
+    def only(self, rows: Tensor) -> Rollouts:
+        """Those of the rollouts that `rows` [N] bool marks. Groups keep their numbers; some may be empty."""
+        columns: dict[str, Any] = {
+            f.name: getattr(self, f.name)[rows] for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
+        }
+        columns["reward_parts"] = {name: part[rows] for name, part in self.reward_parts.items()}
+        columns["texts"] = tuple(text for text, row in zip(self.texts, rows.tolist(), strict=False) if row)
+        return replace(self, **columns)
 
     def to(self, device: torch.device | str) -> Rollouts:
         """The same rollouts with every tensor on `device`."""

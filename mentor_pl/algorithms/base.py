@@ -44,7 +44,10 @@ class Graded:
 
     @cached_property
     def rewards(self) -> Tensor:
-        """[n] float32, on the CPU. Grading goes on beside the next round where a method does not ask for them."""
+        """[n] float32, on the CPU; NaN where a row is not graded.
+
+        Grading goes on beside the next round where a method does not ask for them.
+        """
         return self.wait()
 
 
@@ -83,7 +86,11 @@ class Algorithm(ABC):
 
     @abstractmethod
     def advantages(self, rollouts: Rollouts) -> Tensor:
-        """A of each rollout [N] or each response token [N, T], float32."""
+        """A of each rollout [N] or each response token [N, T], float32.
+
+        Asked on every rank once a step, with the graded rollouts alone: groups may be smaller than they were asked for,
+        or missing, and on one rank there may be no rollouts at all.
+        """
 
     @abstractmethod
     def terms(self) -> Sequence[Term]:
@@ -101,6 +108,15 @@ class Algorithm(ABC):
         """Restore what `state_dict` returned."""
         if self.blend is not None:
             self.blend.load_state_dict(state)
+
+
+def advantages_of(algorithm: Algorithm, rollouts: Rollouts) -> Tensor:
+    """A of all rollouts, [N] or [N, T]: 0 where one is not graded, which counts in no statistics of the others."""
+    graded = rollouts.graded
+    known = algorithm.advantages(rollouts if graded.all() else rollouts.only(graded))
+    advantages = known.new_zeros(len(rollouts), *known.shape[1:])
+    advantages[graded] = known
+    return advantages
 
 
 def policy_rows(prompts: Sequence[Prompt], count: int) -> list[Row]:

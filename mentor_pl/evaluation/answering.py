@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from math import isnan
 
 import torch
 
@@ -78,7 +79,7 @@ class Responses:
     ) -> None:
         self.models, self.benchmark, self.count, self.pass_on = models, benchmark, count, pass_on
         self.owners = [prompt for prompt in prompts for _ in range(count)]
-        self.ended: dict[int, tuple[Response, Future[Grade]]] = {}
+        self.ended: dict[int, tuple[Response, Future[Grade | None]]] = {}
         self.waiting: set[int] = set()  # problems whose responses have all ended, but are not all graded
 
     def decode(self, sampler: Sampler, sampling: SamplingParams, seed: int) -> Samples:
@@ -124,14 +125,19 @@ class Responses:
 def right_and_parts(benchmark: str, correct: str, grades: Grades) -> tuple[list[bool], list[dict[str, float]]]:
     """Of each response to a problem, whether it is right, and the other parts of its grade.
 
+    One that the reward gave no grade is not right, and has the part `not_graded`.
+
     Raises:
         UsageError: for a reward without the part `correct`.
     """
     rows = range(len(grades.total))
-    if correct not in grades.parts:
+    graded = [not isnan(total) for total in grades.total]
+    if correct not in grades.parts and any(graded):
         raise UsageError(
             f"benchmark {benchmark}: reward has no part '{correct}', only {sorted(grades.parts)}: name one of them as "
             "`correct`"
         )
     parts = [{name: float(part[i]) for name, part in grades.parts.items() if name != correct} for i in rows]
-    return [float(grades.parts[correct][i]) == 1 for i in rows], parts
+    for part in (part for part, known in zip(parts, graded, strict=True) if not known):
+        part["not_graded"] = 1.0
+    return [graded[i] and float(grades.parts[correct][i]) == 1 for i in rows], parts

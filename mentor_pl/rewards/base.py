@@ -6,37 +6,27 @@
         def grade(self, prompt, response):
             return Grade(float(len(response.text) < 100))
 
-Whoever wants grades calls `submit`, for one response as soon as it ends, or the reward itself, for a batch.
+Whoever wants grades calls `submit`, for one response as soon as it ends, or the reward itself, for a batch. Whatever
+the reward does, each response comes back: graded, left out, or as a failure that `Grading` says what to do with.
 """
 
 from __future__ import annotations
 
 import math
+import queue
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
 from functools import wraps
-from typing import Any
+from typing import Any, final
 
+from mentor_pl.rewards.grades import Grade, Grades, Grading, NotGraded, checked
+from mentor_pl.rewards.time_limit import TimeUp, time_limit
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
 
-
-@dataclass(frozen=True)
-class Grade:
-    """The grade of one response."""
-
-    total: float
-    parts: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Grades:
-    """Grades of N responses, in their order."""
-
-    total: Sequence[float]  # [N]
-    parts: Mapping[str, Sequence[float]] = field(default_factory=dict)  # name -> [N]
+__all__ = ["Grade", "Grades", "Grading", "NotGraded", "Reward"]
 
 
 class Reward(ABC):
@@ -57,8 +47,8 @@ class Reward(ABC):
             cls.__init__ = _recorded(vars(cls)["__init__"])  # type: ignore[method-assign]
 
     @abstractmethod
-    def grade(self, prompt: Prompt, response: Response) -> Grade | Future[Grade]:
-        """The grade of a response to `prompt`; a future of it where that takes time, as in workers."""
+    def grade(self, prompt: Prompt, response: Response) -> Grade | Future[Grade] | Future[Grade | None] | None:
+        """The grade of a response to `prompt`; a future of it where that takes time, as in workers; None for none."""
 
     def example(self, prompt: Prompt) -> str | None:
         """The end of a response that answers `prompt` rightly, made of its gold answer: `mentor doctor` grades it.
@@ -71,46 +61,94 @@ class Reward(ABC):
         """End what grading has started, such as processes; a later response may start it again."""
         return
 
-    def submit(self, prompt: Prompt, response: Response) -> Future[Grade]:
-        """Start to grade one response."""
-        grade = self.grade(prompt, response)
-        if isinstance(grade, Future):
-            return grade
-        done: Future[Grade] = Future()
-        done.set_result(grade)
-        return done
+    @final
+    def submit(self, prompt: Prompt, response: Response, grading: Grading = Grading()) -> Future[Grade | None]:  # noqa: B008 (frozen)
+        """Start to grade one response.
 
-    def gather(self, prompts: Sequence[Prompt], futures: Sequence[Future[Grade]]) -> Grades:
+        Returns:
+            a future of the checked grade, or of None. It raises `NotGraded` where the reward failed, and `UsageError`
+            where it gave what no grade is, or raised one itself.
+        """
+        promised: Future[Grade | None] = Future()
+        try:
+            with time_limit(grading.timeout):
+                given = self.grade(prompt, response)
+        except TimeUp as up:
+            self._fail(promised, prompt, f"grade() {up}")
+        except (Exception, SystemExit) as error:
+            self._fail(promised, prompt, error)
+        else:
+            if isinstance(given, Future):
+                given.add_done_callback(lambda done: self._pass_on(promised, prompt, done))
+            else:
+                self._keep(promised, prompt, given)
+        return promised
+
+    @final
+    def gather(
+        self,
+        prompts: Sequence[Prompt],
+        futures: Sequence[Future[Grade | None]],
+        grading: Grading = Grading(),  # noqa: B008 (frozen)
+    ) -> Grades:
         """What `submit` gave for N responses as one batch, in their order. A part that a response lacks is 0 there.
 
         Raises:
-            UsageError: for a total outside the range.
+            UsageError: for what no grade is, and for a failure, where `grading` does not let it pass.
         """
-        rows = [self.checked(prompt, future.result()) for prompt, future in zip(prompts, futures, strict=True)]
-        names = dict.fromkeys(name for row in rows for name in row.parts)
-        parts = {name: [float(row.parts.get(name, 0.0)) for row in rows] for name in names}
-        return Grades([float(row.total) for row in rows], parts)
+        rows = zip(prompts, futures, strict=True)
+        if not _all_arrive(futures, grading.timeout):
+            for prompt, future in zip(prompts, futures, strict=True):
+                if not future.done():
+                    self._fail(future, prompt, f"no grade came for {grading.timeout:g} s")
+        grades, without_verdict = [], 0
+        for prompt, future in rows:
+            try:
+                grade = future.result()
+                why = self._line(prompt, grade.failure) if grade is not None and grade.failure else ""
+            except NotGraded as failure:
+                grade, why = None, str(failure)
+            without_verdict += grade is None or bool(why)
+            parts = grade.parts if grade is not None else {}
+            grade = grading.decided(grade, why, self.range[0]) if why else grade
+            grades.append((math.nan if grade is None else grade.total, parts))
+        names = dict.fromkeys(name for _, parts in grades for name in parts)
+        columns = {name: [parts.get(name, 0.0) for _, parts in grades] for name in names}
+        return Grades([total for total, _ in grades], columns, without_verdict)
 
+    @final
     def __call__(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> Grades:
         """Grade `responses[i]` as an answer to `prompts[i]`, N of each."""
         return self.gather(prompts, [self.submit(*pair) for pair in zip(prompts, responses, strict=True)])
 
-    def checked(self, prompt: Prompt, grade: Grade) -> Grade:
-        """The grade, if it is within the declared range.
+    def _pass_on(self, promised: Future[Grade | None], prompt: Prompt, done: Future[Any]) -> None:
+        error = CancelledError("its future was cancelled") if done.cancelled() else done.exception()
+        if error is not None:
+            self._fail(promised, prompt, error)
+        else:
+            self._keep(promised, prompt, done.result())
 
-        Raises:
-            UsageError: if not, or if it is no grade at all.
-        """
-        name = type(self).__name__
-        if not isinstance(grade, Grade):
-            raise UsageError(f"reward {name} gave {grade!r} to problem {prompt.index}: give a Grade(total, parts)")
-        low, high = self.range
-        if not low <= grade.total <= high:
-            raise UsageError(
-                f"reward {name} gave {grade.total} to problem {prompt.index}, outside its declared range ({low}, "
-                f"{high}): fix the reward or declare the range it has"
-            )
-        return grade
+    def _keep(self, promised: Future[Grade | None], prompt: Prompt, given: Any) -> None:
+        """Keep a promise with what the reward gave."""
+        try:
+            grade = checked(given, type(self).__name__, prompt.index, self.range)
+        except UsageError as error:
+            self._fail(promised, prompt, error)
+        else:
+            with suppress(InvalidStateError):  # given up meanwhile
+                promised.set_result(grade)
+
+    def _fail(self, promised: Future[Grade | None], prompt: Prompt, cause: BaseException | str) -> None:
+        """Break a promise. What a reward within this one has said already is said once."""
+        if not isinstance(cause, UsageError | NotGraded):
+            text = cause if isinstance(cause, str) else f"{type(cause).__name__}: {cause}"
+            cause = NotGraded(self._line(prompt, text))
+        with suppress(InvalidStateError):
+            promised.set_exception(cause)
+
+    def _line(self, prompt: Prompt, cause: str) -> str:
+        cause = " ".join(cause.split())[:400]
+        return f"reward {type(self).__name__} could not grade problem {prompt.index}: {cause}"
 
     def check_range(self) -> None:
         """Refuse a range that no advantage can be divided by.
@@ -118,12 +156,30 @@ class Reward(ABC):
         Raises:
             UsageError: for a reward without a range of two finite numbers, the second above the first.
         """
-        low, high = getattr(self, "range", (math.nan, math.nan))
-        if not -math.inf < low < high < math.inf:
+        declared: Any = getattr(self, "range", None)
+        try:
+            low, high = declared
+            usable = -math.inf < low < high < math.inf
+        except (TypeError, ValueError):
+            usable = False
+        if not usable:
             raise UsageError(
-                f"reward {type(self).__name__} declares the range ({low}, {high}): set `range` to its smallest and "
-                "greatest total, the second above the first"
+                f"reward {type(self).__name__} declares the range {declared}: set `range` to its smallest and greatest "
+                "total, the second above the first"
             )
+
+
+def _all_arrive(futures: Sequence[Future[Any]], patience: float) -> bool:
+    """Wait for all, as long as one comes in every `patience` seconds; False where none does."""
+    arrived: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+    for future in futures:
+        future.add_done_callback(arrived.put)
+    try:
+        for _ in futures:
+            arrived.get(timeout=patience)
+    except queue.Empty:
+        return False
+    return True
 
 
 def _recorded(init: Callable[..., None]) -> Callable[..., None]:

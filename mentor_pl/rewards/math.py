@@ -25,6 +25,10 @@ _WARMUP = (
     (r"x \in (0,1] \cup \{2\}", r"(0,1]"),
     (r"y=2x+\sin\theta", r"2x+y=1"),
 )
+_FAILURES = {
+    TIMEOUT: "the answer's comparison overran its time",
+    CRASH: "every process that compared the answer was lost, as for want of memory",
+}
 
 
 class MathReward(Reward):
@@ -118,4 +122,5 @@ class MathReward(Reward):
 
 def _grade(verdict: Any) -> Grade:
     outcome = float(verdict is True)
-    return Grade(outcome, {"outcome": outcome, "timeout": float(verdict in (TIMEOUT, CRASH))})
+    failure = _FAILURES.get(verdict, "")
+    return Grade(outcome, {"outcome": outcome, "timeout": float(bool(failure))}, failure)

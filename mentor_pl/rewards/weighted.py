@@ -52,20 +52,23 @@ class WeightedReward(Reward):
         ]
         self.range: tuple[float, float] = (sum(low for low, _ in ends), sum(high for _, high in ends))
 
-    def grade(self, prompt: Prompt, response: Response) -> Future[Grade]:
-        """Grade one response with every reward."""
-        pending = [reward.submit(prompt, response) for reward in self.rewards]
-        return combine(pending, lambda grades: self._blend(prompt, grades))
+    def grade(self, prompt: Prompt, response: Response) -> Future[Grade | None]:
+        """Grade one response with every reward; None, or a failure, of one is that of the sum."""
+        return combine([reward.submit(prompt, response) for reward in self.rewards], self._blend)
 
-    def _blend(self, prompt: Prompt, grades: Sequence[Grade]) -> Grade:
+    def _blend(self, grades: Sequence[Grade | None]) -> Grade | None:
         total, parts = 0.0, dict[str, float]()  # added in order: `sum` rounds differently from one Python to another
-        for reward, weight, grade in zip(self.rewards, self.weights, grades, strict=True):
-            total += weight * reward.checked(prompt, grade).total
+        failures: list[str] = []
+        for weight, grade in zip(self.weights, grades, strict=True):
+            if grade is None:
+                return None
+            total += weight * grade.total
+            failures += [grade.failure] if grade.failure else []
             for name, value in grade.parts.items():
                 count = 1 + sum(known == name or known.startswith(f"{name}_") for known in parts)
                 parts[name if count == 1 else f"{name}_{count}"] = value
         low, high = self.range  # rounding must not carry a sum past the ends
-        return Grade(min(max(total, low), high), parts)
+        return Grade(min(max(total, low), high), parts, "; ".join(failures))
 
     def example(self, prompt: Prompt) -> str | None:
         """That of the first reward that has one."""

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.parts.gates import NO_GUIDANCE
-from mentor_pl.rewards.base import Reward
+from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.parallel import all_objects
 from mentor_pl.training.rounds import Round, joined, joined_columns
 from mentor_pl.types import Origin, Rollouts, Row
 
@@ -23,6 +24,7 @@ def assemble(
     rounds: Sequence[Round],
     algorithm: Algorithm,
     reward: Reward,
+    grading: Grading,
     alpha: float,
     temperature: float,
     step: int,
@@ -30,7 +32,8 @@ def assemble(
 ) -> Rollouts:
     """The rows of all rounds, ordered by problem, in the order of their first rows, then by number.
 
-    Waits for grades that are not there yet.
+    Waits for grades that are not there yet. All ranks together: each has the parts of every rank's rewards, in one
+    order.
 
     Raises:
         UsageError: where there are no rows, or two of one problem have one number, and for grades that are not what
@@ -47,7 +50,9 @@ def assemble(
     prompt_ids, prompt_lengths = _right_padded([rows[place].context for place in places], device)
     futures = [one.grading[place] for one in rounds for place in range(len(one.rows))]
     texts = [one.responses[place].text for one in rounds for place in range(len(one.rows))]
-    grades = reward.gather([rows[place].prompt for place in places], [futures[place] for place in places])
+    grades = reward.gather([rows[place].prompt for place in places], [futures[place] for place in places], grading)
+    names = dict.fromkeys(name for theirs in all_objects(list(grades.parts)) for name in theirs)
+    none = [0.0] * len(rows)
     mixed = any(row.origin == Origin.MIXTURE for row in rows)
 
     def column(values: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -69,7 +74,7 @@ def assemble(
         train_mask=given,
         truncated=samples.truncated,
         rewards=column(grades.total),
-        reward_parts={name: column(part) for name, part in grades.parts.items()},
+        reward_parts={name: column(grades.parts.get(name, none)) for name in names},
         reward_range=reward.range[1] - reward.range[0],
         temperature=temperature,
         alpha=alpha,
@@ -79,6 +84,7 @@ def assemble(
         seconds={f"sampling/{part}": seconds for part, seconds in samples.stats.seconds.items()},
         decoding=samples.stats.per_token(),
         texts=tuple(texts[place] for place in places),
+        without_verdict=grades.without_verdict,
     )
     return replace(rollouts, train_mask=rollouts.mask)
 

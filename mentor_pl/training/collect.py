@@ -17,8 +17,7 @@ from mentor_pl.algorithms.base import Algorithm, Graded
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, decoding
 from mentor_pl.models.loading import Models, Vocabulary
-from mentor_pl.rewards.base import Reward
-from mentor_pl.runtime import signals
+from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_max, together
 from mentor_pl.training.assemble import assemble
 from mentor_pl.training.rounds import Round
@@ -55,6 +54,7 @@ def collect(
     seed: int,
     step: int,
     policy_updates: int,
+    grading: Grading = Grading(),  # noqa: B008 (frozen)
 ) -> Rollouts:
     """Run the rounds of the learner's algorithm; every response is graded as its row ends.
 
@@ -65,9 +65,11 @@ def collect(
         reward: grader of responses.
         seed, step: of the noise; `step` counts the rollout batches before this one.
         policy_updates: optimizer steps the policy has seen; training asserts that it has seen no more.
+        grading: how long grades are waited for, and what becomes of responses without one.
 
     Raises:
-        UsageError: for rounds that ask for nothing or for one rollout twice, and for a grade outside its range.
+        UsageError: for rounds that ask for nothing or for one rollout twice, for what no grade is, and where the reward
+            fails, unless `grading` lets that pass.
         Stopped: on all ranks, where a signal came before the grades were there.
     """
     models, algorithm, clock = learner.models, learner.algorithm, _Clock()
@@ -76,18 +78,18 @@ def collect(
         rounds = algorithm.rounds(prompts, learner.alpha, draw)
         rows = next(rounds, [])
         while int(all_max(torch.tensor(len(rows), device=models.device))):
-            done.append(Round(rows, models, reward))
+            done.append(Round(rows, models, reward, grading))
             sample = partial(done[-1].sample, sampler, sampling, algorithm.blend, seed=seed, step=step)
             together(sample, models.device)
             rows = _next(rounds, done[-1].graded())
         clock.lap("sampling")
-        grades = [grade for one in done for grade in one.grading.values()]
-        together(lambda: signals.wait_for(grades), models.device)
-        rollouts = assemble(done, algorithm, reward, learner.alpha, sampling.temperature, step, policy_updates)
+        together(lambda: [one.grades() for one in done], models.device)
+        rollouts = assemble(done, algorithm, reward, grading, learner.alpha, sampling.temperature, step, policy_updates)
         clock.lap("grading")
         rollouts = scored(models, rollouts, algorithm.needs, learner.micro_batch_tokens)
     clock.lap("scoring")
-    return replace(rollouts, train_mask=algorithm.train_mask(rollouts), seconds={**clock.seconds, **rollouts.seconds})
+    learned = algorithm.train_mask(rollouts) & rollouts.graded[:, None]
+    return replace(rollouts, train_mask=learned, seconds={**clock.seconds, **rollouts.seconds})
 
 
 class _Clock:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from itertools import islice
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import lightning.pytorch as L
 import torch
@@ -19,7 +19,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts
 from mentor_pl.problems.selection import Selection
-from mentor_pl.rewards.base import Reward
+from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.collectives import all_objects, rank
@@ -85,6 +85,12 @@ class RolloutDataModule(L.LightningDataModule):
         sampling: temperature, filters, maximum response length.
         sampler: decoder; by default `Coin`, which asks the expert at guided tokens alone.
         reward: grader; by default the paper's 0.9 · outcome + 0.1 · format for mathematics.
+        on_failure: what becomes of a response that the reward could not grade. `error`: the run ends; `zero`: the
+            reward's lowest total; `mask`: it is left out of group statistics, loss and denominators. By default an
+            error, except where the reward has put a total of its own in place, as `MathReward` does of answers over
+            their time.
+        grading_timeout: seconds by the clock that one call of a reward's `grade` may take, and for which no grade may
+            come while some are waited for.
         system_prompt: put before every problem; null for none.
         max_prompt_tokens: problems with longer prompts are left out.
         min_prompt_tokens: problems with shorter prompts are left out.
@@ -105,6 +111,8 @@ class RolloutDataModule(L.LightningDataModule):
         sampling: SamplingParams = SamplingParams(max_new_tokens=8192),  # noqa: B008 (frozen)
         sampler: Sampler | None = None,
         reward: Reward | None = None,
+        on_failure: Literal["error", "zero", "mask"] | None = None,
+        grading_timeout: float = 600.0,
         system_prompt: str | None = PAPER_SYSTEM_PROMPT,
         max_prompt_tokens: int = 1024,
         min_prompt_tokens: int = 1,
@@ -123,6 +131,7 @@ class RolloutDataModule(L.LightningDataModule):
         self.sampler = sampler if sampler is not None else Coin()
         self.reward = reward if reward is not None else PaperReward()
         self.reward.check_range()
+        self.grading = Grading(grading_timeout, on_failure)
         self.system_prompt, self.template, self.select = system_prompt, template, select
         self.min_prompt_tokens, self.max_prompt_tokens = min_prompt_tokens, max_prompt_tokens
         self.seed = seed if seed is not None else int(os.environ.get("PL_GLOBAL_SEED", 0))
@@ -222,6 +231,7 @@ class RolloutDataModule(L.LightningDataModule):
                     seed=self.seed,
                     step=step,
                     policy_updates=self.trainer.global_step,
+                    grading=self.grading,
                 )
         except Stopped as stopped:
             learner.algorithm.load_state_dict(before[0])

@@ -23,7 +23,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from mentor_pl.algorithms.base import Algorithm, Need
+from mentor_pl.algorithms.base import Algorithm, Need, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.models.loading import Models, ModelSource, load_frozen, load_policy, shared_vocabulary
 from mentor_pl.runtime import signals
@@ -194,7 +194,7 @@ class MentorModule(L.LightningModule):
     def training_step(self, rollouts: Rollouts, batch_idx: int) -> None:
         self._assert_current(rollouts)
         started = time.perf_counter()
-        advantages = self.algorithm.advantages(rollouts)  # [N] or [N, T]
+        advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
         update = Update(self.policy, self.algorithm.terms(), self.vocabulary.size, self.micro_batch_tokens)
         batches = mini_batches(rollouts.group, self.mini_batches)
         gaps, steps = [], []
@@ -220,6 +220,8 @@ class MentorModule(L.LightningModule):
         timeouts = [part.sum() for name, part in rollouts.reward_parts.items() if name.split("_")[0] == "timeout"]
         if timeouts:
             metrics["reward/timeouts"] = float(all_sum(torch.stack(timeouts).sum()))
+        without_verdict = torch.tensor(rollouts.without_verdict, device=rollouts.rewards.device)
+        metrics["reward/not_graded"] = float(all_sum(without_verdict))
         log_once(self.trainer, metrics, step=rollouts.step + 1)
         self.log_dict(metrics, logger=False, batch_size=1)  # for callbacks that monitor one of them
         self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)

@@ -21,7 +21,7 @@ from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, as_response
 from mentor_pl.models.loading import Models
-from mentor_pl.rewards.base import Grade, Grades, Reward
+from mentor_pl.rewards.base import Grade, Grades, Grading, Reward
 from mentor_pl.runtime.collectives import all_values
 from mentor_pl.types import Origin, Response, Row
 
@@ -33,13 +33,14 @@ class Round:
         rows: [n]; none on a rank that merely takes part.
         models: policy, expert and vocabulary.
         reward: grader, which is handed every response as soon as it ends.
+        grading: how long grades are waited for, and what becomes of responses without one.
     """
 
-    def __init__(self, rows: Sequence[Row], models: Models, reward: Reward) -> None:
+    def __init__(self, rows: Sequence[Row], models: Models, reward: Reward, grading: Grading) -> None:
         self.rows, self.models = rows, models
-        self.reward = reward
+        self.reward, self.rule = reward, grading
         self.responses: dict[int, Response] = {}  # by row
-        self.grading: dict[int, Future[Grade]] = {}
+        self.grading: dict[int, Future[Grade | None]] = {}
         self.samples = _as_given([], models.device)
 
     def sample(self, sampler: Sampler, sampling: SamplingParams, blend: Blend | None, *, seed: int, step: int) -> None:
@@ -84,7 +85,7 @@ class Round:
         """Hand a row that has ended with the sampled `ids` to the grader."""
         row = self.rows[place]
         self.responses[place] = as_response(self.models, [*row.given, *ids])
-        self.grading[place] = self.reward.submit(row.prompt, self.responses[place])
+        self.grading[place] = self.reward.submit(row.prompt, self.responses[place], self.rule)
 
     @property
     def given(self) -> Tensor:
@@ -95,7 +96,7 @@ class Round:
     def grades(self) -> Grades:
         """Grades of all rows; waits for those that are not there yet."""
         prompts = [row.prompt for row in self.rows]
-        return self.reward.gather(prompts, [self.grading[place] for place in range(len(prompts))])
+        return self.reward.gather(prompts, [self.grading[place] for place in range(len(prompts))], self.rule)
 
     def graded(self) -> Graded:
         """What the algorithm is told; all ranks together."""

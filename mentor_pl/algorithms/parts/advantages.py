@@ -22,16 +22,18 @@ def standardised(rewards: Tensor, group: Tensor, *, baseline: Tensor | None = No
     Args:
         rewards: [N].
         group: [N] int64, 0 … P − 1.
-        baseline: [N] bool, the rollouts that mean and std are taken over; at least two of each group.
+        baseline: [N] bool, the rollouts that mean and std are taken over. In a group with fewer than two of them there
+            is nothing to be compared with: 0.
         eps: added to the standard deviation.
     """
     distance, count, baseline = _from_mean(rewards, group, baseline)
-    variance = _sums(distance.square() * baseline, group) / (count - 1)  # [P]
-    return (distance / (variance.sqrt() + eps)[group]).float()
+    variance = _sums(distance.square() * baseline, group) / (count - 1).clamp(min=1)  # [P]
+    return (distance / (variance.sqrt() + eps)[group]).where(count[group] > 1, 0).float()
 
 
 def improvement(rewards: Tensor, group: Tensor, *, baseline: Tensor | None = None) -> Tensor:
-    """max(0, R − mean), [N] float64; arguments as of `standardised`, one rollout in each group's baseline is enough."""
+    """max(0, R − mean), [N] float64; arguments as of `standardised`, where one rollout in a group's baseline is
+    enough."""
     return _from_mean(rewards, group, baseline)[0].clamp(min=0)
 
 
@@ -41,9 +43,11 @@ def _from_mean(rewards: Tensor, group: Tensor, baseline: Tensor | None) -> tuple
     baseline = torch.ones_like(rewards, dtype=torch.bool) if baseline is None else baseline
     count = _sums(baseline.double(), group)  # [P]
     rewards = rewards - torch.zeros_like(count).scatter_reduce_(0, group, rewards, "amin", include_self=False)[group]
-    return rewards - (_sums(rewards * baseline, group) / count)[group], count, baseline
+    distance = rewards - (_sums(rewards * baseline, group) / count.clamp(min=1))[group]
+    return distance.where(count[group] > 0, 0), count, baseline
 
 
 def _sums(values: Tensor, group: Tensor) -> Tensor:
     """Σ of `values` [N] over each group, [P]."""
-    return torch.zeros(int(group.max()) + 1, dtype=values.dtype, device=values.device).index_add_(0, group, values)
+    groups = int(group.max()) + 1 if len(group) else 0
+    return torch.zeros(groups, dtype=values.dtype, device=values.device).index_add_(0, group, values)

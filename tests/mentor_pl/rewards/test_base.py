@@ -67,11 +67,11 @@ def test_an_error_reaches_whoever_wants_the_grades() -> None:
     later = Later()
     future = later.submit(PROMPTS[0], RESPONSES[0])
     later.waiting[0][0].set_exception(RuntimeError("broken"))
-    with pytest.raises(RuntimeError, match="broken"):
+    with pytest.raises(UsageError, match="reward Later could not grade problem 0: RuntimeError: broken"):
         later.gather(PROMPTS[:1], [future])
 
 
-@pytest.mark.parametrize("grade", [Grade(10.5), Grade(-0.5), Grade(math.nan), 1.0, None])
+@pytest.mark.parametrize("grade", [Grade(10.5), Grade(-0.5), Grade(math.nan), 1.0])
 def test_what_a_reward_does_not_declare_is_a_usage_error(grade: Any) -> None:
     class Wrong(Length):
         def grade(self, prompt: Prompt, response: Response) -> Grade:

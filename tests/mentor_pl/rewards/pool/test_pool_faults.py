@@ -138,7 +138,7 @@ def test_a_system_that_starts_no_process_is_one_line(pool: Build, monkeypatch: p
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    with pytest.raises(WorkerError, match="did not start for .*Resource temporarily unavailable"):
+    with pytest.raises(WorkerError, match=r"did not start for .*Resource temporarily unavailable"):
         pool().submit(["echo", 1]).result(PATIENCE)
 
 
