@@ -60,7 +60,7 @@ class Grading:
             error.
 
     Raises:
-        UsageError: for a timeout that is no positive number of seconds.
+        UsageError: for a timeout that is no positive number of seconds, or another rule.
     """
 
     timeout: float = 600.0
@@ -70,6 +70,10 @@ class Grading:
         if not 0 < self.timeout < math.inf:
             raise UsageError(
                 f"data.grading_timeout is {self.timeout}: give a positive number of seconds, such as 600, the default"
+            )
+        if self.on_failure not in (None, "error", "zero", "mask"):
+            raise UsageError(
+                f"data.on_failure is {self.on_failure!r}: give error, zero or mask, or null for the default"
             )
 
     def decided(self, grade: Grade | None, why: str, lowest: float) -> Grade | None:

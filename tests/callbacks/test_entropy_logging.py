@@ -97,3 +97,13 @@ def test_nothing_is_said_of_guidance_where_there_is_none():
     assert not any("mixed" in name or "gamma" in name for name in metrics)
     assert metrics["train/on_policy/entropy"] == pytest.approx(0.6)
     assert metrics["train/on_policy/length"] == 1.5
+
+
+def test_rollouts_that_are_not_graded_have_entropy_and_length_but_no_reward():
+    batch = rollouts(mixed=False)
+    batch.rewards[1] = torch.nan
+    _, metrics, bar = logged(batch)
+    assert metrics["train/on_policy/reward"] == bar["reward"] == pytest.approx(0.1)
+    assert metrics["train/on_policy/outcome"] == 0
+    assert metrics["train/on_policy/length"] == 1.5
+    assert metrics["train/on_policy/entropy"] == pytest.approx((0.2 + 0.6 + 1.0) / 3)

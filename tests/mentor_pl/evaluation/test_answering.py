@@ -113,3 +113,28 @@ def test_at_temperature_zero_a_problem_is_decoded_and_graded_once_and_has_all_it
     expected = {"avg@3": 1 / 3, "pass@3": 1 / 3, "length": 2.0, "entropy": 2.0} | ({"greedy": 1 / 3} if greedy else {})
     assert {name: got.metrics.get(name) for name in expected} == pytest.approx(expected)
     assert ("greedy" in got.metrics) == greedy
+
+
+def test_a_response_that_the_reward_gives_no_grade_is_not_right_and_is_counted(models, path):
+    class Choosy(AnswerReward):  # of the six responses the two of the last problem, which are right, and one before
+        def grade(self, prompt, response):
+            return None if response.text in ("t3", "t4 t4 t4") else super().grade(prompt, response)
+
+    got = measured(models, toy(path, reward=Choosy()), ScriptedSampler(ANSWERS))
+    assert [[response.correct for response in one.responses] for one in got.answered] == [
+        [True, False],
+        [False, False],
+        [False, False],
+    ]
+    assert got.metrics["not_graded"] == pytest.approx(3 / 6)
+    assert got.metrics["avg@2"] == pytest.approx(1 / 6)
+    assert "not_graded" not in measured(models, toy(path), ScriptedSampler(ANSWERS)).metrics
+
+
+def test_a_reward_that_fails_is_one_line_here_too(models, path):
+    class Down(AnswerReward):
+        def grade(self, prompt, response):
+            raise ConnectionError("refused")
+
+    with pytest.raises(UsageError, match=r"reward Down could not grade problem \d: ConnectionError: refused"):
+        measured(models, toy(path, reward=Down()), ScriptedSampler(ANSWERS))

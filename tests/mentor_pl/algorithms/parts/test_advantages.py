@@ -55,3 +55,19 @@ def test_equal_rewards_give_zeros_exactly(count, reward):
     # rounding must not pass for a difference: 7 · 0.9 / 7 is not 0.9 in every float, and eps is small
     assert of(standardised, [[reward] * count]) == [[0.0] * count]
     assert of(improvement, [[reward] * count], [[1] * (count - 1) + [0]]) == [[0.0] * count]
+
+
+def test_a_group_with_nothing_to_be_compared_with_gets_zeros():
+    # no baseline; one rollout of it, whose distance is 0; two of it: mean 2, deviation √2
+    rewards, baseline = [[1.0, 0.0], [3.0, 5.0], [1.0, 3.0]], [[0, 0], [1, 0], [1, 1]]
+    assert of(standardised, rewards, baseline, eps=0.0)[:2] == [[0.0, 0.0], [0.0, 0.0]]
+    assert of(standardised, rewards, baseline, eps=0.0)[2] == pytest.approx([-(0.5**0.5), 0.5**0.5])
+    assert of(improvement, rewards, baseline) == [[0.0, 0.0], [0.0, 2.0], [0.0, 1.0]]
+
+
+def test_no_rollouts_have_no_advantages_and_a_group_without_any_harms_no_other():
+    nothing = torch.zeros(0)
+    assert standardised(nothing, nothing.long()).shape == improvement(nothing, nothing.long()).shape == (0,)
+    group = torch.tensor([0, 0, 0, 2, 2])  # mean 2, deviation 2; mean 1, deviation √2
+    values = standardised(torch.tensor([0.0, 2.0, 4.0, 0.0, 2.0]), group, eps=0.0).tolist()
+    assert values == pytest.approx([-1, 0, 1, -(0.5**0.5), 0.5**0.5])
