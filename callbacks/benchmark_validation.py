@@ -128,7 +128,7 @@ class BenchmarkValidation(Callback):
             self._open(trainer, cast(MentorModule, pl_module))
         evaluation = self._evaluate(trainer, pl_module, batch, self._folder / batch.name)
         self._kept.append((batch, evaluation))
-        batch.grader.close()  # its processes start again when they are needed
+        batch.grader.end()  # its processes start again when they are needed
 
     def on_test_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -216,7 +216,7 @@ class BenchmarkValidation(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for benchmark in self.benchmarks:
-            benchmark.grader.close()
+            benchmark.grader.end()
 
 
 def _named(benchmark: Benchmark, evaluation: Evaluation) -> dict[str, float]:

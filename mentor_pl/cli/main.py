@@ -17,6 +17,7 @@ from importlib import import_module
 from mentor_pl import __version__
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.errors import RunError, UsageError
+from mentor_pl.runtime.leaving import leave
 
 TRAINER_COMMANDS = {
     "fit": "train a policy",
@@ -70,6 +71,10 @@ def help_text() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `mentor` with these arguments (by default the process's) and return the exit status."""
+    return leave(_status(argv))
+
+
+def _status(argv: Sequence[str] | None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     # A console script does not look in the current folder, where a user's own classes lie. Ours come first.
     if os.getcwd() not in sys.path:

@@ -12,8 +12,10 @@ the reward does, each response comes back: graded, left out, or as a failure tha
 
 from __future__ import annotations
 
+import logging
 import math
 import queue
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
@@ -24,9 +26,13 @@ from typing import Any, final
 from mentor_pl.rewards.grades import Grade, Grades, Grading, NotGraded, checked
 from mentor_pl.rewards.time_limit import TimeUp, time_limit
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.leaving import give_up_threads
 from mentor_pl.types import Prompt, Response
 
 __all__ = ["Grade", "Grades", "Grading", "NotGraded", "Reward"]
+
+_LOOK_SECONDS = 0.2
+_log = logging.getLogger(__name__)
 
 
 class Reward(ABC):
@@ -96,13 +102,9 @@ class Reward(ABC):
         Raises:
             UsageError: for what no grade is, and for a failure, where `grading` does not let it pass.
         """
-        rows = zip(prompts, futures, strict=True)
-        if not _all_arrive(futures, grading.timeout):
-            for prompt, future in zip(prompts, futures, strict=True):
-                if not future.done():
-                    self._fail(future, prompt, f"no grade came for {grading.timeout:g} s")
+        self.wait_for(prompts, futures, grading)
         grades, without_verdict = [], 0
-        for prompt, future in rows:
+        for prompt, future in zip(prompts, futures, strict=True):
             try:
                 grade = future.result()
                 why = self._line(prompt, grade.failure) if grade is not None and grade.failure else ""
@@ -115,6 +117,31 @@ class Reward(ABC):
         names = dict.fromkeys(name for _, parts in grades for name in parts)
         columns = {name: [parts.get(name, 0.0) for _, parts in grades] for name in names}
         return Grades([total for total, _ in grades], columns, without_verdict)
+
+    @final
+    def wait_for(
+        self,
+        prompts: Sequence[Prompt],
+        futures: Sequence[Future[Grade | None]],
+        grading: Grading = Grading(),  # noqa: B008
+    ) -> None:
+        """Wait until what `submit` gave is there; after too long a silence the rest is given up."""
+        if _all_arrive(futures, grading.timeout):
+            return
+        give_up_threads()
+        for prompt, future in zip(prompts, futures, strict=True):
+            self._fail(future, prompt, f"no grade came for {grading.timeout:g} s")
+
+    @final
+    def end(self, grading: Grading = Grading()) -> None:  # noqa: B008 (frozen)
+        """Close; that it fails, or does not come to an end, is a warning, since every grade has been given."""
+        try:
+            with time_limit(grading.timeout):
+                self.close()
+        except (Exception, SystemExit, TimeUp) as error:
+            give_up_threads()
+            problem = " ".join(f"{type(error).__name__}: {error}".split())
+            _log.warning("reward %s: its close() failed: %s", type(self).__name__, problem)
 
     @final
     def __call__(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> Grades:
@@ -174,12 +201,12 @@ def _all_arrive(futures: Sequence[Future[Any]], patience: float) -> bool:
     arrived: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
     for future in futures:
         future.add_done_callback(arrived.put)
-    try:
-        for _ in futures:
-            arrived.get(timeout=patience)
-    except queue.Empty:
-        return False
-    return True
+    left, last = len(futures), time.monotonic()
+    while left and time.monotonic() - last < patience:
+        with suppress(queue.Empty):
+            arrived.get(timeout=min(patience, _LOOK_SECONDS))
+            left, last = left - 1, time.monotonic()
+    return not left
 
 
 def _recorded(init: Callable[..., None]) -> Callable[..., None]:

@@ -24,7 +24,7 @@ def combine(futures: Sequence[Future[Given]], blend: Callable[[Sequence[Given]],
                 return
         try:
             combined.set_result(blend([future.result() for future in futures]))
-        except BaseException as error:  # SystemExit too must not pass for an answer that never comes
+        except (Exception, SystemExit) as error:
             combined.set_exception(error)
 
     for future in futures:

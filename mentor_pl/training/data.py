@@ -250,4 +250,4 @@ class RolloutDataModule(L.LightningDataModule):
         return batch.to(device) if isinstance(batch, Rollouts) else batch
 
     def teardown(self, stage: str) -> None:
-        self.reward.close()
+        self.reward.end(self.grading)

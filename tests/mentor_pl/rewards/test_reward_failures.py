@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mentor_pl.rewards import base
 from mentor_pl.rewards.base import Grade, Grades, Grading, NotGraded, Reward
 from mentor_pl.rewards.format import FormatReward
 from mentor_pl.rewards.math import MathReward
@@ -21,6 +22,12 @@ from mentor_pl.types import Prompt, Response
 PROMPTS = [Prompt(i, "", "", ()) for i in range(4)]
 RESPONSES = [Response("a")] * 4
 FAILING = 2  # the problem whose response is not graded
+
+
+@pytest.fixture(autouse=True)
+def _threads_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is to end as it always does."""
+    monkeypatch.setattr(base, "give_up_threads", lambda: None)
 
 
 class Judge(Reward):
@@ -183,3 +190,19 @@ def test_an_answer_over_its_time_is_zero_by_default_and_may_be_left_out() -> Non
     assert reward.gather(prompts, futures) == Grades([0.0, 1.0], {"outcome": [0.0, 1.0], "timeout": [1.0, 0.0]}, 1)
     assert math.isnan(reward.gather(prompts, futures, Grading(on_failure="mask")).total[0])
     reward.close()
+
+
+def test_a_close_that_fails_or_hangs_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    class Open(Judge):
+        def close(self) -> None:
+            self.act()
+
+    Open(raising(OSError("gone"))).end()
+    Open(raising(SystemExit(1))).end()
+    Open(threading.Event().wait).end(Grading(timeout=0.05))
+    Open(lambda: None).end()
+    assert [record.getMessage() for record in caplog.records] == [
+        "reward Open: its close() failed: OSError: gone",
+        "reward Open: its close() failed: SystemExit: 1",
+        "reward Open: its close() failed: TimeUp: did not return within 0.05 s",
+    ]
