@@ -19,8 +19,7 @@ from mentor_pl.decoding.sampler import Sampler, Samples, as_response
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.samples_file import Answered, GradedResponse
 from mentor_pl.models.loading import Models
-from mentor_pl.rewards.base import Grade, Grades
-from mentor_pl.runtime import signals
+from mentor_pl.rewards.base import Grade, Grades, Grading
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
 
@@ -90,7 +89,6 @@ class Responses:
         keys = rollout_keys(seed, zlib.crc32(self.benchmark.name.encode()), indices, places)
         ids = [prompt.token_ids for prompt in self.owners]
         samples = sampler(self.models, ids, keys, sampling, on_end=self.end)
-        signals.wait_for(grade for _, grade in self.ended.values())
         for place in sorted(self.waiting):
             self.pass_on(place, self.of(place))
         return samples
@@ -98,7 +96,7 @@ class Responses:
     def end(self, row: int, ids: list[int]) -> None:
         """Take a response that has ended."""
         response = as_response(self.models, ids)
-        self.ended[row] = response, self.benchmark.grader.submit(self.owners[row], response)
+        self.ended[row] = response, self.benchmark.grader.submit(self.owners[row], response, Grading())
         place = row // self.count
         if all(other in self.ended for other in self._rows(place)):
             self.waiting.add(place)

@@ -25,6 +25,7 @@ from typing import Any, final
 
 from mentor_pl.rewards.grades import Grade, Grades, Grading, NotGraded, checked
 from mentor_pl.rewards.time_limit import TimeUp, time_limit
+from mentor_pl.runtime import signals
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.leaving import give_up_threads
 from mentor_pl.types import Prompt, Response
@@ -68,16 +69,24 @@ class Reward(ABC):
         return
 
     @final
-    def submit(self, prompt: Prompt, response: Response, grading: Grading = Grading()) -> Future[Grade | None]:  # noqa: B008 (frozen)
+    def submit(self, prompt: Prompt, response: Response, grading: Grading | None = None) -> Future[Grade | None]:
         """Start to grade one response.
+
+        Args:
+            prompt: what is answered.
+            response: the answer.
+            grading: rule of whoever wants the grade; a reward that asks another one has none.
 
         Returns:
             a future of the checked grade, or of None. It raises `NotGraded` where the reward failed, and `UsageError`
             where it gave what no grade is, or raised one itself.
+
+        Raises:
+            UsageError: already here, where the response is at an end at once, and `grading` does not let that pass.
         """
         promised: Future[Grade | None] = Future()
         try:
-            with time_limit(grading.timeout):
+            with time_limit((grading or Grading()).timeout):
                 given = self.grade(prompt, response)
         except TimeUp as up:
             self._fail(promised, prompt, f"grade() {up}")
@@ -88,6 +97,8 @@ class Reward(ABC):
                 given.add_done_callback(lambda done: self._pass_on(promised, prompt, done))
             else:
                 self._keep(promised, prompt, given)
+        if grading is not None and promised.done():  # the next ones would hang or fail likewise
+            self.gather([prompt], [promised], grading)
         return promised
 
     @final
@@ -203,6 +214,7 @@ def _all_arrive(futures: Sequence[Future[Any]], patience: float) -> bool:
         future.add_done_callback(arrived.put)
     left, last = len(futures), time.monotonic()
     while left and time.monotonic() - last < patience:
+        signals.check()
         with suppress(queue.Empty):
             arrived.get(timeout=min(patience, _LOOK_SECONDS))
             left, last = left - 1, time.monotonic()

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from mentor_pl.runtime import signals
+from mentor_pl.runtime.errors import RunError, UsageError
 
 T = TypeVar("T")
 
@@ -65,19 +66,21 @@ def all_values(values: Tensor) -> Tensor:
 
 
 def together(work: Callable[[], T], device: torch.device | str = "cpu") -> T:
-    """What `work` gives, on all ranks, or `Stopped` on all of them; call on every rank.
+    """What `work` gives, on all ranks, or its end on all of them; call on every rank.
 
     Raises:
         Stopped: where `work` of any rank was given up, or any rank was asked to stop meanwhile.
+        UsageError, RunError: where that of any rank failed so, with its message.
     """
     result: Any = None
-    stopped = None
+    problem: signals.Stopped | UsageError | RunError | None = None
     try:
         result = work()
         signals.check()
-    except signals.Stopped as error:
-        stopped = error
-    signum = int(all_max(torch.tensor(stopped.signum if stopped else 0, device=device)))
-    if signum:
-        raise stopped or signals.Stopped(signum)
+    except (signals.Stopped, UsageError, RunError) as error:
+        problem = error
+    if int(all_max(torch.tensor(int(problem is not None), device=device))):
+        ours = None if problem is None else (type(problem), *problem.args)
+        kind, *args = next(found for found in all_objects(ours) if found is not None)
+        raise problem or kind(*args)
     return cast(T, result)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -29,8 +28,11 @@ class Stopped(BaseException):
     """
 
     def __init__(self, signum: int, step: int = 0, saved: Path | None = None) -> None:
-        super().__init__(signal.Signals(signum).name)
+        super().__init__(signum)
         self.signum, self.step, self.saved = signum, step, saved
+
+    def __str__(self) -> str:
+        return signal.Signals(self.signum).name
 
     @property
     def folder(self) -> Path | None:
@@ -121,15 +123,3 @@ def check() -> None:
     """
     if _Process.requested is not None and _Process.careful:
         raise Stopped(_Process.requested)
-
-
-def wait_for(futures: Iterable[Future[Any]]) -> None:
-    """Wait for all of them.
-
-    Raises:
-        Stopped: where a signal asks for it meanwhile.
-    """
-    waiting = set(futures)
-    while waiting:
-        check()
-        waiting = wait(waiting, timeout=0.2).not_done

@@ -14,8 +14,8 @@ from torch import Tensor
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.parts.gates import NO_GUIDANCE
 from mentor_pl.rewards.base import Grading, Reward
+from mentor_pl.runtime.collectives import all_objects
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.parallel import all_objects
 from mentor_pl.training.rounds import Round, joined, joined_columns
 from mentor_pl.types import Origin, Rollouts, Row
 

@@ -206,3 +206,12 @@ def test_a_close_that_fails_or_hangs_is_a_warning(caplog: pytest.LogCaptureFixtu
         "reward Open: its close() failed: SystemExit: 1",
         "reward Open: its close() failed: TimeUp: did not return within 0.05 s",
     ]
+
+
+def test_a_failure_that_is_to_end_the_run_ends_it_before_the_next_response_is_graded() -> None:
+    for rule in (Grading(timeout=0.05), Grading(timeout=0.05, on_failure="error")):
+        with pytest.raises(UsageError, match="did not return"):
+            Judge(threading.Event().wait).submit(PROMPTS[FAILING], RESPONSES[0], rule)
+    reward = Judge(raising(OSError()))
+    assert reward.submit(PROMPTS[FAILING], RESPONSES[0], Grading(on_failure="mask")).exception() is not None
+    assert reward.submit(PROMPTS[FAILING], RESPONSES[0]).exception() is not None  # asked by another reward

@@ -2,8 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from concurrent.futures import Future
 
 import pytest
 
@@ -43,17 +41,6 @@ def test_work_that_ends_while_a_signal_comes_is_given_up(capfd):
         assert together(lambda: 3) == 3
         with pytest.raises(Stopped):
             together(lambda: send("SIGINT"))
-
-
-def test_waiting_ends_with_the_futures_or_with_a_signal(capfd):
-    done, never = Future(), Future()
-    done.set_result(1)
-    with signals.installed():
-        signals.be_careful()
-        signals.wait_for([done])
-        threading.Timer(0.0, send, ["SIGTERM"]).start()
-        with pytest.raises(Stopped):
-            signals.wait_for([done, never])
 
 
 def test_handlers_are_put_back_and_without_them_care_changes_nothing():

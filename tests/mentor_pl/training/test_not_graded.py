@@ -140,7 +140,8 @@ from callbacks import EntropyLogging
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.rewards.base import Grade, Reward
-from mentor_pl.runtime.parallel import FSDP2Strategy, rank
+from mentor_pl.runtime.collectives import rank
+from mentor_pl.runtime.parallel import FSDP2Strategy
 from mentor_pl.training.data import RolloutDataModule
 from mentor_pl.training.module import MentorModule
 
