@@ -50,6 +50,12 @@ class Reward(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        ours = sorted({"submit", "gather", "wait_for", "end", "__call__"} & set(vars(cls)))
+        if ours:
+            raise UsageError(
+                f"reward {cls.__name__} defines {', '.join(ours)}, which Reward itself does for it: define "
+                "grade(prompt, response), the grade of one response, or a future of it"
+            )
         if "__init__" in vars(cls):
             cls.__init__ = _recorded(vars(cls)["__init__"])  # type: ignore[method-assign]
 

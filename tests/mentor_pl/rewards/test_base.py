@@ -92,8 +92,17 @@ def test_a_batch_needs_a_response_to_each_prompt() -> None:
         Length()(PROMPTS, RESPONSES[:2])
 
 
-@pytest.mark.parametrize("declared", [(1.0, 1.0), (1.0, 0.0), (0.0, math.inf), (math.nan, 1.0), None])
-def test_a_range_that_is_none_is_refused(declared: tuple[float, float] | None) -> None:
+@pytest.mark.parametrize("name", ["submit", "gather", "__call__", "end", "wait_for"])
+def test_a_reward_that_redefines_how_it_is_asked_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"reward Batch defines {name}, .*: define grade\(prompt, response\)"):
+        type("Batch", (Length,), {name: lambda self, prompts, responses: [1.0]})
+
+
+NO_RANGES = [(1.0, 1.0), (1.0, 0.0), (0.0, math.inf), (math.nan, 1.0), (0.0,), (0.0, 1.0, 2.0), ("0", 1.0), 1.0, None]
+
+
+@pytest.mark.parametrize("declared", NO_RANGES)
+def test_a_range_that_is_none_is_refused(declared: Any) -> None:
     class Odd(Reward):
         def grade(self, prompt: Prompt, response: Response) -> Grade:
             return Grade(0.0)
