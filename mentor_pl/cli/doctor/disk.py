@@ -76,7 +76,8 @@ def cannot_write(folder: Path, what: str) -> Finding | None:
 
 def _room(configuration: Configuration, folder: Path) -> list[Finding]:
     free = shutil.disk_usage(existing(folder)).free
-    kept = sum(_kept(callback) for callback in configuration.trainer.callbacks)  # type: ignore[attr-defined]
+    callbacks: list[Callback] = configuration.trainer.callbacks  # type: ignore[attr-defined]
+    kept = sum(_kept(callback) for callback in callbacks)
     if not kept:
         return [
             warning(
