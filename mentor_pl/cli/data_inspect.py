@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.prompts import LoadedPrompts
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.printable import printable
 from mentor_pl.training.data import RolloutDataModule
 from mentor_pl.training.module import MentorModule
 from mentor_pl.types import Prompt
@@ -126,7 +127,7 @@ def _print_listed(console: Console, filter_report: FilterReport) -> None:
         console.print(f"\n{reason}", style="bold")
         shown = rows if reason == "bad row" else rows[:_SHOWN_PROMPT]
         for one in shown:
-            console.print(Text(f"  {one.place}: {one.reason}"))
+            console.print(Text(_shown(f"  {one.place}: {one.reason}")))
         if len(shown) < len(rows):
             console.print(f"  and {len(rows) - len(shown)} more; --json FILE lists them all")
 
@@ -134,17 +135,22 @@ def _print_listed(console: Console, filter_report: FilterReport) -> None:
 def _print_prompt(console: Console, prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> None:
     console.print(Rule(f"row {prompt.index} as the model sees it, {len(prompt.token_ids)} tokens"))
     special = {token for token in tokenizer.all_special_tokens if token}
-    text = Text(_text(prompt, tokenizer))
+    text = Text(_shown(_text(prompt, tokenizer)))
     text.highlight_words(special, "bold magenta")
     console.print(text)
     console.print(Rule("token ids"))
     console.print(" ".join(map(str, prompt.token_ids)))
     console.print(Rule())
-    console.print(Text(f"reference answer   {prompt.answer}"))
+    console.print(Text(_shown(f"reference answer   {prompt.answer}")))
     console.print(Text(f"response prefix    {repr(prompt.response_prefix) if prompt.response_prefix else 'nothing'}"))
     for trace in prompt.demonstrations:
         short = trace if len(trace) <= 100 else f"{trace[:60]} … {trace[-30:]}"
         console.print(Text(f"expert trace       {short!r}, {len(trace)} characters"))
+
+
+def _shown(text: str) -> str:
+    """As a terminal may get it."""
+    return printable(text, keep="\n\t")
 
 
 def _text(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> str:

@@ -16,6 +16,7 @@ from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.pool.pool import WorkerError
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.printable import printable
 from mentor_pl.runtime.progress import progress_bar
 
 _WIDTH = 160  # of the tables where the output is no terminal
@@ -42,7 +43,8 @@ def grade(
         pairs: a file of JSON lines with `prediction`, `gold` and, where known, `correct`, `kind` and `choices`.
         samples: instead of pairs, a folder of samples such as runs/benchmarks/Qwen2.5-3B-1a2b3c4d, a model's, or one of
             its benchmarks'. They are graded in place, and the table with its intervals is printed and written anew.
-        reward: grader of the samples; by default the one that graded them before, with the same settings.
+        reward: grader of the samples; by default the one that graded them before, with the same settings,
+            where it is one of this package that runs no code.
         json: also write the report to this file.
         workers: grading processes, for pairs.
         timeout: seconds of processor time that one pair may take; a pair over it is not accepted, and counted.
@@ -100,7 +102,8 @@ def _grade_samples(samples: Path, reward: Reward | None) -> Mapping[str, Any]:
         summary, changes = regrade(samples, reward)
     except WorkerError as error:
         raise UsageError(f"{samples} cannot be graded here: {error}") from None
-    print(f"\n{to_markdown(summary)}\n{changes} responses changed between right and wrong; results: {samples}")
+    table = printable(to_markdown(summary), keep="\n")
+    print(f"\n{table}\n{changes} responses changed between right and wrong; results: {samples}")
     return summary
 
 
@@ -133,6 +136,5 @@ def _print(report: Report, path: Path) -> None:
 
 
 def _printable(text: str) -> Text:
-    """Text as a terminal can show it: control characters and lone surrogates escaped, cut to `_SHOWN`, no markup."""
-    cut = text[:_SHOWN] + ("…" if len(text) > _SHOWN else "")
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut))
+    """Text as a terminal can show it, cut to `_SHOWN`, no markup."""
+    return Text(printable(text[:_SHOWN]) + ("…" if len(text) > _SHOWN else ""))

@@ -18,6 +18,7 @@ from mentor_pl import __version__
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.errors import RunError, UsageError
 from mentor_pl.runtime.leaving import leave
+from mentor_pl.runtime.printable import printable
 
 TRAINER_COMMANDS = {
     "fit": "train a policy",
@@ -35,6 +36,9 @@ COMMANDS = {
         "mentor_pl.cli.data_inspect:inspect",
     ),
 }
+
+# Options whose values can name a class.
+_WITH_CLASSES = ("--config", "--trainer", "--model", "--data", "--reward")
 
 HELP = """\
 usage: mentor <command> [options]
@@ -76,15 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(argv: Sequence[str] | None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
-    # A console script does not look in the current folder, where a user's own classes lie. Ours come first.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
     try:
         with signals.installed():
             return _dispatch(args)
     except (UsageError, RunError) as error:
         if _speaks():
-            print("mentor: error:", " ".join(str(error).split()), file=sys.stderr)
+            print("mentor: error:", printable(" ".join(str(error).split())), file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except signals.Stopped as stopped:
         if signals.is_launched():
@@ -102,10 +103,22 @@ def _dispatch(args: list[str]) -> int:
     elif args[0] == "doctor":
         return int(import_module("mentor_pl.cli.doctor.examine").run(args[1:]))
     elif args[0] in TRAINER_COMMANDS:
-        import_module("mentor_pl.cli.lightning").run(args)
+        run = import_module("mentor_pl.cli.lightning").run
+        _look_here(args)
+        run(args)
     else:
         _run_function(args)
     return 0
+
+
+def _look_here(args: list[str]) -> None:
+    """Let classes that the user names be found in the current folder, behind all that is installed.
+
+    Only where one may be named, and after the libraries have looked for what they can do without: the current folder
+    may be a stranger's, such as one of samples.
+    """
+    if any(arg.startswith(_WITH_CLASSES) for arg in args) and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def _run_function(args: list[str]) -> None:
@@ -115,7 +128,9 @@ def _run_function(args: list[str]) -> None:
         return
     module, function = COMMANDS[words][1].split(":")
     target = getattr(import_module(module), function)
-    import_module("mentor_pl.cli.functions").run_function(target, words, args[len(words.split()) :])
+    run_function = import_module("mentor_pl.cli.functions").run_function
+    _look_here(args)
+    run_function(target, words, args[len(words.split()) :])
 
 
 def _unknown_command(args: list[str]) -> None:

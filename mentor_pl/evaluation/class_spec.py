@@ -2,7 +2,7 @@
 
     reward = CodeReward(allow_execution=True)
     spec_of(reward)  ->  {"class_path": "mentor_pl.rewards.code.CodeReward", "init_args": {"allow_execution": True, …}}
-    build(spec_of(reward), Reward)  ->  the same again
+    built_in(spec_of(MathReward()), "header.json")  ->  the same again
 
 Arguments are those of the call, defaults filled in, whatever the constructor does with them. What is not known, or no
 file can hold, is refused and never left out.
@@ -11,13 +11,31 @@ file can hold, is refused and never left out.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from importlib import import_module
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mentor_pl.rewards.base import Reward
+from mentor_pl.rewards.choice import ChoiceReward
+from mentor_pl.rewards.countdown import CountdownReward
+from mentor_pl.rewards.format import FormatReward
+from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.maze import MazeReward
+from mentor_pl.rewards.paper import PaperReward
+from mentor_pl.rewards.weighted import WeightedReward
 from mentor_pl.runtime.errors import UsageError
+
+# What a file may name. `CodeReward` runs code, so only the user names it.
+BUILT_IN: Mapping[str, type[Reward]] = {
+    f"{kind.__module__}.{kind.__qualname__}": kind
+    for kind in (
+        ChoiceReward, CountdownReward, FormatReward, MathReward, MazeReward, PaperReward, WeightedReward,
+    )
+}  # fmt: skip
+# What of the machine a file may ask for: processes, seconds for one answer, MiB for one process.
+_MOST = {"workers": 64, "timeout": 60.0, "memory_mb": 4096}
 
 
 def spec_of(reward: Reward) -> dict[str, Any]:
@@ -69,29 +87,63 @@ def _as_json(value: Any, place: str) -> Any:
     )
 
 
-def instance_of(spec: Any, base: type) -> Any:
-    """The object of a spec, which must be a `base`; nothing else is called, whatever the spec names.
+def built_in(spec: Any, place: str) -> Reward:
+    """The reward of a spec that came with data: one of this package, with arguments that fit its constructor.
+
+    The class is looked up in a closed list, so nothing that a file says is imported; one that runs code is not in it.
+
+    Args:
+        spec: as of `spec_of`.
+        place: of the spec, for messages.
 
     Raises:
-        UsageError: for a spec that names no such class or does not fit it.
+        UsageError: for anything else.
     """
     try:
-        module, _, name = str(spec["class_path"]).rpartition(".")
-        kind = getattr(import_module(module), name)
-        if not (isinstance(kind, type) and issubclass(kind, base)):
-            raise TypeError(f"it is no {base.__name__}")
-        return kind(**{name: _built(value, base) for name, value in spec["init_args"].items()})
-    except UsageError:
-        raise
-    except Exception as problem:  # whatever importing and calling may raise
+        kind = BUILT_IN[spec["class_path"]]
+        arguments = {name: _built(value, place) for name, value in dict(spec["init_args"]).items()}
+        _check(kind, arguments)
+        return kind(**arguments)
+    except UsageError as problem:
+        if str(problem).startswith(place):
+            raise
+        reason = str(problem)
+    except KeyError:  # BUILT_IN's, or that of a spec without its parts
         named = spec.get("class_path") if isinstance(spec, dict) else spec
-        reason = " ".join(str(problem).split())[:200]
-        raise UsageError(f"{named!r} cannot be made again: {reason}: name a {base.__name__} yourself") from problem
+        reason = f"{str(named)!r:.80} is no built-in grader that a file may name"
+    except Exception as problem:  # whatever odd arguments may raise
+        reason = f"{spec!r:.80} does not fit: {problem!s:.100}"
+    raise UsageError(f"{place}: {' '.join(reason.split())}: give --reward CLASS on the command line")
 
 
-def _built(value: Any, base: type) -> Any:
+def _built(value: Any, place: str) -> Any:
     if isinstance(value, list):
-        return [_built(item, base) for item in value]
+        return [_built(item, place) for item in value]
     if isinstance(value, dict):
-        return instance_of(value, base) if "class_path" in value else {k: _built(v, base) for k, v in value.items()}
+        return built_in(value, place) if "class_path" in value else {k: _built(v, place) for k, v in value.items()}
     return value
+
+
+def _check(kind: type[Reward], arguments: Mapping[str, Any]) -> None:
+    """That each argument is one of the constructor's, of the type that it is annotated with."""
+    hints = get_type_hints(kind.__init__)
+    for name, value in arguments.items():
+        if name not in hints:
+            raise UsageError(f"{kind.__name__} has no argument {name}")
+        if not _fits(value, hints[name]):
+            raise UsageError(f"{kind.__name__}: {name} is {value!r:.60}, which does not fit")
+        if isinstance(value, int | float) and not abs(value) <= _MOST.get(name, math.inf):
+            raise UsageError(f"{kind.__name__}: {name} is {value!r:.60}, above the {_MOST[name]} that a file may ask for")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return any(value is one or (isinstance(value, str) and value == one) for one in inner)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is not None:  # a list of rewards, of weights
+        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
+    if hint in (float, int):
+        return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
+    return value is None if hint is NoneType else isinstance(value, hint)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mentor_pl.evaluation.answering import right_and_parts
-from mentor_pl.evaluation.class_spec import instance_of, spec_of
+from mentor_pl.evaluation.class_spec import built_in, spec_of
 from mentor_pl.evaluation.samples_file import (
     HEADER,
     Answered,
@@ -31,20 +31,23 @@ def regrade(samples: str | Path, reward: Reward | None = None) -> tuple[Summary,
 
     Args:
         samples: the folder of a model (all its benchmarks) or of one benchmark.
-        reward: grader of all; by default each benchmark's own, with the arguments that its samples were graded with.
+        reward: grader of all; by default each benchmark's own, with the arguments that its samples were graded with,
+            where it is one of this package that runs no code.
 
     Returns:
         the summary, and how many responses changed between right and wrong.
 
     Raises:
-        UsageError: for a folder without samples, or a reward that cannot be made again.
+        UsageError: for a folder without samples, or whose header names no such reward.
     """
     folder = Path(samples).expanduser()
     folders = [folder] if (folder / HEADER).is_file() else sorted(file.parent for file in folder.glob(f"*/{HEADER}"))
     if not folders:
         raise UsageError(f"{folder}: no samples here: give a folder that `mentor validate` wrote, in runs/benchmarks")
-    headers = {one: read_header(one) for one in folders}
-    rewards = {one: reward or instance_of(header["settings"].get("reward"), Reward) for one, header in headers.items()}
+    headers = {one: _whole_header(one) for one in folders}
+    rewards = {
+        one: reward or built_in(header["settings"].get("reward"), str(one / HEADER)) for one, header in headers.items()
+    }
     kept, changes = [], 0
     for one, header in headers.items():
         changes += _regrade(one, header, rewards[one])
@@ -58,6 +61,16 @@ def regrade(samples: str | Path, reward: Reward | None = None) -> tuple[Summary,
     summary = notes | summarise(kept)
     save_summary(summary, folder)
     return summary, changes
+
+
+def _whole_header(folder: Path) -> dict[str, Any]:
+    header = read_header(folder)
+    lists = [header.get(name) for name in ("pass_at", "without")]
+    if not all(isinstance(one, list) for one in lists) or not all(type(k) is int and k > 0 for k in header["pass_at"]):
+        raise UsageError(
+            f"{folder / HEADER}: has no lists `pass_at` and `without` that fit: give a folder that mentor validate wrote"
+        )
+    return header
 
 
 def _regrade(folder: Path, header: Mapping[str, Any], reward: Reward) -> int:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
@@ -90,14 +90,28 @@ def _read(file: Path) -> Iterator[Answered]:
                 return  # torn by a kill
             try:
                 row = json.loads(line)
-                responses = tuple(GradedResponse(**response) for response in row.pop("responses"))
+                responses = tuple(_checked(GradedResponse(**response)) for response in row.pop("responses"))
                 greedy = row.pop("greedy")
-                yield Answered(**row, responses=responses, greedy=GradedResponse(**greedy) if greedy else None)
+                last = _checked(GradedResponse(**greedy)) if greedy else None
+                yield _checked(Answered(**row, responses=responses, greedy=last))
             except (ValueError, TypeError, KeyError, AttributeError) as problem:
                 raise UsageError(
                     f"{file}:{number}: no line of a samples file ({' '.join(str(problem).split())[:80]}): delete the "
                     "line, and its problem is decoded again"
                 ) from problem
+
+
+_Row = TypeVar("_Row", "GradedResponse", "Answered")
+_KINDS = {"str": str, "int": int, "bool": bool, "Mapping[str, float]": dict, "Mapping[str, Any]": dict}
+
+
+def _checked(row: _Row) -> _Row:
+    """The row, whose texts are texts and whose numbers are numbers."""
+    for one in fields(row):
+        kind, value = _KINDS.get(str(one.type), object), getattr(row, one.name)
+        if not isinstance(value, kind):
+            raise TypeError(f"{one.name} is {value!r:.40}")
+    return row
 
 
 def to_line(answered: Answered) -> str:
@@ -111,9 +125,11 @@ def _encoded(text: str) -> bytes:
 
 
 def replace_file(file: Path, text: str) -> None:
-    """Write a file so that a kill leaves the old one or the new one, whole."""
+    """Write a file so that a kill leaves the old one or the new one, whole. A link is replaced and not followed."""
     unfinished = file.with_name(file.name + ".unfinished")
-    unfinished.write_bytes(_encoded(text))
+    unfinished.unlink(missing_ok=True)
+    with unfinished.open("xb") as new:
+        new.write(_encoded(text))
     os.replace(unfinished, file)
 
 

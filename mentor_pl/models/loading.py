@@ -90,6 +90,11 @@ class ModelSource:
                 f"{self.role} '{self.path}': no such folder here ({Path.cwd()}): give a model folder, a Hub name "
                 "such as Qwen/Qwen2.5-3B, or the JSON file of a model configuration"
             )
+        if (Path(self.folder) / "adapter_config.json").is_file():
+            raise UsageError(
+                f"{self.role} '{self.path}' is an adapter to a model that it names itself (adapter_config.json): merge "
+                "the two and give that folder"
+            )
         try:
             return auto_class.from_pretrained(path, trust_remote_code=self.trust_remote_code, **options)
         except Exception as problem:  # libraries raise a dozen kinds for files that are missing, cut off or odd
@@ -98,7 +103,14 @@ class ModelSource:
 
     def config(self) -> Any:
         """The model's configuration; no weights are touched."""
-        return self._read("configuration", AutoConfig, self.path)
+        config = self._read("configuration", AutoConfig, self.path)
+        kernel = getattr(config, "_attn_implementation", None)
+        if kernel is not None and "/" in str(kernel) and not self.trust_remote_code:
+            raise UsageError(
+                f"{self.role} '{self.path}': its config.json asks for attention by code of the Hub, {str(kernel)!r:.80}: "
+                "take attn_implementation out of it, or set trust_remote_code to true if you trust that code"
+            )
+        return config
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The model's tokenizer; no weights are touched."""
@@ -124,9 +136,11 @@ class ModelSource:
         Args:
             dtype: of the parameters. RoPE's frequencies stay in float32 whatever it is.
         """
-        options = {"dtype": dtype}
+        options: dict[str, Any] = {"dtype": dtype}
+        config = self.config()
         if self.from_config:
-            return AutoModelForCausalLM.from_config(self.config(), **options)
+            return AutoModelForCausalLM.from_config(config, **options)
+        options["weights_only"] = True  # of .bin files: a pickle could run code
         model, report = self._read("weights", AutoModelForCausalLM, self.path, output_loading_info=True, **options)
         if report["missing_keys"]:
             names = sorted(report["missing_keys"])

@@ -1,4 +1,4 @@
-"""Code: the last fenced block of a response against unit tests. Off until `allow_execution` is set: it runs the code.
+"""Code: a response's program (`fences.py`) against unit tests. Off until `allow_execution` is set: it runs the code.
 
 A prompt's metadata holds one of
 
@@ -19,24 +19,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
 
 from mentor_pl.rewards.base import Grade, Reward
-from mentor_pl.rewards.sandbox.runner import Limits, execute, isolated
+from mentor_pl.rewards.fences import program
+from mentor_pl.rewards.sandbox.runner import Limits, execute, missing_isolation
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
 
-# Possessive (`*+`): a line that never ends would otherwise take quadratic time.
-_FENCE = re.compile(r"^[ \t]*+```[ \t]*+(\w*+)[^\n]*+\n(.*?)^[ \t]*+```", re.DOTALL | re.MULTILINE)
-_LONGEST = 100_000  # characters at a response's end that are searched for its code
 _log = logging.getLogger(__name__)
-
-
-def last_block(text: str) -> str | None:
-    """The last fenced Python block, or, without one, the last that names no language."""
-    blocks = [(match[1].lower(), match[2]) for match in _FENCE.finditer(text[-_LONGEST:])]
-    for names in (("python", "python3", "py"), ("",)):
-        fitting = [block for name, block in blocks if name in names]
-        if fitting:
-            return fitting[-1]
-    return None
 
 
 class CodeReward(Reward):
@@ -44,6 +32,9 @@ class CodeReward(Reward):
 
     Args:
         allow_execution: must be true: grading runs what the model wrote on this machine.
+        isolation: `required`: the system must keep the code from all files but its own folder and the system's
+            programs, from the network and from other processes; `best_effort`: as far as it can, with a warning that
+            says what is open.
         credit: `all`: 1 where every test passes; `share`: the share of tests passed.
         workers: responses that are run at the same time.
         timeout: seconds of processor time for all tests of one response.
@@ -54,7 +45,8 @@ class CodeReward(Reward):
         outputs: the metadata's field of the outputs that belong to them.
 
     Raises:
-        UsageError: without `allow_execution`, or a limit out of its range; when called, a prompt without tests.
+        UsageError: without `allow_execution`, where required isolation cannot be had, or for a limit out of its range;
+            when called, a prompt without tests.
     """
 
     range = (0.0, 1.0)
@@ -70,19 +62,29 @@ class CodeReward(Reward):
         tests: str = "tests",
         inputs: str = "inputs",
         outputs: str = "outputs",
+        isolation: Literal["required", "best_effort"] = "required",
     ) -> None:
         if allow_execution is not True:
             raise UsageError(
-                "CodeReward runs code that a model wrote: time, memory, files and, where the system allows it, network "
-                "are limited, but the code runs as this user and reads every file that this user may read; set "
-                "allow_execution to true where that is acceptable, such as in a container without secrets"
+                "CodeReward runs code that a model wrote: it is kept from this user's files, the network and other "
+                "processes, but it shares the machine and its kernel; set allow_execution to true where that is "
+                "acceptable, such as in a container without secrets"
             )
+        if isolation not in ("required", "best_effort"):
+            raise UsageError(f"isolation={isolation!r} must be required or best_effort")
         if workers < 1 or memory_mb < 64 or file_mb < 1 or not (0 < timeout < math.inf):
             raise UsageError(
                 f"workers={workers}, timeout={timeout}, memory_mb={memory_mb} and file_mb={file_mb}: they must be at "
                 "least 1, above 0, 64 and 1; leave them out for the defaults"
             )
+        if isolation == "required" and (missing := missing_isolation()):
+            raise UsageError(
+                f"CodeReward: this system does not keep graded code from {' nor from '.join(missing)} (that takes Linux "
+                "with Landlock, seccomp and either user namespaces or Landlock 6); set isolation to best_effort where "
+                "that is acceptable, such as in a container without secrets"
+            )
         self.credit = credit
+        self.isolation = isolation
         self.workers = workers
         self.timeout = timeout
         self.limits = Limits(memory_mb, file_mb)
@@ -99,8 +101,8 @@ class CodeReward(Reward):
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self.workers, "code-reward")
-                if not isolated():
-                    _log.warning("code is run with access to the network: this system allows no namespaces")
+                if missing := missing_isolation():
+                    _log.warning("code is run that this system does not keep from %s", " nor from ".join(missing))
             return self._threads.submit(self._run, response.text, asserts, cases)
 
     def close(self) -> None:
@@ -129,16 +131,16 @@ class CodeReward(Reward):
         )
 
     def _run(self, text: str, asserts: list[str], cases: list[tuple[str, str]]) -> Grade:
-        code = last_block(text)
+        code, required = program(text), self.isolation == "required"
         if code is None:
             return _pass_or_fail(0.0, False)
         if asserts:
-            done = execute(code, asserts, "", self.timeout, self.limits)
+            done = execute(code, asserts, "", self.timeout, self.limits, required)
             return self._credited(list(done.passed), len(asserts), done.timeout)
         passed: list[bool] = []
         timed_out, left = False, self.timeout
         for given, wanted in cases:
-            done = execute(code, [], given, max(0.0, left), self.limits)
+            done = execute(code, [], given, max(0.0, left), self.limits, required)
             left -= done.seconds
             passed.append(done.finished and _lines(done.output) == _lines(wanted))
             timed_out = done.timeout

@@ -2,7 +2,7 @@
 processor time.
 
 Each run has a new session, an empty environment, a temporary folder that is removed afterwards, bounded memory, time,
-files and output, and, where the system allows it, no network and no sight of other processes.
+files and output. Landlock, a seccomp filter and namespaces keep it from other files, the network and other processes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -48,7 +47,7 @@ class Execution:
     """What came of one run.
 
     Attributes:
-        finished: the code, and every test, ran to its end.
+        finished: the code, and every test, ran to its end; a program with status 0.
         passed: which tests passed; empty unless finished.
         output: what it printed.
         timeout: it was ended because its time was up.
@@ -62,32 +61,49 @@ class Execution:
     seconds: float
 
 
-def execute(code: str, tests: Sequence[str], stdin: str, seconds: float, limits: Limits) -> Execution:
-    """Run `code`, then each of `tests` in its name space; without tests `code` is the main program.
+def execute(
+    code: str, tests: Sequence[str], stdin: str, seconds: float, limits: Limits, required: bool = True
+) -> Execution:
+    """Run `code`, then each of `tests` on its names; without tests `code` is the main program.
 
     `seconds` of processor time are for all of its processes together; by the clock it may take `LAST_RESORT` more.
+    With `required`, nothing is run where something of `missing_isolation` is.
     """
-    nonce = secrets.token_hex(32).encode()
     request = {
-        "code": code, "tests": list(tests), "stdin": stdin, "seconds": seconds,
+        "code": code, "tested": bool(tests), "seconds": seconds, "required": required, "probe": False,
+        "namespaces": _surroundings()[0],
         "memory_mb": limits.memory_mb, "file_mb": limits.file_mb,
     }  # fmt: skip
-    verdict, output, spent = _child(request, nonce, seconds)
-    finished = verdict.startswith(nonce)
+    done = _child(request, list(tests), stdin, seconds)
     passed: Any = []
-    if finished:
-        with contextlib.suppress(ValueError, RecursionError):
-            passed = json.loads(verdict[len(nonce) :])
-    right = isinstance(passed, list) and len(passed) == len(tests)
-    timeout = spent is None
-    took = seconds if spent is None else spent
-    return Execution(finished and right, [one is True for one in passed] if right else [], output, timeout, took)
+    with contextlib.suppress(ValueError, RecursionError):
+        passed = json.loads(done.verdict) if tests else []
+    right = done.status == 0 and isinstance(passed, list) and len(passed) == len(tests)
+    timeout = done.seconds is None
+    took = seconds if done.seconds is None else done.seconds
+    return Execution(right, [one is True for one in passed] if right else [], done.output, timeout, took)
+
+
+def missing_isolation() -> tuple[str, ...]:
+    """What this system does not let a run be kept from: `files`, `network and Unix sockets`, `other processes`."""
+    return _surroundings()[1]
 
 
 @cache
-def isolated() -> bool:
-    """Whether this system lets a run have no network and see no other processes (Linux with namespaces)."""
-    return _child({"probe": True}, b"", _PROBE_SECONDS)[0] == b"isolated"
+def _surroundings() -> tuple[bool, tuple[str, ...]]:
+    """Whether a run has namespaces, and what it is not kept from.
+
+    A process that is refused halfway into them is fit for nothing (Ubuntu grants user namespaces without any rights in
+    them), so this is found out by runs of no code.
+    """
+    for alone in (True, False):
+        probe = {"code": "", "seconds": _PROBE_SECONDS, "memory_mb": 512, "file_mb": 8, "required": False}
+        done = _child(probe | {"probe": True, "namespaces": alone}, [], "", _PROBE_SECONDS)
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            found = json.loads(done.verdict)
+            if found["namespaces"] is alone:
+                return alone, tuple(map(str, found["missing"]))
+    return False, ("files", "network and Unix sockets", "other processes")
 
 
 @contextlib.contextmanager
@@ -108,25 +124,39 @@ def _scratch_folder() -> Iterator[str]:
                         break
 
 
-def _child(request: dict[str, Any], nonce: bytes, seconds: float) -> tuple[bytes, str, float | None]:
-    """(verdict, standard output, seconds of processor time) of one run; no seconds where its time was up."""
-    body = json.dumps(request | {"parent": os.getpid()}).encode()
+@dataclass(frozen=True)
+class _Done:
+    """What a run left: no seconds of processor time where its time was up."""
+
+    status: int
+    verdict: bytes
+    output: str
+    seconds: float | None
+
+
+def _child(request: dict[str, Any], tests: list[str], stdin: str, seconds: float) -> _Done:
     # Plain files, not pipes: their size is limited, and nobody has to read while the code runs.
     with (
         _scratch_folder() as folder,
+        tempfile.TemporaryFile() as asked,
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as verdict,
         tempfile.TemporaryFile() as output,
         tempfile.TemporaryFile() as usage,
     ):
-        given.write(len(body).to_bytes(4, "big") + body + nonce)
-        given.seek(0)
+        for part in (request | {"parent": os.getpid()}, tests):
+            body = json.dumps(part).encode()
+            asked.write(len(body).to_bytes(4, "big") + body)
+        given.write(stdin.encode(errors="replace"))
+        for file in (asked, given):
+            file.seek(0)
+        descriptors = [file.fileno() for file in (asked, verdict, usage)]
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", "-X", "utf8", str(_CHILD), str(verdict.fileno()), str(usage.fileno())],
+            [sys.executable, "-I", "-S", "-B", "-X", "utf8", str(_CHILD), *map(str, descriptors)],
             stdin=given,
             stdout=output,
             stderr=subprocess.DEVNULL,
-            pass_fds=[verdict.fileno(), usage.fileno()],
+            pass_fds=descriptors,
             cwd=folder,
             env={},
             start_new_session=True,
@@ -140,7 +170,8 @@ def _child(request: dict[str, Any], nonce: bytes, seconds: float) -> tuple[bytes
         for file in (verdict, output, usage):
             file.seek(0)
         spent = float(usage.read() or seconds) if in_time else None
-        return verdict.read(1 << 20), output.read(1 << 24).decode(errors="replace"), spent
+        said = output.read(1 << 24).decode(errors="replace")
+        return _Done(process.returncode, verdict.read(1 << 20), said, spent)
 
 
 def _ended_in_time(process: subprocess.Popen[bytes], seconds: float) -> bool:

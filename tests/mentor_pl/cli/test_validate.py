@@ -154,12 +154,12 @@ trainer:
               init_args:
                 rewards:
                   - class_path: mentor_pl.rewards.code.CodeReward
-                    init_args: {allow_execution: true, tests: checks}
+                    init_args: {allow_execution: true, isolation: best_effort, tests: checks}
                 weights: [1.0]
 """
 
 
-def test_a_reward_is_made_again_with_all_its_arguments_and_another_argument_is_refused(validate, project, capfd):
+def test_a_reward_that_runs_code_is_not_made_again_by_a_file_and_another_argument_is_refused(validate, project, capfd):
     problem = {"problem": "blocked c02 c21 c23 goal c33 start c22", "answer": "U", "checks": ["assert True"]}
     (project / "code.jsonl").write_text(json.dumps(problem) + "\n", encoding="utf-8")
     (project / "code.yaml").write_text(CODE, encoding="utf-8")
@@ -169,9 +169,10 @@ def test_a_reward_is_made_again_with_all_its_arguments_and_another_argument_is_r
     header = json.loads((folder / "code/header.json").read_text())
     (code,) = header["settings"]["reward"]["init_args"]["rewards"]
     assert code["init_args"].items() >= {"allow_execution": True, "tests": "checks", "memory_mb": 512}.items()
-    assert main(["grade", "--samples", str(folder)]) == 0
-    assert json.loads((folder / "code/header.json").read_text()) == header
     capfd.readouterr()
+    assert main(["grade", "--samples", str(folder)]) == 2
+    assert "CodeReward' is no built-in grader that a file may name: give --reward CLASS" in capfd.readouterr().err
+    assert json.loads((folder / "code/header.json").read_text()) == header
     assert validate("--config", "other.yaml") == 2
     assert "its samples were made with reward.init_args.rewards = " in capfd.readouterr().err
 

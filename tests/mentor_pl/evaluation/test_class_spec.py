@@ -3,16 +3,20 @@
 import copy
 import json
 import pickle
+import sys
 from dataclasses import InitVar, dataclass
 
 import pytest
 
-from mentor_pl.evaluation.class_spec import instance_of, spec_of
+from mentor_pl.evaluation.class_spec import built_in, spec_of
 from mentor_pl.evaluation.paper_benchmarks import NINE
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.choice import ChoiceReward
 from mentor_pl.rewards.code import CodeReward
+from mentor_pl.rewards.countdown import CountdownReward
+from mentor_pl.rewards.format import FormatReward
 from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.maze import MazeReward
 from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.rewards.weighted import WeightedReward
 from mentor_pl.runtime.errors import UsageError
@@ -27,11 +31,12 @@ CODE = {
     "tests": "checks",
     "inputs": "inputs",
     "outputs": "outputs",
+    "isolation": "best_effort",
 }
 
 
 def test_every_argument_is_known_defaults_included_whatever_the_constructor_keeps():
-    spec = spec_of(CodeReward(True, tests="checks"))
+    spec = spec_of(CodeReward(True, tests="checks", isolation="best_effort"))
     assert spec == {"class_path": "mentor_pl.rewards.code.CodeReward", "init_args": CODE}
 
 
@@ -44,18 +49,22 @@ def test_two_rewards_of_different_arguments_are_never_equal(name, value):
     assert json.loads(json.dumps(specs)) == specs
 
 
+PLACE = "folder/header.json"
+
+
 @pytest.mark.parametrize(
     "reward",
     [
-        CodeReward(**CODE),
         MathReward(units="require", tolerance=0.5, memory_mb=700),
         PaperReward(MathReward(units="require"), 0.8, 0.2),
-        WeightedReward([ChoiceReward("last"), CodeReward(**CODE)], [0.9, 0.1]),
+        PaperReward(),
+        WeightedReward([ChoiceReward("last"), CountdownReward(all_numbers=True), MazeReward()], [0.9, 0.1, 0]),
+        FormatReward(),
     ],
     ids=lambda reward: type(reward).__name__,
 )
 def test_an_object_made_again_has_the_same_spec(reward):
-    again = instance_of(json.loads(json.dumps(spec_of(reward))), Reward)
+    again = built_in(json.loads(json.dumps(spec_of(reward))), PLACE)
     assert type(again) is type(reward)
     assert spec_of(again) == spec_of(reward)
     assert spec_of(copy.deepcopy(reward)) == spec_of(reward)
@@ -100,7 +109,7 @@ def test_arguments_are_those_of_the_class_itself_and_not_what_it_hands_on(kind):
 
 @pytest.mark.parametrize("kind", NINE)
 def test_the_papers_graders_are_known(kind):
-    assert instance_of(spec_of(kind().grader), Reward)
+    assert built_in(spec_of(kind().grader), PLACE)
 
 
 def test_what_takes_no_arguments_can_be_made_anywhere():
@@ -127,32 +136,41 @@ def test_what_is_not_known_or_no_file_can_hold_is_refused_and_not_left_out(rewar
         spec_of(reward)
 
 
+def of(name, **arguments):
+    return {"class_path": f"mentor_pl.rewards.{name}", "init_args": arguments}
+
+
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        (
-            {"class_path": "os.system", "init_args": {"command": "true"}},
-            "'os.system' cannot be made again: it is no Re",
-        ),
-        ({"class_path": "pathlib.Path", "init_args": {}}, "it is no Reward"),
-        (
-            {
-                "class_path": "mentor_pl.rewards.weighted.WeightedReward",
-                "init_args": {"rewards": [{"class_path": "pathlib.Path", "init_args": {}}], "weights": [1.0]},
-            },
-            "'pathlib.Path' cannot be made again: it is no Reward",
-        ),
-        ({"class_path": "no_such_module.Reward", "init_args": {}}, "No module named 'no_such_module'"),
-        ({"class_path": "mentor_pl.rewards.choice.ChoiceReward", "init_args": {"units": 1}}, "unexpected keyword"),
-        (
-            {"class_path": "mentor_pl.rewards.math.MathReward", "init_args": {"workers": 0}},
-            "must be at least 1",
-        ),
-        ({"init_args": {}}, "None cannot be made again"),
-        (None, "None cannot be made again"),
+        ({"class_path": "os.system", "init_args": {"command": "true"}}, "'os.system' is no built-in grader"),
+        (of("code.CodeReward", **CODE), "'mentor_pl.rewards.code.CodeReward' is no built-in grader"),
+        (of("paper.PaperReward", outcome=of("code.CodeReward", **CODE)), "CodeReward' is no built-in grader"),
+        (of("weighted.WeightedReward", rewards=[{"class_path": "pathlib.Path", "init_args": {}}], weights=[1.0]), "Path"),
+        ({"class_path": "planted.Reward", "init_args": {}}, "'planted.Reward' is no built-in grader"),
+        ({"class_path": ["os.system"], "init_args": {}}, "does not fit"),
+        (of("choice.ChoiceReward", units=1), "has no argument units"),
+        (of("choice.ChoiceReward", settled="never"), "settled is 'never', which does not fit"),
+        (of("math.MathReward", workers=0), "must be at least 1"),
+        (of("math.MathReward", workers="2"), "workers is '2', which does not fit"),
+        (of("math.MathReward", workers=True), "workers is True, which does not fit"),
+        (of("math.MathReward", workers=10**6), "workers is 1000000, above the 64 that a file may ask for"),
+        (of("math.MathReward", timeout=float("nan")), "timeout is nan, above the 60.0"),
+        (of("math.MathReward", units={"a": 1}), "which does not fit"),
+        (of("paper.PaperReward", outcome="a"), "outcome is 'a', which does not fit"),
+        (of("weighted.WeightedReward", rewards=[1], weights=[1.0]), r"rewards is \[1\], which does not fit"),
+        ({"class_path": "mentor_pl.rewards.math.MathReward", "init_args": 3}, "does not fit"),
+        ({"init_args": {}}, "'None' is no built-in grader"),
+        (None, "does not fit"),
+        ("a", "does not fit"),
     ],
     ids=str,
 )
-def test_a_spec_that_is_none_is_a_usage_error_and_nothing_is_called(spec, reason):
-    with pytest.raises(UsageError, match=reason):
-        instance_of(spec, Reward)
+def test_of_what_a_file_says_only_built_in_graders_with_fitting_arguments_are_made(spec, reason, tmp_path, monkeypatch):
+    (tmp_path / "planted.py").write_text("raise SystemExit('imported')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=reason) as refusal:
+        built_in(spec, PLACE)
+    assert str(refusal.value).startswith(f"{PLACE}: ")
+    assert str(refusal.value).endswith(": give --reward CLASS on the command line")
+    assert "planted" not in sys.modules

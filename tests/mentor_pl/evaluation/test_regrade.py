@@ -100,7 +100,7 @@ def test_what_cannot_be_graded_is_a_usage_error_and_leaves_the_samples(kept, tmp
         regrade(kept)
     header["settings"]["reward"] = {"class_path": "os.system", "init_args": {"command": "true"}}
     write_header(kept / "toy", header)
-    with pytest.raises(UsageError, match=r"'os\.system' cannot be made again"):
+    with pytest.raises(UsageError, match=r"toy/header\.json: 'os\.system' is no built-in grader .*: give --reward CLASS on the command line"):
         regrade(kept)
     assert right(kept) == before
 

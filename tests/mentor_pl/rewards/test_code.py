@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from mentor_pl.rewards import deadline
-from mentor_pl.rewards.code import CodeReward, last_block
+from mentor_pl.rewards.code import CodeReward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
 
@@ -21,9 +20,14 @@ CASES = {"inputs": ["1 2\n", "3 4\n"], "outputs": ["3\n", "7"]}
 ADD = "def add(a, b):\n    return a + b\n"
 
 
+def code_reward(**settings: Any) -> CodeReward:
+    """As far isolated as this system allows."""
+    return CodeReward(allow_execution=True, isolation="best_effort", **settings)
+
+
 @pytest.fixture(scope="module")
 def reward() -> Iterator[CodeReward]:
-    built = CodeReward(allow_execution=True, timeout=20.0)
+    built = code_reward(timeout=20.0)
     yield built
     built.close()
 
@@ -41,7 +45,7 @@ def outcomes(reward: CodeReward, metadata: dict[str, Any], *codes: str) -> list[
 
 
 def test_without_the_users_word_nothing_is_run() -> None:
-    with pytest.raises(UsageError, match="reads every file that this user may read; set allow_execution to true"):
+    with pytest.raises(UsageError, match="shares the machine and its kernel; set allow_execution to true"):
         CodeReward()
 
 
@@ -60,7 +64,7 @@ def test_programs_are_compared_by_what_they_print(reward: CodeReward) -> None:
 
 
 def test_credit_may_be_the_share_of_tests_passed() -> None:
-    shared = CodeReward(allow_execution=True, credit="share", timeout=20.0)
+    shared = code_reward(credit="share", timeout=20.0)
     assert outcomes(shared, TESTS, "def add(a, b):\n    return 3", ADD) == [0.5, 1.0]
     assert outcomes(shared, CASES, "print(7)") == [0.5]
     shared.close()
@@ -91,6 +95,7 @@ GREEDY = {
     "a huge file": "with open('x', 'wb') as f:\n    while True:\n        f.write(b'x' * 1000000)",
     "output without end": "while True:\n    print('x' * 10000)",
     "file handles": "handles = [open('x', 'w') for _ in range(1000)]",
+    "processes": "import os\nwhile True:\n    os.fork()",
     "recursion": "def f():\n    f()\nf()",
 }
 
@@ -101,35 +106,17 @@ def test_code_that_takes_too_much_is_stopped_by_a_limit(greed: str, reward: Code
     assert grades.parts == {"outcome": [0], "timeout": [0]}
 
 
-@pytest.mark.parametrize(
-    "code", ["while True: pass", "import time\ntime.sleep(999)", "import os\nwhile True: os.fork()"]
-)
+@pytest.mark.parametrize("code", ["while True: pass", "import time\ntime.sleep(999)"])
 def test_code_without_end_is_stopped_and_counted(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline, "LAST_RESORT", 0.5)  # for the code that sleeps
-    short = CodeReward(allow_execution=True, timeout=0.5)
+    short = code_reward(timeout=0.5)
     assert short([prompt(TESTS)], [fenced(code)]).parts == {"outcome": [0], "timeout": [1]}
     assert short([prompt(CASES)], [fenced(code)]).parts == {"outcome": [0], "timeout": [1]}
     short.close()
-    shared = CodeReward(allow_execution=True, credit="share", timeout=1.0)
+    shared = code_reward(credit="share", timeout=1.0)
     endless = "if input() == '3 4':\n    while True:\n        pass\nprint(3)"
     assert shared([prompt(CASES)], [fenced(endless)]).parts == {"outcome": [0.5], "timeout": [1]}
     shared.close()
-
-
-def test_the_last_python_block_counts() -> None:
-    text = "```python\na\n```\n```py\nb\n```\n```bash\nc\n```\n```\nd\n```"
-    assert last_block(text) == "b\n"
-    assert last_block("```\nd\n```") == "d\n"
-    assert last_block("```bash\nc\n```") is None
-    assert last_block("```python\nopen") is None
-    assert last_block("```" * 50_000) is None
-
-
-def test_a_line_without_end_is_searched_in_linear_time() -> None:
-    begin = time.process_time()
-    assert last_block("```" + "a" * 100_000) is None  # seconds where each end of the language's name is tried
-    assert last_block("```" + " " * 100_000) is None
-    assert time.process_time() - begin < 0.5
 
 
 def test_a_folder_too_deep_for_recursion_is_removed_and_harms_no_one(
@@ -143,7 +130,7 @@ def test_a_folder_too_deep_for_recursion_is_removed_and_harms_no_one(
 
 def test_grades_keep_their_order_and_do_not_depend_on_the_number_of_workers() -> None:
     codes = [f"def add(a, b):\n    return {'a + b' if n % 3 else '0'}" for n in range(6)]
-    many, one = (CodeReward(allow_execution=True, workers=n, timeout=20.0) for n in (3, 1))
+    many, one = (code_reward(workers=n, timeout=20.0) for n in (3, 1))
     assert outcomes(many, TESTS, *codes) == outcomes(one, TESTS, *codes) == [0, 1, 1, 0, 1, 1]
     other = copy.deepcopy(many)
     assert outcomes(other, TESTS, ADD) == [1]
