@@ -94,7 +94,7 @@ def _read(file: Path) -> Iterator[Answered]:
                 greedy = row.pop("greedy")
                 last = _checked(GradedResponse(**greedy)) if greedy else None
                 yield _checked(Answered(**row, responses=responses, greedy=last))
-            except (ValueError, TypeError, KeyError, AttributeError) as problem:
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
                 raise UsageError(
                     f"{file}:{number}: no line of a samples file ({' '.join(str(problem).split())[:80]}): delete the "
                     "line, and its problem is decoded again"
@@ -147,7 +147,7 @@ def read_header(folder: Path) -> dict[str, Any]:
     file = folder / HEADER
     try:
         header = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise UsageError(f"{file}: cannot be read ({problem}): give a folder that `mentor validate` wrote") from problem
     if not isinstance(header, dict) or not isinstance(header.get("settings"), dict):
         raise UsageError(f"{file}: has no `settings`: give a folder that `mentor validate` wrote")

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.problems.filter_report import FilterReport
@@ -65,9 +64,9 @@ def _chat_text(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: 
     messages.append({"role": "user", "content": problem})
     try:
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-    except TemplateError as refusal:
+    except Exception as refusal:  # Jinja's sandbox refuses; what it lets through may raise anything
         raise UsageError(
-            f"the tokenizer's chat template fails: {refusal}: fix the template, or set system_prompt to null if "
+            f"the tokenizer's chat template fails: {refusal!s:.200}: fix the template, or set system_prompt to null if "
             "it has no system role"
         ) from refusal
 

@@ -112,6 +112,8 @@ def _json_lines(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Source
                 on_bad(BadRow(place, f"not JSON ({problem.msg} at column {problem.colno}): write one object per line"))
             except UnicodeDecodeError as problem:
                 on_bad(BadRow(place, f"not UTF-8 at byte {problem.start} of the line: save the file as UTF-8"))
+            except (ValueError, RecursionError) as problem:  # numbers too long, or nested too deep, to be read
+                on_bad(BadRow(place, f"cannot be read ({_one_line(problem)}): leave the row out"))
 
 
 def _json_list(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
@@ -121,6 +123,8 @@ def _json_list(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[SourceR
         raise UsageError(f"{file}:{problem.lineno}: not JSON ({problem.msg} at column {problem.colno})") from problem
     except UnicodeDecodeError as problem:
         raise UsageError(f"{file}: not UTF-8 at byte {problem.start}: save the file as UTF-8") from problem
+    except (ValueError, RecursionError) as problem:
+        raise UsageError(f"{file}: cannot be read: {_one_line(problem)}: leave out what it holds there") from problem
     for number, values in enumerate(items):
         yield from _row_of_values(values, f"{file} row {number}", on_bad)
 

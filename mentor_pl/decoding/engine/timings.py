@@ -117,7 +117,7 @@ def _read_timings(file: Path) -> ForwardTimings | None:
         timings = ForwardTimings(
             **{name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
         )
-    except (OSError, ValueError, TypeError, AttributeError):  # not there, or spoilt
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # not there, or spoilt
         return None
     usable = timings.policy_step > 0 and timings.expert_call > 0 and timings.expert_token >= 0
     return timings if usable and all(map(math.isfinite, asdict(timings).values())) else None

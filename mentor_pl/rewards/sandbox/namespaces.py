@@ -40,7 +40,7 @@ def enter(folder: str, room_mb: int) -> bool:
                 Path(f"/proc/self/{name}").write_text(line, encoding="ascii")
         except OSError:
             return False
-    room = f"size={room_mb}m,nr_inodes={_FILES},mode=700".encode()
+    room = f"size={room_mb}m,nr_inodes={_FILES},mode=777".encode()
     if libc.mount(None, b"/", None, _PRIVATE, None) != 0:
         return False
     attributes = struct.pack("=QQQQ", _READ_ONLY, 0, 0, 0)
@@ -62,7 +62,7 @@ def give_up_rights(run: int) -> bool:
     """No capability, none to be had again, and nobody's look into this process's memory. As root, count as a user.
 
     The kernel does not count root's processes against RLIMIT_NPROC. A real user id of one's own is counted, and files
-    are still read as root, by the effective one.
+    are still read as root, by the effective one. (A program that the code starts has the real one for both.)
 
     Args:
         run: a number that no other run has meanwhile.
