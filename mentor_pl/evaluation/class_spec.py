@@ -133,7 +133,9 @@ def _check(kind: type[Reward], arguments: Mapping[str, Any]) -> None:
         if not _fits(value, hints[name]):
             raise UsageError(f"{kind.__name__}: {name} is {value!r:.60}, which does not fit")
         if isinstance(value, int | float) and not abs(value) <= _MOST.get(name, math.inf):
-            raise UsageError(f"{kind.__name__}: {name} is {value!r:.60}, above the {_MOST[name]} that a file may ask for")
+            raise UsageError(
+                f"{kind.__name__}: {name} is {value!r:.60}, above the {_MOST[name]} that a file may ask for"
+            )
 
 
 def _fits(value: Any, hint: Any) -> bool:

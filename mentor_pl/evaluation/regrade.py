@@ -68,7 +68,7 @@ def _whole_header(folder: Path) -> dict[str, Any]:
     lists = [header.get(name) for name in ("pass_at", "without")]
     if not all(isinstance(one, list) for one in lists) or not all(type(k) is int and k > 0 for k in header["pass_at"]):
         raise UsageError(
-            f"{folder / HEADER}: has no lists `pass_at` and `without` that fit: give a folder that mentor validate wrote"
+            f"{folder / HEADER}: has no lists `pass_at` and `without`: give a folder that `mentor validate` wrote"
         )
     return header
 

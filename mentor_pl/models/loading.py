@@ -107,8 +107,9 @@ class ModelSource:
         kernel = getattr(config, "_attn_implementation", None)
         if kernel is not None and "/" in str(kernel) and not self.trust_remote_code:
             raise UsageError(
-                f"{self.role} '{self.path}': its config.json asks for attention by code of the Hub, {str(kernel)!r:.80}: "
-                "take attn_implementation out of it, or set trust_remote_code to true if you trust that code"
+                f"{self.role} '{self.path}': its config.json asks for attention by code of the Hub, "
+                f"{str(kernel)!r:.80}: take attn_implementation out of it, "
+                "or set trust_remote_code to true if you trust that code"
             )
         return config
 

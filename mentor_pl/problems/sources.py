@@ -107,13 +107,15 @@ def _json_lines(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Source
             if not line.strip():
                 continue
             try:
-                yield from _row_of_values(json.loads(line.decode("utf-8-sig")), place, on_bad)
+                values = json.loads(line.decode("utf-8-sig"))
             except json.JSONDecodeError as problem:
                 on_bad(BadRow(place, f"not JSON ({problem.msg} at column {problem.colno}): write one object per line"))
             except UnicodeDecodeError as problem:
                 on_bad(BadRow(place, f"not UTF-8 at byte {problem.start} of the line: save the file as UTF-8"))
             except (ValueError, RecursionError) as problem:  # numbers too long, or nested too deep, to be read
                 on_bad(BadRow(place, f"cannot be read ({_one_line(problem)}): leave the row out"))
+            else:
+                yield from _row_of_values(values, place, on_bad)
 
 
 def _json_list(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:

@@ -79,9 +79,9 @@ class CodeReward(Reward):
             )
         if isolation == "required" and (missing := missing_isolation()):
             raise UsageError(
-                f"CodeReward: this system does not keep graded code from {' nor from '.join(missing)} (that takes Linux "
-                "with Landlock, seccomp and either user namespaces or Landlock 6); set isolation to best_effort where "
-                "that is acceptable, such as in a container without secrets"
+                f"CodeReward: this system does not keep graded code from {' nor from '.join(missing)} (that takes "
+                "Linux with Landlock, seccomp and either user namespaces or Landlock 6); set isolation to best_effort "
+                "where that is acceptable, such as in a container without secrets"
             )
         self.credit = credit
         self.isolation = isolation

@@ -49,14 +49,12 @@ def program(text: str) -> str | None:
     A block that only uses what an earlier one defines (an example of use, tests) is passed over.
     """
     found = [(name, body) for name, body in blocks(text) if body.strip()]
-    for fitting in ([body for name, body in found if name in _PYTHON], [body for name, body in found if not name]):
-        for place in range(len(fitting) - 1, -1, -1):
-            if not _only_uses(fitting[place], fitting[:place]):
-                return fitting[place]
-    return None
-
-
-def _only_uses(block: str, earlier: list[str]) -> bool:
-    own = [name for name in _DEFINED.findall(block) if not _TEST.match(name)]
-    theirs = {name for one in earlier for name in _DEFINED.findall(one)}
-    return not own and not theirs.isdisjoint(re.findall(r"\w+", re.sub(r"#.*", "", block)))
+    named = [body for name, body in found if name in _PYTHON]
+    chosen, defined = None, set[str]()
+    for body in named or [body for name, body in found if not name]:
+        own = _DEFINED.findall(body)
+        stands_alone = any(not _TEST.match(name) for name in own)
+        if stands_alone or defined.isdisjoint(re.findall(r"\w+", re.sub(r"#.*", "", body))):
+            chosen = body
+        defined.update(own)
+    return chosen

@@ -1,5 +1,7 @@
 """Graded code that reaches for what is not its own. Each case prints what it got; the trainer's secrets must not be there."""
 
+# ruff: noqa: E501  (a program is one line)
+
 from __future__ import annotations
 
 import contextlib
@@ -14,12 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mentor_pl.rewards.sandbox.runner import Execution, Limits, execute, missing_isolation
-
 from faults.report import Outcome
 
+from mentor_pl.rewards.sandbox.runner import Execution, Limits, execute, missing_isolation
+
 SECONDS = 5.0
-_ATTEMPT = '''
+_ATTEMPT = """
 import os, socket, sys
 def attempt(reach):
     try:
@@ -29,7 +31,7 @@ def attempt(reach):
 def read(path):
     with open(path, "rb") as file:
         return file.read(1 << 20)
-'''
+"""
 
 # what is reached for -> the code. {…} are places that `World` knows.
 REACHES = {
@@ -67,9 +69,15 @@ HARMS = {
 }
 
 BOMBS = {
-    "fork bomb": ("while True:\n    try:\n        os.fork()\n    except OSError:\n        break\nwhile True: pass", "is ended"),
+    "fork bomb": (
+        "while True:\n    try:\n        os.fork()\n    except OSError:\n        break\nwhile True: pass",
+        "is ended",
+    ),
     "memory bomb": ("x = []\nwhile True:\n    x.append(bytearray(1 << 24))", "is ended"),
-    "disk filling by one file": ("with open('x', 'wb') as f:\n    while True:\n        f.write(bytes(1 << 20))", "is ended"),
+    "disk filling by one file": (
+        "with open('x', 'wb') as f:\n    while True:\n        f.write(bytes(1 << 20))",
+        "is ended",
+    ),
     "disk filling by many": (
         "for i in range(1000):\n    with open(str(i), 'wb') as f:\n        f.write(bytes(4 << 20))",
         "is ended",
@@ -95,8 +103,11 @@ class World:
         """Whether file and folder are as they were."""
         names = sorted(path.name for path in self.file.parent.iterdir())
         state = self.file.stat()
-        return names == ["secret", "unix"] and self.file.read_text() == self.secret and state.st_mtime > 1e9 and (
-            state.st_mode & 0o777 == 0o600 and state.st_uid == os.getuid()
+        return (
+            names == ["secret", "unix"]
+            and self.file.read_text() == self.secret
+            and state.st_mtime > 1e9
+            and (state.st_mode & 0o777 == 0o600 and state.st_uid == os.getuid())
         )
 
 

@@ -1,5 +1,7 @@
 """Files of strangers: none of them chooses what is imported, unpickled or run. Whatever runs would leave a mark."""
 
+# ruff: noqa: E501  (a program is one line)
+
 from __future__ import annotations
 
 import json
@@ -16,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from faults.report import Outcome
 
 from mentor_pl.models.loading import ModelSource
 from mentor_pl.problems.prompts import render
 from mentor_pl.problems.sources import read_rows
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.testbed.tokenizer import build_tokenizer
-
-from faults.report import Outcome
 
 _ROOT = Path(__file__).parents[2]
 _SHAPE = {
@@ -115,7 +116,9 @@ _HEADERS = {
     "a module inside WeightedReward": _spec(
         f"{_REWARDS}.weighted.WeightedReward", rewards=[_spec("planted.Reward")], weights=[1.0]
     ),
-    "arguments of wrong kinds": _spec(f"{_REWARDS}.math.MathReward", workers="2", units={"class_path": "planted.Reward"}),
+    "arguments of wrong kinds": _spec(
+        f"{_REWARDS}.math.MathReward", workers="2", units={"class_path": "planted.Reward"}
+    ),
     "a million workers": _spec(f"{_REWARDS}.math.MathReward", workers=10**6),
 }
 
@@ -157,7 +160,9 @@ def _config(read: str, **config: Any) -> Callable[[_Folder], str]:
             folder.write("tokenizer_config.json", settings | config)
         if read == "adapter":
             folder.write("adapter_config.json", {"peft_type": "LORA", "base_model_name_or_path": "stranger/model"})
-        return _said(lambda: (source.tokenizer(), source.stop_ids(source.tokenizer(), source.config()), source.config()))
+        return _said(
+            lambda: (source.tokenizer(), source.stop_ids(source.tokenizer(), source.config()), source.config())
+        )
 
     return load
 
@@ -187,20 +192,24 @@ def _checkpoint(by_url: bool) -> Callable[[_Folder], str]:
         folder.model()
         folder.write("train.jsonl", '{"problem": "blocked c02", "answer": "U"}\n' * 4)
         torch.save({"state_dict": {}, "epoch": _Mark(folder.mark)}, folder.path / "stranger.ckpt")
-        handler = partial(SimpleHTTPRequestHandler, directory=str(folder.path))
-        handler.log_message = lambda *_: None  # type: ignore[attr-defined]
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=str(folder.path))) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             place = f"http://127.0.0.1:{server.server_port}/stranger.ckpt" if by_url else "stranger.ckpt"
             said = folder.mentor(
                 "fit", "--model.policy", str(config), "--model.algorithm", "mentor_pl.algorithms.grpo.GRPO",
                 "--data.train", "train.jsonl", "--data.steps", "1", "--data.prompts_per_step", "2",
+                "--data.max_prompt_tokens", "16", "--data.sampling.max_new_tokens", "16",
                 "--trainer.logger", "false", "--trainer.accelerator", "cpu", "--ckpt_path", place,
             )  # fmt: skip
             server.shutdown()
         return said
 
     return fit
+
+
+class _Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def _said(read: Callable[[], object]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+from faults.report import Outcome
 
 from mentor_pl.cli.main import main
 from mentor_pl.rewards.base import Reward
@@ -21,8 +22,6 @@ from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.maze import MazeReward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
-
-from faults.report import Outcome
 
 SECONDS = 20.0  # of all graders together, for one text
 _ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\b\b\r\u202egnorw\x00\ud800"
@@ -50,8 +49,16 @@ TEXTS = {
 
 def outcomes() -> Iterator[Outcome]:
     """Every text, then every command that shows text."""
-    prompt = Prompt(0, "blocked c02 goal c33 start c22", "7", (), "", {"numbers": [1, 2], "target": 3, "choices": ["a", "b"]})
-    rewards: list[Reward] = [MathReward(answer_in="anywhere"), ChoiceReward(), CountdownReward(), MazeReward(), FormatReward()]
+    prompt = Prompt(
+        0, "blocked c02 goal c33 start c22", "7", (), "", {"numbers": [1, 2], "target": 3, "choices": ["a", "b"]}
+    )
+    rewards: list[Reward] = [
+        MathReward(answer_in="anywhere"),
+        ChoiceReward(),
+        CountdownReward(),
+        MazeReward(),
+        FormatReward(),
+    ]
     try:
         rewards[0]([prompt], [Response("7")])  # starts the workers
         for what, text in TEXTS.items():
@@ -68,7 +75,9 @@ def outcomes() -> Iterator[Outcome]:
             program(text)
             took = time.monotonic() - began
             passed = not seen and earned == 0 and took < SECONDS
-            yield Outcome(f"answer: {what}", f"graded as wrong, < {SECONDS:.0f} s", seen or f"{earned:.0f}, {took:.1f} s", passed)
+            yield Outcome(
+                f"answer: {what}", f"graded as wrong, < {SECONDS:.0f} s", seen or f"{earned:.0f}, {took:.1f} s", passed
+            )
     finally:
         for reward in rewards:
             reward.close()
@@ -101,12 +110,22 @@ def _bad_pair(folder: Path) -> str:
 
 
 def _header(folder: Path) -> str:
-    (folder / "header.json").write_text(json.dumps({"settings": {"reward": {"class_path": _ESCAPES, "init_args": {}}}, "pass_at": [], "without": []}))
+    (folder / "header.json").write_text(
+        json.dumps({"settings": {"reward": {"class_path": _ESCAPES, "init_args": {}}}, "pass_at": [], "without": []})
+    )
     return _shown(["grade", "--samples", str(folder)])
 
 
 def _row(folder: Path) -> str:
-    (folder / "header.json").write_text(json.dumps({"settings": {"reward": {"class_path": "mentor_pl.rewards.math.MathReward", "init_args": {}}}, "pass_at": [], "without": []}))
+    (folder / "header.json").write_text(
+        json.dumps(
+            {
+                "settings": {"reward": {"class_path": "mentor_pl.rewards.math.MathReward", "init_args": {}}},
+                "pass_at": [],
+                "without": [],
+            }
+        )
+    )
     (folder / "samples.0.jsonl").write_text(json.dumps({_ESCAPES: 1, "responses": [], "greedy": None}) + "\n")
     return _shown(["grade", "--samples", str(folder)])
 
@@ -116,7 +135,13 @@ def _problems(folder: Path) -> str:
     from mentor_pl.testbed.tokenizer import build_tokenizer
 
     build_tokenizer().save_pretrained(folder)
-    shape = {"model_type": "qwen2", "vocab_size": 64, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    shape = {
+        "model_type": "qwen2",
+        "vocab_size": 64,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+    }
     (folder / "config.json").write_text(json.dumps(shape | {"num_attention_heads": 2, "num_key_value_heads": 2}))
     rows = [{"problem": f"blocked {_ESCAPES}", "answer": _ESCAPES}, {"problem": "", "answer": _ESCAPES}]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -130,4 +155,3 @@ SHOWN: dict[str, Callable[[Path], str]] = {
     "a row of samples": _row,
     "problems": _problems,
 }
-

@@ -1,8 +1,8 @@
 """Landlock (Linux 5.13): a process gives up all files but those it names, without any privilege, and for good.
 
 It also keeps the process, and what it starts, from tracing processes outside (so from their environment and memory in
-/proc), and from Linux 6.12 on from signalling them and from their abstract Unix sockets. Being restricted twice makes an
-inner domain, which can do none of this to the outer one.
+/proc), and from Linux 6.12 on from signalling them and from their abstract Unix sockets. Being restricted twice makes
+an inner domain, which can do none of this to the outer one.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/
 
 def version() -> int:
     """Landlock's version here; 0 where there is none."""
+    if not sys.platform.startswith("linux"):
+        return 0
     return max(0, int(_libc().syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION)))
 
 
@@ -55,7 +57,7 @@ def restrict(writable: Iterable[str]) -> bool:
         allowed = rights & files & (-1 if os.path.isdir(path) else _OF_FILES)
         libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", allowed, handle), 0)
         os.close(handle)
-    done = libc.syscall(_RESTRICT, ruleset, 0) == 0
+    done = bool(libc.syscall(_RESTRICT, ruleset, 0) == 0)
     os.close(ruleset)
     return done
 

@@ -36,7 +36,11 @@ def enter(folder: str, room_mb: int) -> bool:
         if unshare(_NEW_USER | rest) != 0:
             return False
         try:
-            for name, line in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            for name, line in (
+                ("setgroups", "deny"),
+                ("uid_map", f"{user} {user} 1"),
+                ("gid_map", f"{group} {group} 1"),
+            ):
                 Path(f"/proc/self/{name}").write_text(line, encoding="ascii")
         except OSError:
             return False

@@ -62,7 +62,7 @@ def refuse(names: Iterable[str], families: tuple[int, ...] = ()) -> bool:
     parts = [
         _step(_LOAD, _MACHINE), _step(_EQUAL, audit, 1, 0), _step(_RETURN, _KILL),
         _step(_LOAD, _NUMBER), _step(_ABOVE, _X32, 0, 1), _step(_RETURN, _REFUSE | errno.EPERM),
-        *(_step(_EQUAL, number, 0, 1) + _step(_RETURN, _REFUSE | errno.EPERM) for number in plain if number is not None),
+        *(_step(_EQUAL, one, 0, 1) + _step(_RETURN, _REFUSE | errno.EPERM) for one in plain if one is not None),
     ]  # fmt: skip
     if "clone3" in names:  # its flags lie in memory, which no filter sees; libraries then fall back to clone
         parts.append(_step(_EQUAL, 435, 0, 1) + _step(_RETURN, _REFUSE | errno.ENOSYS))

@@ -2,8 +2,8 @@
 
 Plain data (numbers, texts, lists, dicts, sets, …) cross as values, in JSON; anything else as a number that stands for
 it, a `Remote` on the other side. What is done to a remote is done where it lives. With one exception: comparing and
-calculating with plain data takes the remote's plain value, where it has one, and happens here. So what a caller compares
-with never leaves it, and an object that equals everything equals nothing.
+calculating with plain data takes the remote's plain value, where it has one, and happens here. So what a caller
+compares with never leaves it, and an object that equals everything equals nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _DONE: dict[str, Callable[..., Any]] = {
     "instance": lambda kind, value: isinstance(value, kind),
     **{name: getattr(operator, name) for name in _CALCULATIONS},
 }  # fmt: skip
+EVERYTHING = frozenset(_DONE) | {"plain"}
 
 
 class Closed(BaseException):
@@ -125,7 +126,7 @@ class Wire:
 
     Args:
         channel: a connected stream socket.
-        serves: what may be done to this side's objects, names of `_DONE`, or `plain`.
+        serves: what may be done to this side's objects, of `EVERYTHING`.
     """
 
     def __init__(self, channel: socket.socket, serves: frozenset[str]) -> None:
@@ -143,8 +144,8 @@ class Wire:
         said = self._answered()
         if said[0] == "raised":
             kind = getattr(builtins, str(said[1]), None)
-            known = isinstance(kind, type) and issubclass(kind, Exception)
-            raise (kind if known else RuntimeError)(str(said[2]))
+            raised = kind if isinstance(kind, type) and issubclass(kind, Exception) else RuntimeError
+            raise raised(str(said[2]))
         for place, value in said[2]:
             _become(given[place], self.decode(value))
         return self.decode(said[1])
@@ -158,8 +159,10 @@ class Wire:
 
     def _answered(self) -> list[Any]:
         """The answer to what was asked; what the other side asks meanwhile is done."""
-        while (said := self.receive())[0] == "do":
+        said = self.receive()
+        while said[0] == "do":
             self.send(self._do(*said[1:]))
+            said = self.receive()
         return said
 
     def _do(self, what: str, target: Any, values: Any, named: Any) -> list[Any]:
@@ -230,7 +233,7 @@ class Wire:
         except OSError as error:
             raise Closed from error
 
-    def receive(self) -> Any:
+    def receive(self) -> list[Any]:
         """The next message."""
         size = int.from_bytes(self._exactly(_HEADER), "big")
         try:

@@ -144,3 +144,11 @@ def test_a_report_that_cannot_be_written_is_one_line(inspect, tmp_path):
     status, _, err, _ = inspect(ROWS, *OPTIONS, "--json", str(tmp_path))
     assert status == 2
     assert err.splitlines()[-1].startswith(f"mentor: error: --json {tmp_path}: cannot be written")
+
+
+def test_what_a_terminal_would_obey_is_escaped(inspect):
+    rows = [{"problem": "find \x1b[2Jx", "answer": "7\x07"}, {"problem": "", "answer": "\x1b[31m"}]
+    status, out, _, _ = inspect(rows, *OPTIONS[:4])
+    assert status == 0
+    assert not {"\x1b", "\x07"} & set(out)
+    assert r"7\x07" in out

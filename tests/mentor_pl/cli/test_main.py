@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -124,3 +126,27 @@ def test_a_misspelt_command_gets_the_nearest(
 ) -> None:
     assert mentor(*words) == 2
     assert capsys.readouterr().err.startswith(f"mentor: error: {line}")
+
+
+GRADE = ("grade", "--pairs", "pairs.jsonl")
+
+
+@pytest.mark.parametrize("start", ["import sys; from mentor_pl.cli.main import main; sys.exit(main())", None])
+def test_modules_of_the_current_folder_are_not_imported_where_no_class_is_named(
+    start: str | None, tmp_path: Path
+) -> None:
+    for name in ("json", "rich", "peft", "kernels", "gmpy2", "callbacks"):  # installed, optional, and ours
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')", encoding="utf-8")
+    (tmp_path / "pairs.jsonl").write_text('{"prediction": "1", "gold": "1"}\n', encoding="utf-8")
+    root = str(Path(__file__).parents[3])
+    program = ["-P", "-c", start] if start else ["-m", "mentor_pl.cli"]
+    done = subprocess.run(
+        [sys.executable, *program, *GRADE],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_stranger_cannot_speak_to_the_terminal_by_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["grade", "--samples", "no\x1b[2Jwhere"]) == 2
+    assert r"no\x1b[2Jwhere: no samples here" in capsys.readouterr().err

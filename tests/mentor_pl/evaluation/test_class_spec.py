@@ -146,7 +146,10 @@ def of(name, **arguments):
         ({"class_path": "os.system", "init_args": {"command": "true"}}, "'os.system' is no built-in grader"),
         (of("code.CodeReward", **CODE), "'mentor_pl.rewards.code.CodeReward' is no built-in grader"),
         (of("paper.PaperReward", outcome=of("code.CodeReward", **CODE)), "CodeReward' is no built-in grader"),
-        (of("weighted.WeightedReward", rewards=[{"class_path": "pathlib.Path", "init_args": {}}], weights=[1.0]), "Path"),
+        (
+            of("weighted.WeightedReward", rewards=[{"class_path": "pathlib.Path", "init_args": {}}], weights=[1.0]),
+            "Path",
+        ),
         ({"class_path": "planted.Reward", "init_args": {}}, "'planted.Reward' is no built-in grader"),
         ({"class_path": ["os.system"], "init_args": {}}, "does not fit"),
         (of("choice.ChoiceReward", units=1), "has no argument units"),

@@ -100,7 +100,10 @@ def test_what_cannot_be_graded_is_a_usage_error_and_leaves_the_samples(kept, tmp
         regrade(kept)
     header["settings"]["reward"] = {"class_path": "os.system", "init_args": {"command": "true"}}
     write_header(kept / "toy", header)
-    with pytest.raises(UsageError, match=r"toy/header\.json: 'os\.system' is no built-in grader .*: give --reward CLASS on the command line"):
+    with pytest.raises(
+        UsageError,
+        match=r"toy/header\.json: 'os\.system' is no built-in grader .*: give --reward CLASS on the command line",
+    ):
         regrade(kept)
     assert right(kept) == before
 
@@ -109,4 +112,12 @@ def test_a_folder_whose_files_are_empty_is_a_usage_error(kept):
     write_samples(kept / "toy/samples.0.jsonl", [])
     (kept / "toy/samples.1.jsonl").unlink()
     with pytest.raises(UsageError, match="samples files are empty"):
+        regrade(kept)
+
+
+@pytest.mark.parametrize("notes", [{}, {"pass_at": 1, "without": []}, {"pass_at": ["1"], "without": []}], ids=str)
+def test_a_header_without_its_notes_is_a_usage_error(notes, kept):
+    header = read_header(kept / "toy")
+    write_header(kept / "toy", {"settings": header["settings"], **notes})
+    with pytest.raises(UsageError, match=r"header\.json: has no lists `pass_at` and `without`"):
         regrade(kept)

@@ -1,5 +1,6 @@
 """Finished problems on disk: read back as written, whatever a kill left."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -115,3 +116,32 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"samples cannot be kept here .*: name another folder"):
         write_header(tmp_path / "file/words", {"settings": {}})
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"settings": ' + "9" * 5000 + "}"], ids=["deep", "long"])
+def test_a_header_that_python_cannot_read_is_a_usage_error(text, tmp_path):
+    (tmp_path / "header.json").write_text(text)
+    with pytest.raises(UsageError, match=r"header\.json: cannot be read"):
+        read_header(tmp_path)
+
+
+@pytest.mark.parametrize("changes", [{"text": 5}, {"length": "1"}, {"truncated": None}, {"parts": []}], ids=str)
+def test_a_row_whose_values_are_of_other_kinds_is_a_usage_error(changes, tmp_path):
+    write(tmp_path, 0, ONE)
+    (file,) = tmp_path.glob("samples.*")
+    row = json.loads(file.read_text(encoding="utf-8", errors="surrogatepass"))
+    row["responses"][0] |= changes
+    file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=f"no line of a samples file .{next(iter(changes))} is"):
+        read_samples(tmp_path)
+
+
+def test_a_link_where_a_file_is_drafted_is_replaced_and_not_followed(tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.write_text("kept")
+    folder = tmp_path / "words"
+    folder.mkdir()
+    (folder / "header.json.unfinished").symlink_to(theirs)
+    write_header(folder, {"settings": {}})
+    assert theirs.read_text() == "kept"
+    assert read_header(folder) == {"settings": {}}

@@ -1,6 +1,7 @@
 """Folders become models, and a pair that cannot work is refused in one line before weights are loaded."""
 
 import json
+import pickle
 import re
 import shutil
 
@@ -235,3 +236,34 @@ def test_a_json_configuration_gives_random_weights_that_the_seed_decides(qwen2_f
 
 def test_a_json_configuration_that_is_missing_is_one_line(qwen2_folder):
     assert "cannot be read" in refusal(qwen2_folder / "other.json")
+
+
+class Mark:
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return open, (str(self.file), "w")
+
+
+def test_weights_that_are_a_pickle_run_nothing(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model", drop=("model.safetensors",))
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Mark(tmp_path / "ran")))
+    with pytest.raises(UsageError, match="its weights cannot be read"):
+        source(folder).weights(torch.float32)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_configuration_cannot_ask_for_attention_by_code_of_the_hub(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model", config={"attn_implementation": "stranger/kernel"})
+    for read in (source(folder).config, lambda: source(folder).weights(torch.float32)):
+        with pytest.raises(UsageError, match="asks for attention by code of the Hub, 'stranger/kernel'"):
+            read()
+    assert ModelSource(str(folder), "policy", trust_remote_code=True).config()._attn_implementation == "stranger/kernel"
+
+
+def test_an_adapter_does_not_choose_the_model_that_is_loaded(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model")
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "stranger/model"}')
+    with pytest.raises(UsageError, match="is an adapter to a model that it names itself"):
+        source(folder).config()

@@ -164,3 +164,18 @@ def test_the_papers_system_prompt_is_verbatim():
         "reasoning process as an internal monologue and then provide the final answer. The reasoning process MUST BE "
         "enclosed within <think></think> tags. The final answer MUST BE put in \\boxed{}."
     )
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ '{0.__init__}'.format(cycler) }}",
+        "{% for i in range(10**9) %}{% endfor %}",
+        "{{ 1 / 0 }}",
+    ],
+)
+def test_a_template_that_reaches_out_or_raises_is_one_line(template, qwen2):
+    qwen2.chat_template = template
+    with pytest.raises(UsageError, match="the tokenizer's chat template fails"):
+        render(qwen2, "1 + 1", None, None)

@@ -160,7 +160,10 @@ def test_an_empty_file_is_named(lines, write_jsonl):
         ('{"problem": "a"', "not JSON"),
         ("[1, 2]", "a list, but every line is an object"),
         ('"text"', "a str"),
+        ("[" * 100_000, "cannot be read (maximum recursion depth"),
+        ('{"problem": "a", "answer": ' + "9" * 5000 + "}", "cannot be read (Exceeds the limit"),
     ],
+    ids=lambda case: case[:40],
 )
 def test_a_malformed_line_is_named_or_skipped_and_listed(line, reason, write_jsonl):
     path = write_jsonl([GOOD, "", line, GOOD])
@@ -207,3 +210,10 @@ def test_an_empty_name_is_no_folder(tmp_path, monkeypatch, write_jsonl):
     write_jsonl([GOOD])
     monkeypatch.chdir(tmp_path)
     assert "an empty text" in error_of("")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" + "9" * 5000 + "]"], ids=["deep", "long"])
+def test_a_list_that_python_cannot_read_is_one_line(text, tmp_path):
+    file = tmp_path / "rows.json"
+    file.write_text(text, encoding="utf-8")
+    assert error_of(file).startswith(f"{file}: cannot be read: ")

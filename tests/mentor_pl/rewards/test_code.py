@@ -108,10 +108,11 @@ def test_code_that_takes_too_much_is_stopped_by_a_limit(greed: str, reward: Code
 
 @pytest.mark.parametrize("code", ["while True: pass", "import time\ntime.sleep(999)"])
 def test_code_without_end_is_stopped_and_counted(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "LAST_RESORT", 0.5)  # for the code that sleeps
     short = code_reward(timeout=0.5)
-    assert short([prompt(TESTS)], [fenced(code)]).parts == {"outcome": [0], "timeout": [1]}
-    assert short([prompt(CASES)], [fenced(code)]).parts == {"outcome": [0], "timeout": [1]}
+    with monkeypatch.context() as patch:
+        patch.setattr(deadline, "LAST_RESORT", 0.5)  # for the code that sleeps
+        assert short([prompt(TESTS)], [fenced(code)]).parts == {"outcome": [0], "timeout": [1]}
+        assert short([prompt(CASES)], [fenced(code)]).parts == {"outcome": [0], "timeout": [1]}
     short.close()
     shared = code_reward(credit="share", timeout=1.0)
     endless = "if input() == '3 4':\n    while True:\n        pass\nprint(3)"

@@ -33,7 +33,17 @@ def test_the_last_python_block_counts() -> None:
         f"```python\r\n{ADD}```\r\n",
         f"```python\nwhile\n\n```python\n{ADD}```",
     ],
-    ids=["unclosed", "tildes", "longer", "words", "braces", "indented", "by a tab", "carriage returns", "not closed before"],
+    ids=[
+        "unclosed",
+        "tildes",
+        "longer",
+        "words",
+        "braces",
+        "indented",
+        "by a tab",
+        "carriage returns",
+        "not closed before",
+    ],
 )
 def test_blocks_are_found_however_they_are_fenced(text: str) -> None:
     assert program(text) == ADD

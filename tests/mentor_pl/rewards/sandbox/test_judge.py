@@ -1,5 +1,7 @@
 """Tests in one process, the code in another: what tests may do with it, and what it cannot learn or fake."""
 
+# ruff: noqa: E501  (a program is one line)
+
 from __future__ import annotations
 
 import socket
@@ -104,8 +106,12 @@ def test_wrong_code_fails_and_names_live_from_one_test_to_the_next() -> None:
 
 
 ALWAYS = "class Any:\n    def same(self, *_):\n        return True\n    "
-ALWAYS += " = ".join(f"__{name}__" for name in "eq lt le gt ge contains isclose call".split()) + " = same\n"
-ALWAYS += "    __ne__ = lambda self, other: False\n    __sub__ = __rsub__ = __abs__ = __float__ = lambda self, *_: 0.0\n"
+ALWAYS += (
+    " = ".join(f"__{name}__" for name in ["eq", "lt", "le", "gt", "ge", "contains", "isclose", "call"]) + " = same\n"
+)
+ALWAYS += (
+    "    __ne__ = lambda self, other: False\n    __sub__ = __rsub__ = __abs__ = __float__ = lambda self, *_: 0.0\n"
+)
 SPY = """
 import gc, inspect, sys
 def seen():
@@ -145,7 +151,9 @@ def test_code_that_ends_its_side_has_no_verdict_whatever_the_test_catches() -> N
         assert run_tests(judged, "", ["pass"]) is None
 
 
-@pytest.mark.parametrize("said", [b"\x00\x00\x00\x02{}", b"\xff" * 8, b"\x00\x00\x00\x05[1e99", b"\x00\x01\x86\xa0" + b"[" * 100_000])
+@pytest.mark.parametrize(
+    "said", [b"\x00\x00\x00\x02{}", b"\xff" * 8, b"\x00\x00\x00\x05[1e99", b"\x00\x01\x86\xa0" + b"[" * 100_000]
+)
 def test_a_side_that_breaks_the_rules_has_no_verdict(said: bytes) -> None:
     judged, told = socket.socketpair()
     with judged:

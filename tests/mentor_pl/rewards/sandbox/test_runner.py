@@ -50,9 +50,7 @@ def test_code_has_no_network_and_sees_no_other_process_where_the_system_allows_i
 def test_what_the_code_leaves_running_ends_with_it() -> None:
     if missing_isolation():
         pytest.skip("this system does not isolate")
-    code = (
-        "import os, time\nif os.fork() == 0:\n    os.execv('/bin/sleep', ['mentor-orphan', '999'])\n"
-    )
+    code = "import os, time\nif os.fork() == 0:\n    os.execv('/bin/sleep', ['mentor-orphan', '999'])\n"
     assert execute(code + ADD, ADDED, "", 20.0, Limits()).passed == [True, True]
     names = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
     assert not [name for name in names if b"mentor-orphan" in name]
