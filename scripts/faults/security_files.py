@@ -86,7 +86,7 @@ class _Folder:
 
     def mentor(self, *args: str) -> str:
         """Run the command in this folder; what a user sees."""
-        own = os.environ | {"PYTHONPATH": str(_ROOT), "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"}
+        own = os.environ | {"PYTHONPATH": str(_ROOT), "HF_HUB_OFFLINE": "1", "TORCH_HOME": str(self.path)}
         command = [sys.executable, "-m", "mentor_pl.cli", *args]
         done = subprocess.run(command, cwd=self.path, env=own, capture_output=True, text=True, check=False, timeout=300)
         lines = done.stderr.strip().splitlines() or [""]

@@ -79,7 +79,8 @@ def execute(
     with contextlib.suppress(ValueError, RecursionError):
         passed = json.loads(done.verdict) if tests else []
     right = done.status == 0 and isinstance(passed, list) and len(passed) == len(tests)
-    timeout = done.seconds is None
+    # The limit of a process's own, in whole seconds, may come before this side looks.
+    timeout = done.seconds is None or (not right and done.seconds >= seconds)
     took = seconds if done.seconds is None else done.seconds
     return Execution(right, [one is True for one in passed] if right else [], done.output, timeout, took)
 

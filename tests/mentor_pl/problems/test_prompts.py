@@ -170,7 +170,7 @@ def test_the_papers_system_prompt_is_verbatim():
     "template",
     [
         "{{ ''.__class__.__mro__ }}",
-        "{{ '{0.__init__}'.format(cycler) }}",
+        "{{ [].append.__self__.x.y }}",
         "{% for i in range(10**9) %}{% endfor %}",
         "{{ 1 / 0 }}",
     ],
