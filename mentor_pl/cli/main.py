@@ -101,7 +101,9 @@ def _dispatch(args: list[str]) -> int:
     elif args[0] == "--version":
         print(f"mentor {__version__}")
     elif args[0] == "doctor":
-        return int(import_module("mentor_pl.cli.doctor.examine").run(args[1:]))
+        examine = import_module("mentor_pl.cli.doctor.examine").run
+        _look_here(args)
+        return int(examine(args[1:]))
     elif args[0] in TRAINER_COMMANDS:
         run = import_module("mentor_pl.cli.lightning").run
         _look_here(args)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, warning
 from mentor_pl.problems.prompts import THINK
-from mentor_pl.rewards.base import Grade, Reward
+from mentor_pl.rewards.base import Grade, Grading, Reward
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
 
 PROBLEMS = 10
@@ -76,10 +77,10 @@ def _tried(reward: Reward, pairs: Sequence[tuple[Prompt, str]], what: str, *, ri
     for prompt, text in pairs:
         started = time.perf_counter()
         try:
-            grade = reward.checked(prompt, reward.submit(prompt, Response(text)).result(SECONDS))
-        except TimeoutError:
-            late = f"problem {prompt.index}: no grade came within {SECONDS:.0f} s"
-            return [problem(late, "see that the reward returns, or give it a deadline")]
+            grades = reward.gather([prompt], [reward.submit(prompt, Response(text))], Grading(timeout=SECONDS))
+        except UsageError as error:
+            return [problem(str(error), "mend the reward, or see what it needs")]
+        grade = Grade(grades.total[0], {name: part[0] for name, part in grades.parts.items()})
         seconds.append(time.perf_counter() - started)
         if is_right(reward, grade) != right:
             wrong.append(
