@@ -24,6 +24,7 @@ from mentor_pl.evaluation.table import Kept, save_summary, summarise, to_markdow
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.progress import progress_bar
+from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.module import MentorModule
 from mentor_pl.types import Prompt, Rollouts
@@ -69,8 +70,9 @@ class BenchmarkValidation(Callback):
         words: list[str] | None = None,
         table_rows: int = 4,
     ) -> None:
-        if every_n_steps < 1:
-            raise UsageError(f"BenchmarkValidation every_n_steps is {every_n_steps}: give at least 1")
+        check("BenchmarkValidation every_n_steps", every_n_steps, at_least=1, because="it counts steps of rollouts")
+        check("BenchmarkValidation table_rows", table_rows, at_least=0, otherwise="0 for no table")
+        check_seed("BenchmarkValidation seed", seed)
         if not benchmarks:
             raise UsageError("BenchmarkValidation has no benchmarks: give one or more")
         names = [benchmark.name for benchmark in benchmarks]

@@ -10,6 +10,7 @@ from torch import Tensor
 from mentor_pl.algorithms.parts.gates import quantile
 from mentor_pl.runtime.collectives import all_sum, all_values
 from mentor_pl.runtime.logging import log_once
+from mentor_pl.runtime.ranges import check
 from mentor_pl.types import Origin, Rollouts
 
 
@@ -22,9 +23,14 @@ class EntropyLogging(Callback):
 
     Args:
         quantiles: of the token entropies.
+
+    Raises:
+        UsageError: for a quantile outside [0, 1].
     """
 
     def __init__(self, quantiles: tuple[float, ...] = (0.05, 0.5, 0.95)) -> None:
+        for p in quantiles:
+            check("EntropyLogging: a quantile", p, at_least=0, at_most=1, because="it is a share of the tokens")
         self.quantiles = quantiles
 
     def on_train_batch_end(

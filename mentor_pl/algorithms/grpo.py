@@ -16,7 +16,7 @@ from mentor_pl.algorithms.base import Algorithm, Graded, policy_rows
 from mentor_pl.algorithms.parts.advantages import standardised
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 from mentor_pl.types import Prompt, Rollouts, Row
 
 
@@ -29,15 +29,13 @@ class GRPO(Algorithm):
         eps: added to the standard deviation.
 
     Raises:
-        UsageError: for a group below 2.
+        UsageError: for a group below 2 or a negative eps.
     """
 
     def __init__(self, group_size: int = 8, loss: Term | None = None, eps: float = 1e-6) -> None:
-        if group_size < 2:
-            raise UsageError(
-                f"algorithm group_size is {group_size}, but advantages need the standard deviation of at least 2 "
-                "rollouts: give 2 or more"
-            )
+        deviation = "advantages need the standard deviation of at least 2 rollouts"
+        check("algorithm group_size", group_size, at_least=2, because=deviation)
+        check("algorithm eps", eps, at_least=0, because="it is added to a standard deviation")
         self.group_size, self.eps = group_size, eps
         self.loss = loss if loss is not None else ClippedSurrogate()
 

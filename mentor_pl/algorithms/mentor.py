@@ -24,7 +24,7 @@ from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 from mentor_pl.types import Origin, Prompt, Rollouts, Row
 
 
@@ -40,7 +40,7 @@ class Mentor(Algorithm):
         eps: added to the standard deviation of [10].
 
     Raises:
-        UsageError: for counts out of range.
+        UsageError: for counts out of range or a negative eps.
     """
 
     uses_alpha = True
@@ -54,16 +54,16 @@ class Mentor(Algorithm):
         loss: Term | None = None,
         eps: float = 1e-6,
     ) -> None:
-        if on_policy < 2:
-            raise UsageError(
-                f"algorithm on_policy is {on_policy}, but advantages need the standard deviation of at least 2 "
-                "on-policy rollouts: give 2 or more"
-            )
-        if mixed < 1:
-            raise UsageError(
-                f"algorithm mixed is {mixed}, but without mixed-policy rollouts nothing is guided: give 1 or more, or "
-                "take mentor_pl.algorithms.grpo.GRPO (configs/algorithms/grpo.yaml)"
-            )
+        deviation = "advantages need the standard deviation of at least 2 on-policy rollouts"
+        check("algorithm on_policy", on_policy, at_least=2, because=deviation)
+        check(
+            "algorithm mixed",
+            mixed,
+            at_least=1,
+            because="without mixed-policy rollouts nothing is guided",
+            otherwise="or take mentor_pl.algorithms.grpo.GRPO (configs/algorithms/grpo.yaml)",
+        )
+        check("algorithm eps", eps, at_least=0, because="it is added to a standard deviation")
         self.on_policy, self.mixed, self.refill, self.eps = on_policy, mixed, refill, eps
         self.gate = gate if gate is not None else EntropyGate()
         self.blend = GatedMixture(self.gate)

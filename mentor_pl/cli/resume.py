@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.utilities import rank_zero_info
 
 from mentor_pl.cli.run_folder import go_on_in, run_folders
-from mentor_pl.runtime.checkpoint_files import check
+from mentor_pl.runtime.checkpoint_files import refuse_damaged
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.sharded_files import is_sharded
 from mentor_pl.training.checkpoints import best_of, newest, numbered
@@ -67,7 +67,7 @@ def checkpoint(config: Namespace, given: str) -> Path:
             return _newest(path)
         if not path.exists():
             raise UsageError(f"--ckpt_path: no checkpoint '{given}'; give a file or folder, or one of best, last, hpc")
-        check(path)
+        refuse_damaged(path)
         return path
     for folder in run_folders(config.trainer):
         if any((folder / _CHECKPOINTS).glob("*.ckpt")):
@@ -84,7 +84,7 @@ def _path(given: Path) -> Path:
         return _newest(given)
     if not given.exists():
         raise UsageError(f"--resume: there is no '{given}': give a run's folder, a checkpoint in one, or auto")
-    check(given)
+    refuse_damaged(given)
     ours = numbered(given.parent)
     if given.parent.name != _CHECKPOINTS:
         raise UsageError(

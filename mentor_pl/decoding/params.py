@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,10 @@ class SamplingParams:
     max_new_tokens: int = 1024
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise UsageError(f"sampling temperature is {self.temperature}: give 0 (greedy) or a positive number")
-        if not 0 < self.top_p <= 1:
-            raise UsageError(f"sampling top_p is {self.top_p}, but it is a share of mass in (0, 1]: 1 is off")
-        if self.top_k < 0:
-            raise UsageError(f"sampling top_k is {self.top_k}, but it counts tokens: 0 is off")
-        if self.max_new_tokens < 1:
-            raise UsageError(f"sampling max_new_tokens is {self.max_new_tokens}: give at least 1")
+        check(
+            "sampling temperature", self.temperature, at_least=0, because="it divides logits", otherwise="0 is greedy"
+        )
+        share = "it is a share of mass"
+        check("sampling top_p", self.top_p, above=0, at_most=1, because=share, otherwise="1 is off")
+        check("sampling top_k", self.top_k, at_least=0, because="it counts tokens", otherwise="0 is off")
+        check("sampling max_new_tokens", self.max_new_tokens, at_least=1, because="it counts tokens")

@@ -21,6 +21,7 @@ from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime.collectives import world_size
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 from mentor_pl.types import Prompt
 
 
@@ -87,16 +88,14 @@ class Benchmark:
         check_template(self.template)
         object.__setattr__(self, "grader", self.reward if self.reward is not None else self.default_reward())
         self.grader.check_range()
-        if self.samples < 1:
-            raise UsageError(f"benchmark {self.name}: samples is {self.samples}: give at least 1")
-        if self.limit is not None and self.limit < 1:
-            raise UsageError(f"benchmark {self.name}: limit is {self.limit}: give at least 1, or null for all")
+        check(f"benchmark {self.name}: samples", self.samples, at_least=1)
+        for name in ("limit", "rows", "max_prompt_tokens"):
+            check(f"benchmark {self.name}: {name}", getattr(self, name), at_least=1, otherwise="or null for all")
+        if not self.ks:
+            raise UsageError(f"benchmark {self.name}: pass_at is []: give numbers, or null for pass@{self.samples}")
         for k in self.ks:
-            if not 1 <= k <= self.samples:
-                raise UsageError(
-                    f"benchmark {self.name}: pass_at has {k}, but there are {self.samples} samples: give numbers from "
-                    "1 to that"
-                )
+            there = f"there are {self.samples} samples"
+            check(f"benchmark {self.name}: a pass_at", k, at_least=1, at_most=self.samples, because=there)
 
     @property
     def ks(self) -> list[int]:

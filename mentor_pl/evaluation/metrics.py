@@ -17,6 +17,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 
 # The paper's reasoning pattern: the share of responses that contain each of these.
 REASONING_WORDS = (
@@ -92,8 +93,7 @@ class PassAtK(_MeanOverProblems):
 
     def __init__(self, k: int, **options: Any) -> None:
         super().__init__(**options)
-        if k < 1:
-            raise UsageError(f"pass@k with k = {k}: give at least 1")
+        check("pass@k: k", k, at_least=1)
         self.k = k
 
     def update(self, correct: Tensor) -> None:

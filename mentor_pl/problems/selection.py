@@ -14,6 +14,7 @@ from mentor_pl.problems.sources import BadRow, read_rows, refuse
 from mentor_pl.rewards.answers.text import same_text
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.progress import Progress, silent
+from mentor_pl.runtime.ranges import check
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,10 @@ class Selection:
     on_bad_row: Literal["error", "skip"] = "error"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.held_out < 1:
-            raise UsageError(f"select held_out is {self.held_out}, but it is a share of problems: give one in [0, 1)")
+        check("select held_out", self.held_out, at_least=0, below=1, because="it is a share of problems")
         if self.side == "held_out" and not self.held_out:
             raise UsageError("select side is held_out, but the share held_out is 0: give the share too")
-        if self.near <= 0:
-            raise UsageError(f"select near is {self.near}: give a share above 0, such as {NEAR}")
+        check("select near", self.near, above=0, because="it is a share of 13-grams", otherwise=f"such as {NEAR}")
 
 
 def select_problems(

@@ -11,7 +11,6 @@ What the limits protect from, and what they do not, is in docs/rewards.md.
 from __future__ import annotations
 
 import logging
-import math
 import re
 import threading
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.fences import program
 from mentor_pl.rewards.sandbox.runner import Limits, execute, missing_isolation
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 from mentor_pl.types import Prompt, Response
 
 _log = logging.getLogger(__name__)
@@ -70,13 +70,12 @@ class CodeReward(Reward):
                 "processes, but it shares the machine and its kernel; set allow_execution to true where that is "
                 "acceptable, such as in a container without secrets"
             )
+        check("CodeReward workers", workers, at_least=1, because="they are the responses run at the same time")
+        check("CodeReward timeout", timeout, above=0, because="it is the seconds that one response's tests may take")
+        check("CodeReward memory_mb", memory_mb, at_least=64, because="an interpreter itself needs 64 MiB")
+        check("CodeReward file_mb", file_mb, at_least=1)
         if isolation not in ("required", "best_effort"):
-            raise UsageError(f"isolation={isolation!r} must be required or best_effort")
-        if workers < 1 or memory_mb < 64 or file_mb < 1 or not (0 < timeout < math.inf):
-            raise UsageError(
-                f"workers={workers}, timeout={timeout}, memory_mb={memory_mb} and file_mb={file_mb}: they must be at "
-                "least 1, above 0, 64 and 1; leave them out for the defaults"
-            )
+            raise UsageError(f"CodeReward isolation is {isolation!r}: give required or best_effort")
         if isolation == "required" and (missing := missing_isolation()):
             raise UsageError(
                 f"CodeReward: this system does not keep graded code from {' nor from '.join(missing)} (that takes "

@@ -12,6 +12,7 @@ from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.format import FormatReward
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.weighted import WeightedReward
+from mentor_pl.runtime.ranges import check
 
 
 class PaperReward(WeightedReward):
@@ -25,5 +26,7 @@ class PaperReward(WeightedReward):
 
     def __init__(self, outcome: Reward | None = None, outcome_weight: float = 0.9, format_weight: float = 0.1) -> None:
         self.outcome = outcome if outcome is not None else MathReward()
+        check("reward outcome_weight", outcome_weight)
+        check("reward format_weight", format_weight)
         self.outcome_weight, self.format_weight = outcome_weight, format_weight
         super().__init__([self.outcome, FormatReward()], [outcome_weight, format_weight])

@@ -14,13 +14,13 @@ In YAML:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.futures import combine
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 from mentor_pl.types import Prompt, Response
 
 
@@ -40,8 +40,8 @@ class WeightedReward(Reward):
     def __init__(self, rewards: list[Reward], weights: list[float]) -> None:
         if not rewards or len(rewards) != len(weights):
             raise UsageError(f"{len(rewards)} rewards with {len(weights)} weights: give one weight for each reward")
-        if not all(math.isfinite(weight) for weight in weights):
-            raise UsageError(f"weights={weights} must all be finite numbers; correct the one that is not")
+        for weight in weights:
+            check("one of the reward's weights", weight)
         for reward in rewards:
             reward.check_range()
         self.rewards = rewards

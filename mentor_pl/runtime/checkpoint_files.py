@@ -48,7 +48,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
     ) -> dict[str, Any]:
         if "://" in str(path):
             return super().load_checkpoint(path, map_location, weights_only=True)
-        check(Path(path))
+        refuse_damaged(Path(path))
         if is_sharded(Path(path)):
             return whole_state(Path(path))
         loaded: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
@@ -124,7 +124,7 @@ def remove_unfinished(folder: Path) -> None:
         _remove(left)
 
 
-def check(path: Path) -> None:
+def refuse_damaged(path: Path) -> None:
     """Refuse a checkpoint that is damaged.
 
     Raises:

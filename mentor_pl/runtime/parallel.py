@@ -17,14 +17,15 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from mentor_pl.runtime.checkpoint_files import (
     SafeCheckpointIO,
-    check,
     make_room,
     place,
+    refuse_damaged,
     storage_errors,
     unfinished_of,
 )
 from mentor_pl.runtime.collectives import all_objects, rank, world_size
 from mentor_pl.runtime.errors import StorageError, UsageError
+from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.sharded_files import check_contents, is_sharded, seal, sums_of_rank
 
 T = TypeVar("T")
@@ -39,9 +40,13 @@ class FSDP2Strategy(ModelParallelStrategy):
     Args:
         save_distributed_checkpoint: one file per rank instead of a single one that loads anywhere.
         timeout_minutes: how long a rank waits for the others; the slowest rank's rollouts must fit in.
+
+    Raises:
+        UsageError: for a timeout that is not positive.
     """
 
     def __init__(self, save_distributed_checkpoint: bool = False, timeout_minutes: float = 120) -> None:
+        check("FSDP2Strategy timeout_minutes", timeout_minutes, above=0, because="ranks wait for one another")
         super().__init__(
             tensor_parallel_size=1,
             save_distributed_checkpoint=save_distributed_checkpoint,
@@ -74,7 +79,7 @@ class FSDP2Strategy(ModelParallelStrategy):
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint of any number of ranks, sharded or not, undamaged and without running code in it."""
         path = Path(self.broadcast(checkpoint_path))
-        check(path)
+        refuse_damaged(path)
         if is_sharded(path):
             check_contents(path)
         return super().load_checkpoint(path, weights_only=True)

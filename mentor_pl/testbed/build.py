@@ -12,7 +12,6 @@ is how the finished ones were made: `build(out, train=True)`, then `policy` and 
 from __future__ import annotations
 
 import json
-import math
 import random
 import shutil
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizer
 from mentor_pl.models.loading import save_folder
 from mentor_pl.rewards.maze import Maze, cell_name
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.testbed.pretrain import pretrain, stage_steps
 from mentor_pl.testbed.problems import Ways, split
 from mentor_pl.testbed.tokenizer import build_tokenizer
@@ -59,16 +59,16 @@ def build(
         UsageError: a scale or a number of problems out of range, or `out` is a file.
     """
     folder = Path(out)
-    if not (0 < scale <= 100 and math.isfinite(scale)):
-        raise UsageError(f"scale={scale} must lie in (0, 100]: 1 trains the full number of steps, 0.1 a tenth of them")
+    check("--scale", scale, above=0, at_most=100, because="1 trains the full number of steps, 0.1 a tenth of them")
+    check_seed("--seed", seed)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"out={str(out)!r} is a file: name a folder to write the testbed to")
     console = Console(stderr=True)
     folder.mkdir(parents=True, exist_ok=True)
     sides = {"train": (split("train"), train_problems), "heldout": (split("heldout"), heldout_problems)}
     for name, (mazes, count) in sides.items():
-        if not 1 <= count <= len(mazes):
-            raise UsageError(f"{name}_problems={count} must lie in [1, {len(mazes)}]: there are no more distinct mazes")
+        distinct = f"there are {len(mazes)} distinct mazes"
+        check(f"--{name}_problems", count, at_least=1, at_most=len(mazes), because=distinct)
         drawn = random.Random(f"{name} {seed}").sample(mazes, count)
         _print_report(
             console, folder / f"{name}.jsonl", _write_problems(folder / f"{name}.jsonl", drawn), f"{count} problems"

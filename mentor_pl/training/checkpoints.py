@@ -14,7 +14,7 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from mentor_pl.runtime.checkpoint_files import check, damage, remove_unfinished
+from mentor_pl.runtime.checkpoint_files import damage, refuse_damaged, remove_unfinished
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.sharded_files import is_sharded, meta
 from mentor_pl.runtime.signals import Stopped
@@ -179,7 +179,7 @@ def read(path: Path) -> Saved:
 
 
 def _contents(path: Path) -> dict[str, Any]:
-    check(path)
+    refuse_damaged(path)
     if is_sharded(path):
         return meta(path)
     contents: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
@@ -197,7 +197,7 @@ def best_of(path: Path) -> Path:
     for best in filter(None, found):
         if not Path(best).exists():
             raise UsageError(f"the best checkpoint of the run, {best}, is gone: give the path of another")
-        check(Path(best))
+        refuse_damaged(Path(best))
         return Path(best)
     raise UsageError(
         f"{path} knows no best checkpoint: no ModelCheckpoint of its run monitors a metric; give a path, or last"

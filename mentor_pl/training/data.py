@@ -25,6 +25,7 @@ from mentor_pl.runtime import signals
 from mentor_pl.runtime.collectives import all_objects, rank
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.progress import progress_bar
+from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.collect import Learner, collect
@@ -121,9 +122,12 @@ class RolloutDataModule(L.LightningDataModule):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("steps", steps), ("prompts_per_step", prompts_per_step)):
-            if value < 1:
-                raise UsageError(f"data.{name} is {value}: give at least 1")
+        check("data.steps", steps, at_least=1)
+        check("data.prompts_per_step", prompts_per_step, at_least=1)
+        check("data.min_prompt_tokens", min_prompt_tokens, at_least=0)
+        shortest = f"min_prompt_tokens is {min_prompt_tokens}"
+        check("data.max_prompt_tokens", max_prompt_tokens, at_least=max(1, min_prompt_tokens), because=shortest)
+        check_seed("data.seed", seed)
         if sampling.temperature == 0:
             raise UsageError("data.sampling.temperature is 0, but equal rollouts teach nothing: give a positive one")
         self.train, self.steps, self.prompts_per_step = train, steps, prompts_per_step

@@ -32,6 +32,7 @@ from mentor_pl.runtime.collectives import all_sum, together
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.logging import forgive, log_once
 from mentor_pl.runtime.parallel import check_trainer, shard
+from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
@@ -93,13 +94,13 @@ class MentorModule(L.LightningModule):
         trust_remote_code: bool = False,
     ) -> None:
         super().__init__()
-        if alpha < 0:
-            raise UsageError(f"model.alpha is {alpha}, but it weighs advantages: give 0 or a positive number")
-        for name, value in (("mini_batches", mini_batches), ("micro_batch_tokens", micro_batch_tokens)):
-            if value < 1:
-                raise UsageError(f"model.{name} is {value}: give at least 1")
-        if max_grad_norm <= 0:
-            raise UsageError(f"model.max_grad_norm is {max_grad_norm}: give a positive number, inf for no clipping")
+        check("model.alpha", alpha, at_least=0, because="it weighs advantages")
+        check(
+            "model.warmup_steps", warmup_steps, at_least=0, because="it counts optimizer steps", otherwise="0 for none"
+        )
+        check("model.mini_batches", mini_batches, at_least=1)
+        check("model.micro_batch_tokens", micro_batch_tokens, at_least=1)
+        check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise="inf for no clipping")
         self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
         self.algorithm = algorithm if algorithm is not None else Mentor()
         self.policy_source = ModelSource(policy, "policy", trust_remote_code)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 
 NO_GUIDANCE = math.inf
 
@@ -72,10 +72,10 @@ class EntropyGate(Gate):
     """
 
     def __init__(self, p: float = 0.95, source: Literal["current", "previous"] = "current", floor: float = 0.0) -> None:
-        if not 0 < p < 1:
-            raise UsageError(f"gate p is {p}, but a quantile lies strictly between 0 and 1: try 0.95")
-        if floor < 0:
-            raise UsageError(f"gate floor is {floor}, but entropies are never negative: give 0 or more nats")
+        check(
+            "gate p", p, above=0, below=1, because="a quantile lies strictly between 0 and 1", otherwise="such as 0.95"
+        )
+        check("gate floor", floor, at_least=0, because="entropies, in nats, are never negative")
         self.p, self.source, self.floor = p, source, floor
         self._gamma = NO_GUIDANCE
         self._upcoming = 999.0  # the authors' code: the first step of `previous` is unguided
@@ -109,8 +109,7 @@ class ConstantGate(Gate):
     """
 
     def __init__(self, weight: float = 0.1) -> None:
-        if not 0 <= weight <= 1:
-            raise UsageError(f"gate weight is {weight}, but a share lies between 0 and 1")
+        check("gate weight", weight, at_least=0, at_most=1, because="a share lies between 0 and 1")
         self.weight = weight
 
     def __call__(self, entropies: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 
 
 class AlphaSchedule(ABC):
@@ -19,11 +19,9 @@ class AlphaSchedule(ABC):
         """α ≥ 0 for the rollouts of `step`."""
 
 
-def _check(start: float, steps: int = 1) -> None:
-    if not (start >= 0 and math.isfinite(start)):
-        raise UsageError(f"schedule start is {start}, but α weighs advantages: give 0 or a positive number")
-    if steps < 1:
-        raise UsageError(f"schedule steps is {steps}, but guidance lasts at least one step: give 1 or more")
+def _check(start: float, steps: int) -> None:
+    check("schedule start", start, at_least=0, because="α weighs advantages")
+    check("schedule steps", steps, at_least=1, because="guidance lasts at least one step")
 
 
 class Cosine(AlphaSchedule):
@@ -52,7 +50,7 @@ class Constant(AlphaSchedule):
     """The same α at every step: the expert never leaves."""
 
     def __init__(self, value: float = 1.0) -> None:
-        _check(value)
+        check("schedule value", value, at_least=0, because="α weighs advantages")
         self.value = value
 
     def __call__(self, step: int) -> float:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mentor_pl.decoding.engine.timings import ForwardTimings
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 
 MEMORY = 256.0  # drafts after which what was seen counts half: the rows that are left in the end are the slow ones
 # before anything is seen: one replacement in 50 drafts, in 5 pending ones; with the weight of 25 drafts
@@ -128,8 +128,7 @@ class FixedK(LookaheadSchedule):
 
     def __init__(self, k: int | None = None, max_steps: int = 8) -> None:
         for name, value in (("k", k), ("max_steps", max_steps)):
-            if value is not None and value < 1:
-                raise UsageError(f"schedule {name} is {value}, but it counts draft steps: give at least 1")
+            check(f"schedule {name}", value, at_least=1, because="it counts draft steps")
         self.k, self.look_ahead = k, max_steps if k is None else k
         self.age = self.look_ahead  # at the last sync
         self.call_in_steps = 1.0
@@ -178,8 +177,7 @@ class MarginalValue(LookaheadSchedule):
     """
 
     def __init__(self, max_steps: int = 32) -> None:
-        if max_steps < 1:
-            raise UsageError(f"schedule max_steps is {max_steps}, but it counts draft steps: give at least 1")
+        check("schedule max_steps", max_steps, at_least=1, because="it counts draft steps")
         self.look_ahead = max_steps
         self.call_in_steps = 1.0
         self.gained, self.steps = 0.0, 0

@@ -18,6 +18,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 
 
 class BatchedSampler(Sampler):
@@ -34,10 +35,8 @@ class BatchedSampler(Sampler):
     """
 
     def __init__(self, rows: int = 256, cache_tokens: int = 2**18, cuda_graphs: bool = True) -> None:
-        if rows < 1:
-            raise UsageError(f"sampler rows is {rows}, but it decodes that many rollouts at a time: give at least 1")
-        if cache_tokens < 1:
-            raise UsageError(f"sampler cache_tokens is {cache_tokens}, but it counts tokens: give at least 1")
+        check("sampler rows", rows, at_least=1, because="it decodes that many rollouts at a time")
+        check("sampler cache_tokens", cache_tokens, at_least=1, because="it counts tokens")
         self.rows, self.cache_tokens, self.cuda_graphs = rows, cache_tokens, cuda_graphs
         self.timings: dict[int, ForwardTimings] = {}  # rows at a time -> what forwards over them take
 

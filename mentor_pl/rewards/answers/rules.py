@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from mentor_pl.runtime.ranges import check
+
 
 @dataclass(frozen=True)
 class Conventions:
@@ -33,6 +35,9 @@ class Conventions:
     letters: Literal["optional", "require"] = "optional"
     decimals: Literal["reference", "either", "exact"] = "reference"
     tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        check("reward tolerance", self.tolerance, at_least=0, because="it is a relative error", otherwise="0 for none")
 
     def request(self, answer: str, reference: str) -> dict[str, Any]:
         """An item for the worker pool."""

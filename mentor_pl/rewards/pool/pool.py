@@ -26,7 +26,7 @@ from typing import Any
 from mentor_pl.rewards.pool.dispatcher import CRASH, TIMEOUT, Dispatcher
 from mentor_pl.rewards.pool.fork_server import WorkerError
 from mentor_pl.rewards.pool.job import Failure
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 
 __all__ = ["CRASH", "TIMEOUT", "Failure", "WorkerError", "WorkerPool"]
 
@@ -55,12 +55,9 @@ class WorkerPool:
         memory_mb: int = 1024,
         warmup: Sequence[Any] = (),
     ) -> None:
-        if workers < 1:
-            raise UsageError(f"workers={workers} must be at least 1; set the number of grading processes to 1 or more")
-        if not timeout > 0:
-            raise UsageError(f"timeout={timeout} must be above 0 seconds; set what one answer may take, e.g. 1.0")
-        if memory_mb < 256:
-            raise UsageError(f"memory_mb={memory_mb} is below the 256 MiB that a worker itself needs; raise it")
+        check("reward workers", workers, at_least=1, because="they are the processes that grade")
+        check("reward timeout", timeout, above=0, because="it is the seconds that one answer may take")
+        check("reward memory_mb", memory_mb, at_least=256, because="a worker itself needs 256 MiB")
         self._settings = (task, workers, timeout, memory_mb, tuple(warmup))
         self._reset()
 

@@ -86,7 +86,7 @@ def test_fewer_samples_than_k_is_a_usage_error():
 
 
 def test_k_below_one_is_a_usage_error():
-    with pytest.raises(UsageError, match="k = 0"):
+    with pytest.raises(UsageError, match="k is 0"):
         PassAtK(0)
 
 

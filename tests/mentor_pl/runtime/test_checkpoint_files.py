@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from mentor_pl.runtime import checkpoint_files
-from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, check, damage, remove_unfinished, unfinished_of, write
+from mentor_pl.runtime.checkpoint_files import (
+    SafeCheckpointIO,
+    damage,
+    refuse_damaged,
+    remove_unfinished,
+    unfinished_of,
+    write,
+)
 from mentor_pl.runtime.errors import StorageError, UsageError
 
 CHECKPOINT = {"state_dict": {"w": torch.arange(3000.0)}, "step": 3}
@@ -99,4 +106,4 @@ def test_what_a_kill_leaves_is_removed_and_nothing_else(path):
 
 def test_a_missing_checkpoint_is_one_line(tmp_path):
     with pytest.raises(UsageError, match="there is no checkpoint"):
-        check(tmp_path / "none.ckpt")
+        refuse_damaged(tmp_path / "none.ckpt")

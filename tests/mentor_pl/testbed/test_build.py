@@ -122,10 +122,10 @@ def test_retraining_is_deterministic_and_writes_folders_that_answer(tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"scale": 0.0}, "scale=0.0"),
-        ({"scale": float("nan")}, "scale=nan"),
-        ({"train_problems": 0}, "train_problems=0"),
-        ({"heldout_problems": 10_000}, "heldout_problems=10000"),
+        ({"scale": 0.0}, "scale is 0.0"),
+        ({"scale": float("nan")}, "scale is nan"),
+        ({"train_problems": 0}, "train_problems is 0"),
+        ({"heldout_problems": 10_000}, "heldout_problems is 10000"),
     ],
 )
 def test_a_setting_out_of_range_is_named(tmp_path: Path, arguments: dict[str, Any], named: str) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.losses.base import LossInputs, LossOutputs, Term, Tokens
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 
 # e^20 is far outside any clip range: the bound only keeps inf · 0 = NaN out of tokens that carry no advantage.
 MAX_LOG_RATIO = 20.0
@@ -45,12 +45,13 @@ class ClippedSurrogate(Term):
         dual_clip: float | None = None,
         aggregation: Literal["token", "sequence"] = "token",
     ) -> None:
-        if not 0 < clip_low < 1:
-            raise UsageError(f"loss clip_low is {clip_low}, but the ratio's lower bound 1 − clip_low lies in (0, 1)")
-        if clip_high <= 0:
-            raise UsageError(f"loss clip_high is {clip_high}, but the ratio's upper bound 1 + clip_high lies above 1")
-        if dual_clip is not None and dual_clip <= 1:
-            raise UsageError(f"loss dual_clip is {dual_clip}, but it bounds ratios above 1: give more than 1, or null")
+        lower, upper = (
+            "the ratio's lower bound 1 − clip_low lies in (0, 1)",
+            "its upper bound 1 + clip_high lies above 1",
+        )
+        check("loss clip_low", clip_low, above=0, below=1, because=lower)
+        check("loss clip_high", clip_high, above=0, because=upper)
+        check("loss dual_clip", dual_clip, above=1, because="it bounds ratios above 1", otherwise="or null")
         self.clip_low, self.clip_high, self.dual_clip, self.aggregation = clip_low, clip_high, dual_clip, aggregation
 
     def weight(self, tokens: Tokens) -> Tensor:
