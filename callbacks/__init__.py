@@ -2,9 +2,18 @@
 
 from callbacks.alpha_decay import AlphaDecay
 from callbacks.benchmark_validation import BenchmarkValidation
+from callbacks.early_stopping import EarlyStopping
 from callbacks.entropy_logging import EntropyLogging
 from callbacks.export_policy import ExportPolicy
 from callbacks.run_summary import RunSummary
 from mentor_pl.training.checkpoints import RunCheckpoints
 
-__all__ = ["AlphaDecay", "BenchmarkValidation", "EntropyLogging", "ExportPolicy", "RunCheckpoints", "RunSummary"]
+__all__ = [
+    "AlphaDecay",
+    "BenchmarkValidation",
+    "EarlyStopping",
+    "EntropyLogging",
+    "ExportPolicy",
+    "RunCheckpoints",
+    "RunSummary",
+]

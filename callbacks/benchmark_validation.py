@@ -90,6 +90,7 @@ class BenchmarkValidation(Callback):
         self._folder, self._notes = self.out, {"": ""}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._check_others(trainer)
         module = cast(MentorModule, pl_module)
         with progress_bar("benchmarks", shown=trainer.is_global_zero) as progress:
             for done, benchmark in enumerate(self.benchmarks, start=1):
@@ -97,6 +98,15 @@ class BenchmarkValidation(Callback):
                 prompts = benchmark.load(module.tokenizer, module.vocabulary.window, self.folder)
                 self._prompts[benchmark.name] = prompts
                 progress(done, len(self.benchmarks))
+
+    def _check_others(self, trainer: Trainer) -> None:
+        others = [one for one in trainer.callbacks if isinstance(one, BenchmarkValidation) and one is not self]  # type: ignore[attr-defined]
+        ours = {benchmark.name for benchmark in self.benchmarks}
+        for name in [benchmark.name for other in others for benchmark in other.benchmarks if benchmark.name in ours]:
+            raise UsageError(
+                f"two callbacks BenchmarkValidation measure a benchmark named '{name}', and their metrics would be "
+                "one: rename it in one of them, or leave it out"
+            )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step = cast(MentorModule, pl_module).steps_done

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
@@ -17,11 +17,22 @@ from lightning.pytorch.utilities import rank_zero_warn
 _CALLED_IN_A_RUN = ("log_metrics", "log_hyperparams", "log_graph", "log_table", "log_text", "save", "finalize")
 
 
+@runtime_checkable
+class MetricsWatcher(Protocol):
+    """A callback that is told of metrics as they are measured, on every rank."""
+
+    def on_metrics(self, trainer: Trainer, metrics: Mapping[str, float], step: int) -> None:
+        """`metrics` were measured after `step` batches of rollouts."""
+
+
 def log_once(trainer: Trainer, metrics: Mapping[str, float], step: int) -> None:
     """Log `metrics` after `step` batches of rollouts, keeping to the Trainer's `log_every_n_steps`.
 
-    Metrics named `val/…` are logged whatever the interval.
+    Metrics named `val/…` are logged whatever the interval, and callbacks that watch metrics are told of all.
     """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, MetricsWatcher):
+            callback.on_metrics(trainer, metrics, step)
     due = step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
     chosen = {name: value for name, value in metrics.items() if due or name.startswith("val/")}
     if not chosen:

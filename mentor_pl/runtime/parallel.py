@@ -101,14 +101,14 @@ def _agreed(path: Path, work: Callable[[], T]) -> T:
 
 
 def check_trainer(trainer: Trainer, mesh: DeviceMesh | None) -> None:
-    """See that a Trainer's strategy and precision are ones that this training works under.
+    """See that a Trainer's strategy is one that this training works under.
 
     Args:
         trainer: the Trainer.
         mesh: the strategy's device mesh, where it has one.
 
     Raises:
-        UsageError: where they are not.
+        UsageError: where it is not.
     """
     if isinstance(trainer.strategy, DDPStrategy | FSDPStrategy):
         raise UsageError(
@@ -120,11 +120,6 @@ def check_trainer(trainer: Trainer, mesh: DeviceMesh | None) -> None:
             f"strategy {type(trainer.strategy).__name__} has {mesh['data_parallel'].size()} "
             f"data-parallel ranks for {world_size()} processes, so gradients would not be summed over all of them: "
             "use mentor_pl.runtime.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
-        )
-    if str(trainer.precision) in ("bf16-true", "16-true", "16-mixed"):
-        raise UsageError(
-            f"precision {trainer.precision} loses the small updates or the rotary angles of the policy: use "
-            "bf16-mixed or 32-true"
         )
 
 

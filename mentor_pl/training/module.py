@@ -37,7 +37,9 @@ from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.finite_steps import FiniteSteps
+from mentor_pl.training.optimizing import make_optimizer, try_optimizer
 from mentor_pl.training.process_state import process_state, restore, set_place
+from mentor_pl.training.trainer_settings import check_callbacks, check_settings
 from mentor_pl.training.update import Update
 from mentor_pl.types import Rollouts
 
@@ -132,9 +134,16 @@ class MentorModule(L.LightningModule):
     def models(self) -> Models:
         return Models(self.policy, self._frozen[0], self.tokenizer, self.vocabulary, self._frozen[1])
 
+    def configure_callbacks(self) -> list[L.Callback]:
+        """None of its own; the first hook that knows the Trainer sees whether it is one to train under."""
+        check_settings(self.trainer)
+        check_callbacks(self.trainer.callbacks)  # type: ignore[attr-defined]
+        return []
+
     def setup(self, stage: str) -> None:
         if stage != TrainerFn.FITTING:
             return
+        try_optimizer(self.optimizer)
         name = type(self.algorithm).__name__
         if self.algorithm.uses_expert and self.expert_source is None:
             raise UsageError(
@@ -170,7 +179,7 @@ class MentorModule(L.LightningModule):
         )
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
-        optimizer = self.optimizer(self.policy.parameters())
+        optimizer = make_optimizer(self.optimizer, self.policy.parameters())
         warmup = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / (self.warmup_steps + 1)))
         return [optimizer], [warmup]
 

@@ -21,7 +21,7 @@ class Logger:
 def logged(metrics, step, every):
     """What two loggers were given, which must be the same, and how often they saved it."""
     loggers = [Logger(), Logger()]
-    log_once(SimpleNamespace(log_every_n_steps=every, loggers=loggers), metrics, step)
+    log_once(SimpleNamespace(log_every_n_steps=every, loggers=loggers, callbacks=[]), metrics, step)
     assert loggers[0].__dict__ == loggers[1].__dict__
     return loggers[0].logged, loggers[0].saves
 
