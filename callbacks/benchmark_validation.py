@@ -10,6 +10,7 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from rich import get_console
 from rich.progress import MofNCompleteColumn, Progress
 
@@ -22,6 +23,7 @@ from mentor_pl.evaluation.metrics import REASONING_WORDS, WordOccurrence
 from mentor_pl.evaluation.samples_file import read_samples
 from mentor_pl.evaluation.table import Kept, save_summary, summarise, to_markdown
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.progress import progress_bar
 from mentor_pl.runtime.ranges import check, check_seed
@@ -91,6 +93,8 @@ class BenchmarkValidation(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._check_others(trainer)
+        if stage != TrainerFn.FITTING:
+            check_folder("BenchmarkValidation out", self.out)
         module = cast(MentorModule, pl_module)
         with progress_bar("benchmarks", shown=trainer.is_global_zero) as progress:
             for done, benchmark in enumerate(self.benchmarks, start=1):

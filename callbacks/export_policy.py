@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from mentor_pl.models.loading import save_folder
+from mentor_pl.runtime.folders import check_folder
 from mentor_pl.training.collect import Learner
 
 
@@ -17,10 +18,16 @@ class ExportPolicy(Callback):
 
     Args:
         folder: where to; by default `policy` in the run's folder.
+
+    Raises:
+        UsageError: before weights are loaded, for a folder that cannot be written to.
     """
 
     def __init__(self, folder: str | None = None) -> None:
         self.folder = folder
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        check_folder("ExportPolicy folder", self.folder)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = Path(self.folder) if self.folder else Path(str(trainer.log_dir)) / "policy"

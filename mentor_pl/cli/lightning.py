@@ -19,9 +19,11 @@ from lightning.pytorch.loggers import CSVLogger
 from omegaconf.errors import OmegaConfBaseException
 
 from mentor_pl.cli.changes import check_changes
+from mentor_pl.cli.errors.blame import refusal_of_settings, refusal_of_system
 from mentor_pl.cli.errors.explain import Refusal, check_groups, check_nulls, explain
 from mentor_pl.cli.errors.sources import Source, read_sources
 from mentor_pl.cli.errors.types import Setting, settings
+from mentor_pl.cli.help import short_help
 from mentor_pl.cli.quiet import quiet
 from mentor_pl.cli.resume import checkpoint, resume, warn_of_nothing_left
 from mentor_pl.cli.run_config import RunConfig
@@ -30,7 +32,9 @@ from mentor_pl.evaluation.data import BenchmarkDataModule
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.metrics_writer import keep_rows
+from mentor_pl.runtime.ranges import check_seed
 from mentor_pl.training.checkpoints import RunCheckpoints, Saved, folder_of, read, refuse_checkpoints
+from mentor_pl.training.trainer_settings import check_callbacks
 
 Unused = dict[str, Any] | None
 
@@ -99,6 +103,7 @@ class MentorCLI(LightningCLI):
         except OmegaConfBaseException as error:
             parser.error(str(error), error)
         check_nulls(self.config[self.command].as_dict(), self.sources, self.accepted)
+        check_seed("seed_everything", self.config[self.command].get("seed_everything"))
 
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint to start from, and compare the settings it holds."""
@@ -128,13 +133,10 @@ class MentorCLI(LightningCLI):
         try:
             self.make()
         except Exception as error:
-            # Behind an optional type, jsonargparse wraps what a constructor raises into a ValueError about the type.
-            cause: BaseException | None = error
-            while cause is not None and not isinstance(cause, (UsageError, MisconfigurationException)):
-                cause = cause.__cause__
-            if cause is None:
+            refusal = refusal_of_settings(error)
+            if refusal is None:
                 raise
-            raise UsageError(str(cause)) from error
+            raise UsageError(refusal) from error
         if self.command == "fit":
             signals.pass_on(lambda: getattr(self.trainer.strategy.launcher, "procs", ()))
             if not self.resumes:
@@ -161,6 +163,7 @@ class MentorCLI(LightningCLI):
         settings = self.config_init[self.command].trainer
         given = settings.callbacks or []
         callbacks = given if isinstance(given, list) else [given]
+        check_callbacks(callbacks)
         keeps = settings.enable_checkpointing is False or any(isinstance(one, Checkpoint) for one in callbacks)
         if self.command == "fit" and not keeps:
             settings.callbacks = [*callbacks, RunCheckpoints()]
@@ -185,7 +188,11 @@ def run(args: list[str]) -> None:
         from mentor_pl.training.data import RolloutDataModule
         from mentor_pl.training.module import MentorModule
 
-        start(MentorModule, RolloutDataModule, args)
+        if not {"-h", "--help"}.isdisjoint(args):
+            groups = {"model": MentorModule, "data": RolloutDataModule}
+            print(short_help(args[0], groups if args[0] == "fit" else {"model": MentorModule}), end="")
+            raise SystemExit(0)
+        start(MentorModule, RolloutDataModule, ["--help" if one == "--help_all" else one for one in args])
 
 
 def start(model: type[L.LightningModule], data: type[L.LightningDataModule], args: list[str]) -> None:
@@ -194,6 +201,11 @@ def start(model: type[L.LightningModule], data: type[L.LightningDataModule], arg
         MentorCLI(model, data, args)
     except (Refusal, MisconfigurationException) as error:  # the latter for settings that do not go together
         raise UsageError(str(error)) from error
+    except OSError as error:
+        refusal = refusal_of_system(error)
+        if refusal is None:
+            raise
+        raise UsageError(refusal) from error
 
 
 def _accepted(model: type, data: type, command: str) -> dict[str, Setting]:

@@ -10,6 +10,7 @@ import difflib
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import timedelta
 from importlib import import_module
@@ -84,6 +85,8 @@ def _status(argv: Sequence[str] | None) -> int:
         with signals.installed():
             return _dispatch(args)
     except (UsageError, RunError) as error:
+        if os.environ.get("MENTOR_TRACEBACK"):
+            traceback.print_exc()
         if _speaks():
             print("mentor: error:", printable(" ".join(str(error).split())), file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1

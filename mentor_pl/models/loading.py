@@ -6,6 +6,7 @@ differently inside one family (Qwen2.5: 151,936 or 152,064 rows), so both models
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from mentor_pl.models.logprobs import token_logprobs
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.hub import hub_problem, is_cached
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class ModelSource:
     role: str
     trust_remote_code: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", os.path.expanduser(self.path))
+
     @property
     def from_config(self) -> bool:
         return self.path.endswith(".json")
@@ -81,14 +86,25 @@ class ModelSource:
     @property
     def is_local(self) -> bool:
         """Whether it can be no Hub name, which is `name` or `organisation/name`, or is a folder that is here."""
+        parent, slash, _ = self.path.rpartition("/")
         named = self.from_config or self.path.startswith((".", "/", "~")) or self.path.count("/") > 1
-        return named or Path(self.folder).is_dir()
+        # below a folder that is there, a folder was meant
+        return named or bool(slash and Path(parent).is_dir()) or Path(self.folder).is_dir()
+
+    def _not_on_hub(self) -> str | None:
+        """Why a path that is no folder is no name on the Hub either; None where it may be one."""
+        if self.is_local:
+            return ""
+        problem = "" if is_cached(self.path) else hub_problem(self.path, "model")
+        return f", and {problem}" if problem else None
 
     def _read(self, what: str, auto_class: Any, path: str, **options: Any) -> Any:
-        if self.is_local and not Path(self.folder).is_dir():
+        if self.from_config and Path(self.folder).is_dir() and not Path(self.path).is_file():
+            raise UsageError(f"{self.role} '{self.path}': its {what} cannot be read: no such file: name another")
+        if not Path(self.folder).is_dir() and (problem := self._not_on_hub()) is not None:
             raise UsageError(
-                f"{self.role} '{self.path}': no such folder here ({Path.cwd()}): give a model folder, a Hub name "
-                "such as Qwen/Qwen2.5-3B, or the JSON file of a model configuration"
+                f"{self.role} '{self.path}': no such folder here ({Path.cwd()}){problem}: give a model folder, a Hub "
+                "name such as Qwen/Qwen2.5-3B, or the JSON file of a model configuration"
             )
         if (Path(self.folder) / "adapter_config.json").is_file():
             raise UsageError(

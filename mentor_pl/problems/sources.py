@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.hub import hub_problem
 
 FILES = (".jsonl", ".json", ".parquet")
 # What the names of files and folders call the parts of a data set.
@@ -93,6 +94,11 @@ def _rows(source: str | Path, split: str, subset: str | None, on_bad: Callable[[
 
 
 def _file(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
+    if file.suffix not in FILES:
+        raise UsageError(
+            f"{file}: its name ends in '{file.suffix}', but problems are read from {', '.join(FILES)}: write one JSON "
+            "object per line to a .jsonl file"
+        )
     if file.suffix == ".parquet":
         return _parquet(file)
     if file.suffix == ".json" and _starts_with_bracket(file):
@@ -209,7 +215,8 @@ def _hub(source: str, path: Path, split: str, subset: str | None) -> Iterator[So
         )
     import datasets
 
-    _go_offline_without_hub(source)
+    if hub_problem(source, "dataset").startswith("the Hub does not answer"):
+        datasets.config.HF_HUB_OFFLINE = True  # looks into its cache at once and does not retry for long
     if not sys.stderr.isatty():  # a bar in a log file is a thousand lines
         datasets.disable_progress_bars()
     try:
@@ -222,22 +229,6 @@ def _hub(source: str, path: Path, split: str, subset: str | None) -> Iterator[So
         ) from problem
     for number, values in enumerate(data):
         yield SourceRow(values, f"{source}[{split}] row {number}")
-
-
-def _go_offline_without_hub(name: str) -> None:
-    """Ask the Hub once; where nothing answers, let `datasets` look into its cache at once and not retry for long."""
-    import datasets
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if datasets.config.HF_HUB_OFFLINE:
-        return
-    try:
-        HfApi().dataset_info(name, timeout=10)
-    except HfHubHTTPError:  # the Hub answers, if not with this data set: `load_dataset` says why
-        return
-    except Exception:  # of the HTTP library in use: no route, no answer in time
-        datasets.config.HF_HUB_OFFLINE = True
 
 
 def _one_line(problem: BaseException) -> str:

@@ -39,7 +39,7 @@ from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.finite_steps import FiniteSteps
 from mentor_pl.training.optimizing import make_optimizer, try_optimizer
 from mentor_pl.training.process_state import process_state, restore, set_place
-from mentor_pl.training.trainer_settings import check_callbacks, check_settings
+from mentor_pl.training.trainer_settings import check_callbacks, check_folders, check_settings
 from mentor_pl.training.update import Update
 from mentor_pl.types import Rollouts
 
@@ -137,6 +137,7 @@ class MentorModule(L.LightningModule):
     def configure_callbacks(self) -> list[L.Callback]:
         """None of its own; the first hook that knows the Trainer sees whether it is one to train under."""
         check_settings(self.trainer)
+        check_folders(self.trainer)
         check_callbacks(self.trainer.callbacks)  # type: ignore[attr-defined]
         return []
 

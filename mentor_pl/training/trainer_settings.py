@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.trainer.states import TrainerFn
 
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.logging import MetricsWatcher
 
 
@@ -48,7 +49,7 @@ SETTINGS = {
     "limit_test_batches": Allowed((1.0,), _ALL_BENCHMARKS),
     "reload_dataloaders_every_n_epochs": Allowed((0,), "the one loader lasts the whole run: leave it out"),
     "precision": Allowed(
-        ("32-true", "bf16-mixed"), "others lose small updates or rotary angles: take one of these two"
+        ("bf16-mixed", "32-true"), "others lose small updates or rotary angles: take one of these two"
     ),
 }
 # Of the Trainer's settings above, those that are read when nothing is trained.
@@ -68,6 +69,22 @@ def check_settings(trainer: Trainer) -> None:
         if repr(value) not in map(repr, allowed.values):  # 1 is one batch, 1.0 all of them
             choice = " or ".join("null" if one is None else str(one) for one in allowed.values)
             raise UsageError(f"trainer.{name} is {value} where only {choice} works: {allowed.remedy}")
+
+
+def check_folders(trainer: Trainer) -> None:
+    """Refuse folders of loggers and checkpoints that could not be written to.
+
+    Raises:
+        UsageError: for the first of them.
+    """
+    if not trainer.is_global_zero:
+        return
+    for logger in trainer.loggers:
+        check_folder(f"trainer.logger: save_dir of {type(logger).__name__}", logger.save_dir)
+    if not trainer.loggers:
+        check_folder("trainer.default_root_dir", trainer.default_root_dir)
+    for callback in trainer.checkpoint_callbacks:
+        check_folder(f"trainer.callbacks: dirpath of {type(callback).__name__}", getattr(callback, "dirpath", None))
 
 
 def check_callbacks(callbacks: Sequence[Callback]) -> None:

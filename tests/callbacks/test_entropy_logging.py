@@ -18,6 +18,7 @@ class Logger:
 
 class Trainer:
     log_every_n_steps = 1
+    callbacks = ()
 
     def __init__(self):
         self.loggers = [Logger()]

@@ -29,7 +29,7 @@ def import_class(class_path: str, base: type) -> Callable[..., Any]:
     """The class or function that a class_path names; a bare name may stand for a subclass of `base`."""
     module_name, _, name = class_path.rpartition(".")
     if not module_name:
-        kinds = [k for k in _kinds(base) if k.__name__ == name]
+        kinds = [k for k in known_kinds(base) if k.__name__ == name]
         if len(kinds) == 1 and not _is_protocol(base):  # jsonargparse knows the subclasses of a class only
             return kinds[0]
         raise Unimportable(f"'{name}' is not the import path of a {base.__name__}{_nearest(class_path, base)}")
@@ -51,7 +51,7 @@ def import_class(class_path: str, base: type) -> Callable[..., Any]:
 
 def implementers(base: type) -> str:
     """`; known: ...`, the classes at hand that may stand where `base` is asked for."""
-    names = [import_path(kind) for kind in _kinds(base)]
+    names = [import_path(kind) for kind in known_kinds(base)]
     return f"; known: {_listed(names, 6)}" if names else ""
 
 
@@ -95,7 +95,7 @@ def _listed(names: list[str], limit: int) -> str:
 def _nearest(class_path: str, base: type, module: Any = None) -> str:
     """The class that was probably meant, or the known ones."""
     name = class_path.rpartition(".")[2]
-    kinds = {kind.__name__: import_path(kind) for kind in _kinds(base)}
+    kinds = {kind.__name__: import_path(kind) for kind in known_kinds(base)}
     if module is not None:
         local = {n: k for n, k in vars(module).items() if isinstance(k, type) and n[0] != "_"}
         kinds |= {
@@ -107,7 +107,7 @@ def _nearest(class_path: str, base: type, module: Any = None) -> str:
     return f"; known: {_listed(sorted(set(kinds.values())), 6)}" if kinds else ""
 
 
-def _kinds(base: type) -> list[type]:
+def known_kinds(base: type) -> list[type]:
     """Classes of this project, of the base's own package and of what is imported that fit `base`."""
     if base is object:
         return []

@@ -150,3 +150,18 @@ def test_modules_of_the_current_folder_are_not_imported_where_no_class_is_named(
 def test_a_stranger_cannot_speak_to_the_terminal_by_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["grade", "--samples", "no\x1b[2Jwhere"]) == 2
     assert r"no\x1b[2Jwhere: no samples here" in capsys.readouterr().err
+
+
+def test_a_seed_out_of_range_is_refused(mentor: Mentor, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mentor("fit", "--config", "base.yaml", "--seed_everything=-3") == 2
+    assert "mentor: error: seed_everything is -3, but" in capsys.readouterr().err
+
+
+def test_the_traceback_of_a_refusal_is_shown_on_request(
+    mentor: Mentor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MENTOR_TRACEBACK", "1")
+    assert mentor("fit", "--config", "base.yaml", "--model.fail=usage") == 2
+    told = capsys.readouterr().err
+    assert "Traceback" in told
+    assert told.splitlines()[-1] == "mentor: error: reward 3 is outside [0, 1]"

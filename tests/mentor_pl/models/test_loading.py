@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+from mentor_pl.models import loading
 from mentor_pl.models.loading import ModelSource, load_frozen, load_policy, shared_vocabulary
 from mentor_pl.runtime.errors import UsageError
 
@@ -97,6 +98,25 @@ def test_a_missing_folder_is_named_with_its_role(role, qwen2_folder, tmp_path):
 @pytest.mark.parametrize("path", ["./nowhere", "../nowhere/deep", "nowhere/config.json", "a/b/c"])
 def test_a_relative_path_that_leads_nowhere_is_not_looked_up_on_the_hub(path):
     assert f"policy '{path}': no such folder here" in refusal(path)
+
+
+def test_a_mistyped_folder_beside_others_is_not_looked_up_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models/policy").mkdir(parents=True)
+    monkeypatch.setattr(loading, "hub_problem", lambda name, kind: pytest.fail("the Hub was asked"))
+    assert "policy 'models/polcy': no such folder here" in refusal("models/polcy")
+
+
+def test_a_name_that_the_hub_cannot_give_is_refused_at_once_and_no_library_asks(monkeypatch):
+    monkeypatch.setattr(loading, "hub_problem", lambda name, kind: f"the Hub has no such {kind}")
+    monkeypatch.setattr(loading.AutoTokenizer, "from_pretrained", lambda *_, **__: pytest.fail("a library asked"))
+    assert "policy 'nobody/nothing': no such folder here" in refusal("nobody/nothing")
+    assert ", and the Hub has no such model: give a model folder" in refusal("nobody/nothing")
+
+
+def test_a_path_below_the_home_folder_is_found(qwen2_folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(qwen2_folder.parent))
+    assert shared_vocabulary(source(f"~/{qwen2_folder.name}"), None)[1].window == 512
 
 
 def test_a_folder_without_a_model_is_one_line(tmp_path):

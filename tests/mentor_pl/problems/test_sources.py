@@ -8,6 +8,7 @@ import pytest
 from mentor_pl.problems import sources
 from mentor_pl.problems.sources import BadRow, read_rows, source_of
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.hub import hub_problem
 
 GOOD = {"problem": "find x", "answer": "7"}
 ROWS = [{"problem": f"find {i}", "answer": str(i)} for i in range(3)]
@@ -108,7 +109,7 @@ def test_a_name_of_the_hub_is_loaded_by_datasets_with_subset_and_split(monkeypat
         asked.append((name, subset, split))
         return datasets.Dataset.from_list(ROWS)
 
-    monkeypatch.setattr(sources, "_go_offline_without_hub", lambda name: None)
+    monkeypatch.setattr(sources, "hub_problem", lambda name, kind: "")
     monkeypatch.setattr(datasets, "load_dataset", load)
     rows = list(read_rows("openai/gsm8k", split="test", subset="main"))
     assert asked == [("openai/gsm8k", "main", "test")]
@@ -128,15 +129,26 @@ def test_where_the_hub_does_not_answer_datasets_is_told_so_after_one_request(mon
     class Unreachable:
         asked = 0
 
-        def dataset_info(self, name, timeout):
+        def repo_info(self, name, repo_type, timeout):
             Unreachable.asked += 1
             raise ConnectionError("Name or service not known")
 
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.HfApi", Unreachable)
+    hub_problem.cache_clear()
     for _ in range(2):
         assert "cannot be read" in error_of("nobody/no-such-problems")
     assert Unreachable.asked == 1
+    hub_problem.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["problems.csv", "problems.jsonl.gz", "problems.txt", "problems"])
+def test_a_file_of_another_kind_is_refused_by_its_kind_with_the_remedy(name, tmp_path):
+    """Also where its rows happen to look like JSON, and where bad rows are skipped."""
+    file = tmp_path / name
+    file.write_text(json.dumps(ROWS[0]))
+    assert error_of(file, on_bad=[].append).endswith(": write one JSON object per line to a .jsonl file")
 
 
 @pytest.mark.parametrize("name", ["data/x.jsonl", "./a/b", "/no/such/file", "a/b/c", "problems", "here/missing"])

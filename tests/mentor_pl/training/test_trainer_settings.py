@@ -28,7 +28,7 @@ HARMFUL = {
     "limit_test_batches": (0.5, "all benchmarks are measured"),
     "reload_dataloaders_every_n_epochs": (1, "leave it out"),
     "barebones": (True, "leave it out"),
-    "precision": ("64-true", "32-true or bf16-mixed"),
+    "precision": ("64-true", "bf16-mixed or 32-true"),
 }
 
 

@@ -1,0 +1,58 @@
+"""What a library says of a setting is one line; a bug of this project keeps its traceback."""
+
+import pytest
+
+from mentor_pl.cli.errors import blame
+from mentor_pl.runtime.errors import UsageError
+
+LIBRARY = """
+class Logger:
+    def __init__(self, url):
+        self.url = url
+        self.connect()
+
+    def connect(self):
+        raise self.url
+"""
+
+
+def raised(error, module):
+    """`error` as it comes out of the constructor of a class of `module`."""
+    space = {"__name__": module}
+    exec(LIBRARY, space)
+    with pytest.raises(type(error)) as caught:
+        space["Logger"](error)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("no such url"), "Logger cannot be made: no such url: mend its settings or leave it out"),
+        (
+            ModuleNotFoundError("No module named 'mlflow'"),
+            "cannot be made: ModuleNotFoundError No module named 'mlflow'",
+        ),
+        (RuntimeError(), "Logger cannot be made: RuntimeError: mend"),
+    ],
+)
+def test_what_a_library_raises_names_its_class(error, words):
+    assert words in blame.refusal_of_settings(raised(error, "somewhere.else"))
+
+
+def test_what_our_own_code_raises_is_a_bug():
+    assert blame.refusal_of_settings(raised(ValueError("a bug"), "mentor_pl.training.module")) is None
+    assert blame.refusal_of_settings(raised(KeyError("x"), "callbacks.mine")) is None
+
+
+def test_our_own_refusal_stands_however_it_is_wrapped():
+    outer = ValueError("does not validate against any of the types")
+    outer.__cause__ = raised(UsageError("gate p is 7"), "mentor_pl.algorithms.parts.gates")
+    assert blame.refusal_of_settings(outer) == "gate p is 7"
+
+
+def test_a_refusal_of_the_system_names_the_file_and_one_without_a_file_is_no_mistake():
+    assert blame.refusal_of_system(NotADirectoryError(20, "Not a directory", "runs/x")).startswith(
+        "runs/x: Not a directory: name another file or folder"
+    )
+    assert blame.refusal_of_system(OSError(32, "Broken pipe")) is None

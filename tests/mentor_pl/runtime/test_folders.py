@@ -1,0 +1,35 @@
+"""A folder that cannot be made is refused before anything is done for it."""
+
+import os
+
+import pytest
+
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.folders import check_folder
+
+
+@pytest.mark.parametrize("name", ["there", "there/new/deeper", "new"])
+def test_what_is_there_or_can_be_made_passes_and_nothing_is_made(name, tmp_path):
+    (tmp_path / "there").mkdir()
+    check_folder("out", tmp_path / name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_a_remote_place_and_none_pass():
+    check_folder("out", "s3://bucket/runs")
+    check_folder("out", None)
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "link", "link/below", "loop/below"])
+def test_a_file_or_a_broken_link_in_its_place_is_named(name, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UsageError, match=rf"^out is '.*{name}', but .*{name.split('/')[0]} is no folder: name another"):
+        check_folder("out", tmp_path / name)
+
+
+def test_a_folder_that_may_not_be_written_to_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UsageError, match="may not be written to: name another folder"):
+        check_folder("out", tmp_path / "new")
