@@ -22,7 +22,7 @@ from mentor_pl.cli.changes import check_changes
 from mentor_pl.cli.errors.blame import refusal_of_settings, refusal_of_system
 from mentor_pl.cli.errors.explain import Refusal, check_groups, check_nulls, explain
 from mentor_pl.cli.errors.sources import Source, read_sources
-from mentor_pl.cli.errors.types import Setting, settings
+from mentor_pl.cli.errors.types import Setting, settings, show
 from mentor_pl.cli.help import short_help
 from mentor_pl.cli.quiet import quiet
 from mentor_pl.cli.resume import checkpoint, resume, warn_of_nothing_left
@@ -171,8 +171,15 @@ class MentorCLI(LightningCLI):
             return super().instantiate_trainer(**kwargs)
         except UsageError:
             raise
-        except (ValueError, TypeError) as error:  # for an accelerator or strategy that does not exist
-            raise UsageError(f"trainer: {error}") from error
+        except Exception as error:  # of many kinds, for what is not there, not installed or does not go together
+            raise UsageError(f"trainer: {str(error).rstrip('.')} ({self._given_to_trainer()})") from error
+
+    def _given_to_trainer(self) -> str:
+        """What the configuration sets the Trainer to, beyond its defaults."""
+        given = self._get(self.config, "trainer").as_dict()
+        plain = {name: value for name, value in given.items() if isinstance(value, str | int | float)}
+        defaults = {name: setting.default for name, setting in settings(L.Trainer).items()}
+        return ", ".join(f"trainer.{name} is {show(v)}" for name, v in plain.items() if v != defaults[name])
 
     def _parse_ckpt_path(self) -> None:
         """A checkpoint gives weights and state. Settings come from the configuration alone, so that they can differ.

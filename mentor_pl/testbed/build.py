@@ -25,7 +25,7 @@ from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizer
 
 from mentor_pl.models.loading import save_folder
 from mentor_pl.rewards.maze import Maze, cell_name
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.testbed.pretrain import pretrain, stage_steps
 from mentor_pl.testbed.problems import Ways, split
@@ -56,13 +56,12 @@ def build(
         heldout_problems: problems in heldout.jsonl.
 
     Raises:
-        UsageError: a scale or a number of problems out of range, or `out` is a file.
+        UsageError: a scale or a number of problems out of range, or `out` cannot be written to.
     """
     folder = Path(out)
     check("--scale", scale, above=0, at_most=100, because="1 trains the full number of steps, 0.1 a tenth of them")
     check_seed("--seed", seed)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"out={str(out)!r} is a file: name a folder to write the testbed to")
+    check_folder("--out", folder)
     console = Console(stderr=True)
     folder.mkdir(parents=True, exist_ok=True)
     sides = {"train": (split("train"), train_problems), "heldout": (split("heldout"), heldout_problems)}

@@ -102,7 +102,7 @@ class MentorModule(L.LightningModule):
         )
         check("model.mini_batches", mini_batches, at_least=1)
         check("model.micro_batch_tokens", micro_batch_tokens, at_least=1)
-        check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise="inf for no clipping")
+        check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise=".inf for no clipping")
         self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
         self.algorithm = algorithm if algorithm is not None else Mentor()
         self.policy_source = ModelSource(policy, "policy", trust_remote_code)

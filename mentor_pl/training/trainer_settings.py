@@ -16,6 +16,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.logging import MetricsWatcher
+from mentor_pl.runtime.ranges import check
 
 
 class Allowed(NamedTuple):
@@ -62,6 +63,14 @@ def check_settings(trainer: Trainer) -> None:
     Raises:
         UsageError: for the first of them.
     """
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    check(
+        "trainer.log_every_n_steps",
+        every,
+        at_least=1,
+        because="it counts steps",
+        otherwise="trainer.logger false logs none",
+    )
     fitting = trainer.state.fn == TrainerFn.FITTING
     for name in SETTINGS if fitting else MEASURING:
         value, allowed = getattr(trainer, name), SETTINGS[name]

@@ -9,8 +9,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
 from mentor_pl.runtime.errors import UsageError
 
 SHOW = "MENTOR_TRACEBACK"  # an environment variable that shows the traceback of a refusal, too
@@ -19,6 +17,8 @@ _OURS = ("mentor_pl.", "callbacks.")
 
 def refusal_of_settings(error: BaseException) -> str | None:
     """What to say where making the classes of a configuration ended in `error`; None for a bug of ours."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException  # heavy, and not every command has it
+
     for cause in _causes(error):
         # Behind an optional type, jsonargparse wraps what a constructor raises into a ValueError about the type.
         if isinstance(cause, UsageError | MisconfigurationException):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections.abc as abc
 import enum
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -174,8 +175,8 @@ def _is_scalar(hint: type, value: Any) -> bool:
     if hint is bool:
         return isinstance(value, bool)
     if hint is float:
-        try:  # YAML reads 1e-3 as a text
-            return not isinstance(value, bool) and float(value) is not None
+        try:  # YAML reads 1e-3 as a text, and so it does nan and inf, which it writes with a dot
+            return not isinstance(value, bool) and not (isinstance(value, str) and not math.isfinite(float(value)))
         except (TypeError, ValueError):
             return False
     if issubclass(hint, int):

@@ -135,5 +135,5 @@ def test_a_setting_out_of_range_is_named(tmp_path: Path, arguments: dict[str, An
 
 def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="is a file"):
+    with pytest.raises(UsageError, match="is no folder"):
         build(tmp_path / "file")
