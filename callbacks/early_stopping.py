@@ -32,8 +32,8 @@ class EarlyStopping(lightning_callbacks.EarlyStopping):
         divergence_threshold: ends training as soon as the metric is worse than this.
 
     Raises:
-        UsageError: for a value out of its range; for a benchmark that is not measured, before weights are loaded; for
-            another metric that is not there, once those it would have come with have been measured.
+        UsageError: for a value out of its range, and for a metric that is not there once those that it would have come
+            with have been measured.
     """
 
     def __init__(
@@ -62,13 +62,7 @@ class EarlyStopping(lightning_callbacks.EarlyStopping):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
-        names = [benchmark.name for callback in callbacks for benchmark in getattr(callback, "benchmarks", ())]
-        self._all_seen = not names
-        if self.monitor.startswith("val/") and self.monitor.split("/")[1] not in names:
-            raise UsageError(
-                f"EarlyStopping monitor is '{self.monitor}', but no benchmark of that name is measured: give "
-                + (" or ".join(f"val/{name}/…" for name in names) or "the callback BenchmarkValidation one")
-            )
+        self._all_seen = not any(hasattr(callback, "benchmarks") for callback in callbacks)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.wait_count >= self.patience:

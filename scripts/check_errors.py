@@ -1,6 +1,6 @@
 """Try wrong settings and inputs, and print how each ended; exit 1 where one is not one line with status 2.
 
-    python scripts/check_errors.py [--only TEXT] [--jobs 2]
+    python scripts/check_errors.py [--only TEXT] [--jobs 2 | --warm]
 
 Each mistake is made in a process of its own, in a folder of its own, with the embedded testbed and a configuration that
 works. What the line must have (the key, the value, a remedy) lies with the cases, in scripts/faults/wrong_*.py. Files
@@ -10,6 +10,7 @@ that nobody may read are left out where the user is root, who reads them.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from faults import wrong, wrong_commands, wrong_files, wrong_settings
 from faults.report import Outcome, finish
+from faults.warm import Warm
 
 from mentor_pl.testbed.build import build
 
@@ -31,21 +33,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="cases whose kind or command has this text")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--warm", action="store_true", help="fork them from one that has imported everything")
     arguments = parser.parse_args()
     chosen = [case for case in CASES if arguments.only in f"{case.kind}: {case.command}"]
     outcomes: list[Outcome] = []
 
     def tried() -> Iterator[Outcome]:
-        with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(arguments.jobs) as pool:
-            folder = Path(place)
-            build(folder / "testbed", train_problems=200, heldout_problems=4)
-            base = (wrong.ROOT / "configs/quickstart.yaml").read_text(encoding="utf-8")
-            numbered = list(enumerate(chosen))
-            for outcome in pool.map(
-                lambda one: attempt(one[1], folder / f"case{one[0]}", folder / "testbed", base), numbered
-            ):
-                outcomes.append(outcome)
-                yield outcome
+        with tempfile.TemporaryDirectory() as place:
+            attempt = Attempt(Path(place), warm=arguments.warm)
+            with ThreadPoolExecutor(arguments.jobs) as pool:
+                for outcome in map(attempt, chosen) if arguments.warm else pool.map(attempt, chosen):
+                    outcomes.append(outcome)
+                    yield outcome
 
     status = finish("Wrong settings and inputs", tried())
     print("\n| kind | tried | one line, status 2 |\n| --- | --- | --- |")
@@ -56,10 +55,22 @@ def main() -> int:
     return status or int(not arguments.only and len(chosen) < AT_LEAST)
 
 
-def attempt(case: wrong.Case, folder: Path, testbed: Path, base: str) -> Outcome:
-    """Try one case in a new folder."""
-    wrong.prepare(case, folder, testbed, base)
-    return wrong.judge(case, *wrong.run(case, folder))
+class Attempt:
+    """Tries a case in a folder of its own."""
+
+    def __init__(self, place: Path, *, warm: bool) -> None:
+        self.place = place
+        build(place / "testbed", train_problems=200, heldout_problems=4)
+        self.base = (wrong.ROOT / "configs/quickstart.yaml").read_text(encoding="utf-8")
+        self.run = Warm(place / "warm").run if warm else wrong.run
+
+    def __call__(self, case: wrong.Case) -> Outcome:
+        folder = self.place / f"case{CASES.index(case)}"
+        wrong.prepare(case, folder, self.place / "testbed", self.base)
+        try:
+            return wrong.judge(case, *self.run(case, folder))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def check(
     ):
         return
     bounds = {"more than": above, "at least": at_least, "less than": below, "at most": at_most}
-    wanted = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
+    wanted = " and ".join(f"{word} {bound:.12g}" for word, bound in bounds.items() if math.isfinite(bound))
     rule = f", but {because}" if because else ""
     remedy = f", {otherwise}" if otherwise else ""
     raise UsageError(f"{key} is {value}{rule}: give {wanted or 'a finite number'}{remedy}")

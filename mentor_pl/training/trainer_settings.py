@@ -49,6 +49,7 @@ SETTINGS = {
     "limit_val_batches": Allowed((1.0,), _ALL_BENCHMARKS),
     "limit_test_batches": Allowed((1.0,), _ALL_BENCHMARKS),
     "reload_dataloaders_every_n_epochs": Allowed((0,), "the one loader lasts the whole run: leave it out"),
+    "use_distributed_sampler": Allowed((True,), "ranks are dealt their problems by data.seed: leave it out"),
     "precision": Allowed(
         ("bf16-mixed", "32-true"), "others lose small updates or rotary angles: take one of these two"
     ),
@@ -63,6 +64,14 @@ def check_settings(trainer: Trainer) -> None:
     Raises:
         UsageError: for the first of them.
     """
+    fitting = trainer.state.fn == TrainerFn.FITTING
+    for name in SETTINGS if fitting else MEASURING:
+        holder = trainer if hasattr(trainer, name) else trainer._accelerator_connector
+        value, allowed = getattr(holder, name, None), SETTINGS[name]
+        value = value.value if isinstance(value, Enum) else value
+        if repr(value) not in map(repr, allowed.values):  # 1 is one batch, 1.0 all of them
+            choice = " or ".join("null" if one is None else str(one) for one in allowed.values)
+            raise UsageError(f"trainer.{name} is {value} where only {choice} works: {allowed.remedy}")
     every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
     check(
         "trainer.log_every_n_steps",
@@ -71,13 +80,6 @@ def check_settings(trainer: Trainer) -> None:
         because="it counts steps",
         otherwise="trainer.logger false logs none",
     )
-    fitting = trainer.state.fn == TrainerFn.FITTING
-    for name in SETTINGS if fitting else MEASURING:
-        value, allowed = getattr(trainer, name), SETTINGS[name]
-        value = value.value if isinstance(value, Enum) else value
-        if repr(value) not in map(repr, allowed.values):  # 1 is one batch, 1.0 all of them
-            choice = " or ".join("null" if one is None else str(one) for one in allowed.values)
-            raise UsageError(f"trainer.{name} is {value} where only {choice} works: {allowed.remedy}")
 
 
 def check_folders(trainer: Trainer) -> None:
@@ -100,12 +102,20 @@ def check_callbacks(callbacks: Sequence[Callback]) -> None:
     """Refuse callbacks that would do one thing twice, or never.
 
     Raises:
-        UsageError: for two of one class that are alike or keep one state, and for Lightning's EarlyStopping.
+        UsageError: for two of one class that are alike or keep one state, for metrics of a benchmark that is not
+            measured, and for Lightning's EarlyStopping.
     """
     for first, second in combinations(callbacks, 2):
         if type(first) is type(second) and (_alike(first, second) or _one_state(first, second)):
             raise UsageError(f"trainer.callbacks has {type(first).__name__} twice, for one and the same: leave one out")
+    benchmarks = [benchmark.name for callback in callbacks for benchmark in getattr(callback, "benchmarks", ())]
     for callback in callbacks:
+        monitor = getattr(callback, "monitor", None) or ""
+        if monitor.startswith("val/") and monitor.split("/")[1] not in benchmarks:
+            raise UsageError(
+                f"{type(callback).__name__} monitor is '{monitor}', but no benchmark of that name is measured: give "
+                + (" or ".join(f"val/{name}/…" for name in benchmarks) or "callbacks.BenchmarkValidation one")
+            )
         if isinstance(callback, EarlyStopping) and not isinstance(callback, MetricsWatcher):
             raise UsageError(
                 f"trainer.callbacks has Lightning's EarlyStopping of {callback.monitor}, which looks once an epoch, "

@@ -6,7 +6,6 @@ import os
 import re
 import resource
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -85,9 +84,7 @@ def run(case: Case, folder: Path, timeout: float = 120.0) -> tuple[int, str, flo
         resource.prlimit(process.pid, resource.RLIMIT_CPU, limit)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    told = errors.read_text(encoding="utf-8", errors="replace")
-    shutil.rmtree(folder, ignore_errors=True)
-    return process.returncode, told, usage.ru_utime + usage.ru_stime
+    return process.returncode, errors.read_text(encoding="utf-8", errors="replace"), usage.ru_utime + usage.ru_stime
 
 
 def judge(case: Case, status: int, told: str, seconds: float) -> Outcome:

@@ -3,10 +3,11 @@
 import lightning.pytorch as L
 import pytest
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
-from lightning.pytorch.callbacks import LambdaCallback, LearningRateMonitor
+from lightning.pytorch.callbacks import LambdaCallback, LearningRateMonitor, ModelCheckpoint
 
-from callbacks import AlphaDecay, EarlyStopping, EntropyLogging, ExactResume, ExportPolicy
+from callbacks import AlphaDecay, BenchmarkValidation, EarlyStopping, EntropyLogging, ExactResume, ExportPolicy
 from mentor_pl.algorithms.parts.schedules import Constant
+from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.trainer_settings import MEASURING, SETTINGS, check_callbacks, check_settings
 
@@ -28,6 +29,7 @@ HARMFUL = {
     "limit_test_batches": (0.5, "all benchmarks are measured"),
     "reload_dataloaders_every_n_epochs": (1, "leave it out"),
     "barebones": (True, "leave it out"),
+    "use_distributed_sampler": (False, "leave it out"),
     "precision": ("64-true", "bf16-mixed or 32-true"),
 }
 
@@ -66,7 +68,7 @@ def test_settings_of_training_do_not_matter_to_a_measurement():
         (ExportPolicy("policy"), ExportPolicy("policy")),
         (EntropyLogging(), EntropyLogging()),
         (LearningRateMonitor(), LearningRateMonitor()),
-        (EarlyStopping("val/a/x", "max"), EarlyStopping("val/a/x", "max", patience=7)),
+        (EarlyStopping("train/a", "max"), EarlyStopping("train/a", "max", patience=7)),
     ],
     ids=lambda twice: type(twice[0]).__name__,
 )
@@ -78,11 +80,21 @@ def test_one_callback_twice_is_refused_by_its_name(twice):
 def test_two_of_a_kind_that_do_different_things_pass():
     print_, log = lambda *_: print(), lambda *_: None
     check_callbacks([ExportPolicy("a"), ExportPolicy("b"), LambdaCallback(setup=print_), LambdaCallback(setup=log)])
-    check_callbacks([EarlyStopping("val/a/x", "max"), EarlyStopping("val/b/x", "max")])
+    check_callbacks([EarlyStopping("train/a", "max"), EarlyStopping("train/b", "max")])
 
 
 def test_an_early_stopping_that_would_never_look_is_refused_with_ours(run):
-    check_callbacks([EarlyStopping("val/maze/avg@8", "max")])
-    job = run(callbacks=[LightningEarlyStopping("val/maze/avg@8")])
-    with pytest.raises(UsageError, match=r"of val/maze/avg@8, .* take callbacks.EarlyStopping"):
+    check_callbacks([EarlyStopping("train/loss", "min")])
+    job = run(callbacks=[LightningEarlyStopping("train/loss")])
+    with pytest.raises(UsageError, match=r"of train/loss, .* take callbacks.EarlyStopping"):
         job.fit()
+
+
+@pytest.mark.parametrize("watcher", [ModelCheckpoint(monitor="val/mase/avg@8"), EarlyStopping("val/mase/avg@8", "max")])
+def test_a_metric_of_a_benchmark_that_is_not_measured_is_refused_with_those_that_are(watcher):
+    name = type(watcher).__name__
+    measured = BenchmarkValidation([Benchmark("maze"), Benchmark("sums")])
+    with pytest.raises(UsageError, match=rf"{name} monitor is 'val/mase/avg@8', .* give val/maze/… or val/sums/…"):
+        check_callbacks([measured, watcher])
+    with pytest.raises(UsageError, match=r"is measured: give callbacks.BenchmarkValidation one"):
+        check_callbacks([watcher])
