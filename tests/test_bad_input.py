@@ -140,7 +140,7 @@ MISTAKES = {
     "no logs": (["--trainer.log_every_n_steps", "0"], "trainer.log_every_n_steps is 0"),
     "unknown accelerator": (["--trainer.accelerator", "quantum"], "trainer.accelerator is 'quantum'"),
     "optimizer with a closure": (["--model.optimizer", "torch.optim.LBFGS"], "model.optimizer LBFGS takes no step"),
-    "callback twice": (["--trainer.callbacks+", "callbacks.ExactResume"], "trainer.callbacks has ExactResume twice"),
+    "callback twice": (["--trainer.callbacks+", "callbacks.ExportPolicy"], "trainer.callbacks has ExportPolicy twice"),
     "no folder for logs": (["--trainer.logger.save_dir", "components.py"], "components.py is no folder: name another"),
     "missing package": (
         ["--trainer.logger", "lightning.pytorch.loggers.MLFlowLogger"],

@@ -158,7 +158,7 @@ POLICY = {
 EDITED = {
     "config.json is no JSON": (
         lambda folder: (folder / "config.json").write_text("{"),
-        "policy 'edited'|configuration",
+        "policy 'edited'|config.json|not a valid JSON file",
     ),
     "config.json is missing": (lambda folder: (folder / "config.json").unlink(), "policy 'edited'|configuration"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "policy 'edited'|tokenizer"),

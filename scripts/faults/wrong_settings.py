@@ -97,7 +97,7 @@ OPTIMIZER = {
 }
 
 CALLBACKS = {
-    "callbacks.ExactResume": "ExactResume twice|leave one out",
+    "callbacks.ExportPolicy": "ExportPolicy twice|leave one out",
     "callbacks.AlphaDecay": "AlphaDecay twice|leave one out",
     "callbacks.EntropyLogging": "EntropyLogging twice|leave one out",
     "callbacks.RunSummary": "RunSummary twice|leave one out",

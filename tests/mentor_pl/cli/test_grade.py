@@ -102,7 +102,7 @@ def test_a_bad_row_is_one_line_with_file_line_field_and_reason(
         (["--pairs", "none.jsonl"], "none.jsonl cannot be read"),
         (["--pairs", "pairs.jsonl", "--json", "none/o.json"], "there is no folder none"),
         (["--pairs", "empty.jsonl"], "empty.jsonl has no pairs"),
-        (["--pairs", "pairs.jsonl", "--workers", "0"], "workers=0 must be at least 1"),
+        (["--pairs", "pairs.jsonl", "--workers", "0"], "workers is 0, but they are the processes that grade"),
     ],
 )
 def test_what_is_missing_is_one_line(

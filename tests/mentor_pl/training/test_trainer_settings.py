@@ -5,7 +5,7 @@ import pytest
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 from lightning.pytorch.callbacks import LambdaCallback, LearningRateMonitor, ModelCheckpoint
 
-from callbacks import AlphaDecay, BenchmarkValidation, EarlyStopping, EntropyLogging, ExactResume, ExportPolicy
+from callbacks import AlphaDecay, BenchmarkValidation, EarlyStopping, EntropyLogging, ExportPolicy, RunSummary
 from mentor_pl.algorithms.parts.schedules import Constant
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.runtime.errors import UsageError
@@ -63,7 +63,7 @@ def test_settings_of_training_do_not_matter_to_a_measurement():
 @pytest.mark.parametrize(
     "twice",
     [
-        (ExactResume(), ExactResume()),
+        (RunSummary(), RunSummary()),
         (AlphaDecay(), AlphaDecay(Constant(0.5))),
         (ExportPolicy("policy"), ExportPolicy("policy")),
         (EntropyLogging(), EntropyLogging()),
