@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mentor_pl.models.loading import ModelSource
+from mentor_pl.models.source import ModelSource
 from mentor_pl.problems.columns import Columns, Problem, Unusable, demonstrations_of
 from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.overlap import NEAR, hashed, normalised

@@ -23,10 +23,14 @@ usage: mentor {command} --config FILE [--config FILE ...] [--KEY VALUE ...]
   --config FILE          settings in YAML; of several, later ones win
   --KEY VALUE            one setting, such as --model.alpha 0.5; --KEY+ VALUE appends to a list
   --seed_everything N    seed of all random numbers (default 0)
-  --ckpt_path PATH       checkpoint whose weights and state are taken
-  --print_config         print what all settings come to, and exit
+  --ckpt_path PATH       checkpoint whose weights and state are taken: a file, a run's folder, last or best
+{resuming}  --print_config         print what all settings come to, and exit
   --GROUP.help CLASS     settings of a class, such as --model.algorithm.help mentor_pl.algorithms.mentor.Mentor
   --help_all             every setting, with those of Lightning's Trainer
+"""
+RESUMING = """\
+  --resume auto|PATH     go on with a run in its own folder; auto begins it where there is none
+  --resume_changes KEY   settings that are meant to differ from the checkpoint's, such as model.optimizer
 """
 TRAINER = {
     "accelerator": "cpu, gpu or another of Lightning's; by default the best there is.",
@@ -46,7 +50,7 @@ TRAINER = {
 
 def short_help(command: str, groups: Mapping[str, type]) -> str:
     """What `mentor <command> --help` prints, for the classes of `model` and, where there are any, `data`."""
-    lines, kinds = [USAGE.format(command=command)], dict[str, type]()
+    lines, kinds = [USAGE.format(command=command, resuming=RESUMING if command == "fit" else "")], dict[str, type]()
     for group, target in groups.items():
         lines += [f"{group}: {_summary(target)}", *_settings(group, target, {}, kinds), ""]
     if "data" not in groups:

@@ -19,9 +19,9 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM
 
 from mentor_pl.models.lm_head import head_logprobs
-from mentor_pl.models.loading import ModelSource
 from mentor_pl.models.logprobs import hidden_states
 from mentor_pl.models.prefix_sharing import SharedPrefixes, prefix_sharing
+from mentor_pl.models.source import ModelSource
 
 
 class LiveBytes(TorchDispatchMode):

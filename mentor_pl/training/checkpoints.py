@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from mentor_pl.runtime.checkpoint_files import damage, refuse_damaged, remove_unfinished
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.sharded_files import is_sharded, meta
 from mentor_pl.runtime.signals import Stopped
 
@@ -37,9 +38,8 @@ class RunCheckpoints(Checkpoint):
     """
 
     def __init__(self, every_n_steps: int = 20, keep: int = 2) -> None:
-        for name, value in (("every_n_steps", every_n_steps), ("keep", keep)):
-            if value < 1:
-                raise UsageError(f"RunCheckpoints {name} is {value}: give at least 1")
+        check("RunCheckpoints every_n_steps", every_n_steps, at_least=1)
+        check("RunCheckpoints keep", keep, at_least=1, because="a run goes on from what is kept")
         self.every_n_steps, self.keep = every_n_steps, keep
         self.saved = -1
 

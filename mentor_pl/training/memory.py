@@ -27,7 +27,8 @@ from mentor_pl.decoding.engine.slots import slots_for
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.lm_head import buffer_bytes
-from mentor_pl.models.loading import ModelSource, Vocabulary
+from mentor_pl.models.loading import Vocabulary
+from mentor_pl.models.source import ModelSource
 from mentor_pl.training.plan import Plan
 
 CUDA_BYTES = 2**30  # of CUDA's context and libraries: an assumption

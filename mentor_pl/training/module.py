@@ -25,7 +25,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from mentor_pl.algorithms.base import Algorithm, Need, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
-from mentor_pl.models.loading import Models, ModelSource, load_frozen, load_policy, shared_vocabulary
+from mentor_pl.models.loading import Models, load_frozen, load_policy, shared_vocabulary
+from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO
 from mentor_pl.runtime.collectives import all_sum, together

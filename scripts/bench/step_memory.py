@@ -16,7 +16,8 @@ from torch import Tensor
 
 from mentor_pl.algorithms.parts.losses.base import LossInputs
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
-from mentor_pl.models.loading import ModelSource, load_policy
+from mentor_pl.models.loading import load_policy
+from mentor_pl.models.source import ModelSource
 
 PROMPT = 16  # tokens
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from faults.report import Outcome
 
-from mentor_pl.models.loading import ModelSource
+from mentor_pl.models.source import ModelSource
 from mentor_pl.problems.prompts import render
 from mentor_pl.problems.sources import read_rows
 from mentor_pl.runtime.errors import UsageError

@@ -14,7 +14,8 @@ from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.cli.errors.explain import Refusal
 from mentor_pl.cli.lightning import MentorCLI
-from mentor_pl.models.loading import ModelSource, Vocabulary, shared_vocabulary
+from mentor_pl.models.loading import Vocabulary, shared_vocabulary
+from mentor_pl.models.source import ModelSource
 from mentor_pl.problems.prompts import LoadedPrompts
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.data import RolloutDataModule

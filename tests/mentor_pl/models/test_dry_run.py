@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from mentor_pl.models.dry_run import DryModel, LiveBytes, tensor_bytes
-from mentor_pl.models.loading import ModelSource, load_frozen, load_policy
+from mentor_pl.models.loading import load_frozen, load_policy
 from mentor_pl.models.prefix_sharing import prefix_sharing
+from mentor_pl.models.source import ModelSource
 
 FLOAT = 4
 

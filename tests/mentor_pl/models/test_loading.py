@@ -10,7 +10,8 @@ import torch
 from transformers import AutoTokenizer
 
 from mentor_pl.models import loading
-from mentor_pl.models.loading import ModelSource, load_frozen, load_policy, shared_vocabulary
+from mentor_pl.models.loading import load_frozen, load_policy, shared_vocabulary
+from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime.errors import UsageError
 
 

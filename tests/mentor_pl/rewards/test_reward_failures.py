@@ -92,7 +92,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize(("cause", "act"), FAILURES.items(), ids=str)
+@pytest.mark.parametrize(("cause", "act"), FAILURES.items(), ids=list(FAILURES))
 def test_a_failure_is_one_line_that_names_reward_problem_cause_and_remedy(cause: str, act: Callable[[], Any]) -> None:
     for rule in ({}, {"on_failure": "error"}):
         with pytest.raises(UsageError, match=rf"^reward Judge could not grade problem 2: {cause.strip()}.*; mend") as e:
@@ -101,7 +101,7 @@ def test_a_failure_is_one_line_that_names_reward_problem_cause_and_remedy(cause:
         assert "data.on_failure" in str(e.value)
 
 
-@pytest.mark.parametrize("act", FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("act", FAILURES.values(), ids=list(FAILURES))
 def test_a_failure_may_be_the_lowest_total_or_be_left_out_and_is_counted(act: Callable[[], Any]) -> None:
     zero = grades(Judge(act), timeout=0.05, on_failure="zero")
     assert zero == Grades([1.0, 1.0, -1.0, 1.0], {"outcome": [1.0, 1.0, 0.0, 1.0]}, 1)
@@ -111,7 +111,7 @@ def test_a_failure_may_be_the_lowest_total_or_be_left_out_and_is_counted(act: Ca
 
 
 @pytest.mark.parametrize("on_failure", [None, "error", "zero", "mask"])
-@pytest.mark.parametrize("act", [lambda: None, promising(None)])
+@pytest.mark.parametrize("act", [lambda: None, promising(None)], ids=["at once", "later"])
 def test_none_leaves_the_response_out_whatever_the_rule(act: Callable[[], Any], on_failure: Any) -> None:
     got = grades(Judge(act), on_failure=on_failure)
     assert [math.isnan(total) for total in got.total] == [False, False, True, False]
@@ -119,7 +119,7 @@ def test_none_leaves_the_response_out_whatever_the_rule(act: Callable[[], Any], 
 
 
 @pytest.mark.parametrize("on_failure", [None, "error", "zero", "mask"])
-@pytest.mark.parametrize("given", [1.0, Grade(2.0), Grade(0.0, {"x": math.nan}), [Grade(1.0)]])
+@pytest.mark.parametrize("given", [1.0, Grade(2.0), Grade(0.0, {"x": math.nan}), [Grade(1.0)]], ids=str)
 def test_a_mistake_of_the_reward_is_an_error_whatever_the_rule(given: Any, on_failure: Any) -> None:
     for act in (lambda: given, promising(given)):
         with pytest.raises(UsageError, match=r"reward Judge gave .* to problem 2"):

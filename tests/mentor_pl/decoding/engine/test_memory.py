@@ -12,7 +12,7 @@ from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import decoding
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
-from mentor_pl.models.loading import ModelSource
+from mentor_pl.models.source import ModelSource
 
 SAMPLING = SamplingParams(max_new_tokens=11)
 
