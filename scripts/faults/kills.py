@@ -17,17 +17,22 @@ MOMENTS = (
 )
 
 
-def cases(folder: Path, other: Path, whole: SmallRun, kills: int = 30) -> Iterator[Outcome]:
-    """Kill runs in chains: at a moment of the run's own, then at a random time.
+SHARDED = ("placing:1", "sampling:90", "placing:2", "updating:3")
+
+
+def cases(folder: Path, other: Path, whole: SmallRun, sharded: SmallRun, kills: int) -> Iterator[Outcome]:
+    """Kill runs in chains: at moments of the run's own, then at random times; last, rank 0 of two.
 
     Args:
         folder: to work in.
         other: a folder on another file system than TMPDIR, where one chain lies.
-        whole: an undisturbed run.
+        whole, sharded: undisturbed runs, on one process, and on two with a file of each.
         kills: how many in all.
     """
     chance, done, chain = random.Random(7), 0, 0
     moments = list(MOMENTS)
+    of_ranks = SHARDED[: max(0, kills - len(MOMENTS))]
+    kills -= len(of_ranks)
     while done < kills:
         on_other = chain % 2 == 1
         run = whole.beside((other if on_other else folder) / f"killed-{chain}")
@@ -48,15 +53,23 @@ def cases(folder: Path, other: Path, whole: SmallRun, kills: int = 30) -> Iterat
                 break  # it was through before the moment came
             struck.append(moment)
             done += 1
-        ended = run.go()
-        left = [path.name for path in (run.run_folder / "checkpoints").glob(".*")]
-        problem = f"status {ended.status}: {ended.last_line}" if ended.status else difference(run, whole)
-        problem = problem or (f"left behind: {left}" if left else "")
-        where = ", run folder on another file system than TMPDIR" if on_other else ""
-        yield Outcome(
-            f"SIGKILL × {len(struck)} ({', '.join(struck)}){where}",
-            "the same command ends the run: weights, moments and rows bit for bit",
-            problem or "equal",
-            not problem,
-        )
+        yield _ended(run, whole, struck, "run folder on another file system than TMPDIR" if on_other else "")
         chain += 1
+    if of_ranks:
+        run = sharded.beside(folder / "killed-rank")
+        struck = [moment for moment in of_ranks if run.go(strike=f"{moment}:SIGKILL").status == 137]
+        yield _ended(run, sharded, struck, "rank 0 of two, a file of each")
+
+
+def _ended(run: SmallRun, whole: SmallRun, struck: list[str], where: str) -> Outcome:
+    """Go on once more, to the end."""
+    ended = run.go()
+    left = [path.name for path in (run.run_folder / "checkpoints").glob(".*")]
+    problem = f"status {ended.status}: {ended.last_line}" if ended.status else difference(run, whole)
+    problem = problem or (f"left behind: {left}" if left else "")
+    return Outcome(
+        f"SIGKILL × {len(struck)} ({', '.join(struck)}){where and ', '}{where}",
+        "the same command ends the run: weights, moments and rows bit for bit",
+        problem or "equal",
+        not problem,
+    )

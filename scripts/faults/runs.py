@@ -14,8 +14,7 @@ import torch
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = 12
-TIMEOUT = 300  # seconds of the clock; a run takes a few
+TIMEOUT = 1800  # seconds of the clock after which a run hangs; most take a few
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,28 @@ class Ended:
 
 
 class SmallRun:
-    """A folder with a run of `STEPS` steps on the testbed, a checkpoint every third and a measurement every fourth.
+    """A folder with a run of a few steps on the testbed, by default a checkpoint every third and a measurement every fourth.
 
     Args:
         folder: to work in; its `runs` is where the run's folder comes to lie.
         cache: where timings are remembered, on which the last bits depend; one for runs that are to be equal.
         processes: ranks; with more than one the policy is sharded.
         sharded: whether a checkpoint is a folder with files of each rank.
+        steps: of the whole run.
+        saved, measured: steps between two checkpoints, and two measurements.
     """
 
-    def __init__(self, folder: Path, cache: Path, processes: int = 1, *, sharded: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cache: Path,
+        processes: int = 1,
+        *,
+        sharded: bool = False,
+        steps: int = 12,
+        saved: int = 3,
+        measured: int = 4,
+    ) -> None:
         self.folder, self.cache, self.processes, self.sharded = folder, cache.resolve(), processes, sharded
         folder.mkdir(parents=True, exist_ok=True)
         config = yaml.safe_load((ROOT / "configs/quickstart.yaml").read_text())
@@ -57,14 +68,14 @@ class SmallRun:
         callbacks = {
             callback["class_path"]: callback.get("init_args", {}) for callback in config["trainer"]["callbacks"]
         }
-        callbacks["callbacks.RunCheckpoints"]["every_n_steps"] = 3
+        callbacks["callbacks.RunCheckpoints"]["every_n_steps"] = saved
         validation = callbacks["callbacks.BenchmarkValidation"]
-        validation["every_n_steps"] = 4
+        validation["every_n_steps"] = measured
         (folder / "few.jsonl").write_text("\n".join((data / "heldout.jsonl").read_text().splitlines()[:12]) + "\n")
         validation["benchmarks"][0] |= {"path": "few.jsonl", "samples": 2, "sampling": {"max_new_tokens": 24}}
         config["trainer"]["callbacks"].append({"class_path": "probe.Probe"})
         config["model"] |= {"policy": str(data / "policy"), "expert": str(data / "expert")}
-        config["data"] |= {"train": str(data / "train.jsonl"), "steps": STEPS, "prompts_per_step": 4}
+        config["data"] |= {"train": str(data / "train.jsonl"), "steps": steps, "prompts_per_step": 4}
         config["data"]["sampling"]["max_new_tokens"] = 24
         (folder / "run.yaml").write_text(yaml.safe_dump(config))
 

@@ -104,8 +104,8 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
     [
         ({"samples": 0}, "samples is 0"),
         ({"limit": 0}, "limit is 0"),
-        ({"samples": 4, "pass_at": [1, 5]}, "pass_at is 5, but there are 4 samples"),
-        ({"pass_at": [0]}, "pass_at is 0"),
+        ({"samples": 4, "pass_at": [1, 5]}, "a pass_at is 5, but there are 4 samples"),
+        ({"pass_at": [0]}, "a pass_at is 0"),
     ],
     ids=str,
 )

@@ -154,7 +154,7 @@ def of(name, **arguments):
         ({"class_path": ["os.system"], "init_args": {}}, "does not fit"),
         (of("choice.ChoiceReward", units=1), "has no argument units"),
         (of("choice.ChoiceReward", settled="never"), "settled is 'never', which does not fit"),
-        (of("math.MathReward", workers=0), "must be at least 1"),
+        (of("math.MathReward", workers=0), "reward workers is 0"),
         (of("math.MathReward", workers="2"), "workers is '2', which does not fit"),
         (of("math.MathReward", workers=True), "workers is True, which does not fit"),
         (of("math.MathReward", workers=10**6), "workers is 1000000, above the 64 that a file may ask for"),

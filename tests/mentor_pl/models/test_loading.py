@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from mentor_pl.models import loading
+from mentor_pl.models import source as model_source
 from mentor_pl.models.loading import load_frozen, load_policy, shared_vocabulary
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime.errors import UsageError
@@ -104,13 +104,13 @@ def test_a_relative_path_that_leads_nowhere_is_not_looked_up_on_the_hub(path):
 def test_a_mistyped_folder_beside_others_is_not_looked_up_on_the_hub(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models/policy").mkdir(parents=True)
-    monkeypatch.setattr(loading, "hub_problem", lambda name, kind: pytest.fail("the Hub was asked"))
+    monkeypatch.setattr(model_source, "hub_problem", lambda name, kind: pytest.fail("the Hub was asked"))
     assert "policy 'models/polcy': no such folder here" in refusal("models/polcy")
 
 
 def test_a_name_that_the_hub_cannot_give_is_refused_at_once_and_no_library_asks(monkeypatch):
-    monkeypatch.setattr(loading, "hub_problem", lambda name, kind: f"the Hub has no such {kind}")
-    monkeypatch.setattr(loading.AutoTokenizer, "from_pretrained", lambda *_, **__: pytest.fail("a library asked"))
+    monkeypatch.setattr(model_source, "hub_problem", lambda name, kind: f"the Hub has no such {kind}")
+    monkeypatch.setattr(model_source.AutoTokenizer, "from_pretrained", lambda *_, **__: pytest.fail("a library asked"))
     assert "policy 'nobody/nothing': no such folder here" in refusal("nobody/nothing")
     assert ", and the Hub has no such model: give a model folder" in refusal("nobody/nothing")
 

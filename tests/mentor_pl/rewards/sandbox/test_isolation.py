@@ -85,7 +85,7 @@ def test_required_isolation_that_cannot_be_had_is_one_line_that_says_how_to_waiv
         CodeReward(allow_execution=True)
     assert "\n" not in str(error.value)
     CodeReward(allow_execution=True, isolation="best_effort")
-    with pytest.raises(UsageError, match="isolation='none' must be required or best_effort"):
+    with pytest.raises(UsageError, match="CodeReward isolation is 'none': give required or best_effort"):
         CodeReward(allow_execution=True, isolation="none")  # type: ignore[arg-type]
 
 
