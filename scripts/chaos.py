@@ -1,6 +1,6 @@
 """Runs under kills, signals, full and read-only disks, damaged checkpoints, and failing graders.
 
-    python scripts/chaos.py [--only kills,signals,disks,damage,graders,memory] [--kills 30] [--folder FOLDER]
+    python scripts/chaos.py [--only kills,signals,disks,damage,graders,memory] [--kills 30] [--steps 1000]
 
 Every case ends in the final weights, moments and rows of an undisturbed run, bit for bit, or in the one line that is
 expected of it. Needs `mentor testbed build`; takes about half an hour on two cores. Exit status 1 where a case fails.
@@ -24,6 +24,7 @@ PARTS = ("kills", "signals", "disks", "damage", "graders", "memory")
 
 
 def main() -> int:
+    """Try what is asked for; 1 where a case fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, by comma")
     parser.add_argument("--kills", type=int, default=30, help="how many kills in all")

@@ -11,14 +11,17 @@ from faults.runs import SmallRun, difference
 
 
 def cut(path: Path) -> None:
+    """Lose the end."""
     path.write_bytes(path.read_bytes()[:-1000])
 
 
 def empty(path: Path) -> None:
+    """Lose everything."""
     path.write_bytes(b"")
 
 
 def flip(path: Path) -> None:
+    """Flip one bit."""
     whole = bytearray(path.read_bytes())
     whole[len(whole) // 3] ^= 16
     path.write_bytes(whole)

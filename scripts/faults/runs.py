@@ -38,7 +38,7 @@ class Ended:
 
 
 class SmallRun:
-    """A folder with a run of a few steps on the testbed, by default a checkpoint every third and a measurement every fourth.
+    """A folder with a run of a few steps on the testbed, a checkpoint every third and a measurement every fourth.
 
     Args:
         folder: to work in; its `runs` is where the run's folder comes to lie.
