@@ -115,7 +115,7 @@ class MentorCLI(LightningCLI):
         if self.resumes:
             path = resume(config)
         else:
-            path = checkpoint(config, config.ckpt_path) if config.ckpt_path and "://" not in config.ckpt_path else None
+            path = checkpoint(config, config.ckpt_path) if config.ckpt_path else None
         if path is None:
             return
         config.ckpt_path = str(path)

@@ -55,6 +55,8 @@ def checkpoint(config: Namespace, given: str) -> Path:
     Raises:
         UsageError: where there is none.
     """
+    if "://" in given:
+        raise UsageError(f"--ckpt_path {given}: a URL is not loaded from: copy the checkpoint here and give its path")
     if given == "hpc":
         root = Path(config.trainer.default_root_dir or ".")
         saved = [(int(n[1]), p) for p in root.glob("hpc_ckpt_*.ckpt") if (n := re.search(r"_(\d+)\.ckpt$", p.name))]

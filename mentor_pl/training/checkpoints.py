@@ -174,7 +174,12 @@ def read(path: Path) -> Saved:
         contents = _contents(path)
         own = contents["mentor"]
         return Saved(int(own["step"]), int(own["ranks"]), contents.get("settings") or {})
-    except (KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:
+        raise UsageError(
+            f"{path} holds other things than tensors and plain values, and they could run code: it is not loaded; give "
+            "a checkpoint of `mentor fit`"
+        ) from error
+    except (KeyError, TypeError, RuntimeError) as error:
         raise UsageError(f"{path} is no checkpoint of `mentor fit` ({error}): give one of a run") from error
 
 

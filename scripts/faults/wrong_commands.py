@@ -27,7 +27,7 @@ MISTAKES: dict[str, tuple[str, object]] = {
         None,
     ),
     "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {benchmarks: "
-    "[{name: maze, path: data/testbed/heldout.jsonl}]}}'": ("'maze'|rename it", None),
+    "[{name: maze, path: data/testbed/heldout.jsonl}]}}'": ("BenchmarkValidation twice|leave one out", None),
     "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {out: base.yaml, "
     "benchmarks: [{name: other, path: data/testbed/heldout.jsonl}]}}'": ("out is 'base.yaml'|name another", None),
     "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {benchmarks: "
@@ -37,7 +37,7 @@ MISTAKES: dict[str, tuple[str, object]] = {
     "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {benchmarks: "
     "[{name: other, path: data/testbed/heldout.jsonl, pass_at: [99]}]}}'": ("pass_at is 99|at most 8", None),
     "test --model.alpha=.nan": ("model.alpha is nan|give at least 0", None),
-    "test --trainer.callbacks.words=5": ("ModelCheckpoint has no setting 'words'|accepted", None),
+    "test --trainer.callbacks.words=5": ("RunCheckpoints has no setting 'words'|accepted", None),
     "grade": ("--pairs|--samples", None),
     "grade --pairs nowhere.jsonl": ("nowhere.jsonl", None),
     "grade --pairs data": ("data", None),
