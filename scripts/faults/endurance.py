@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+import yaml
 from faults.report import Outcome
 from faults.runs import SmallRun
 
@@ -15,7 +16,7 @@ GROWTH = 1.02  # of the resident memory from the first fifth's end to the last f
 
 
 def cases(folder: Path, cache: Path, steps: int) -> Iterator[Outcome]:
-    """One run of many steps, looked at twice a second.
+    """One run of many steps with graders in processes, looked at twice a second.
 
     Args:
         folder: to work in.
@@ -23,6 +24,11 @@ def cases(folder: Path, cache: Path, steps: int) -> Iterator[Outcome]:
         steps: of the run.
     """
     run = SmallRun(folder / "long", cache, steps=steps, saved=50, measured=100)
+    settings = run.folder / "run.yaml"
+    config = yaml.safe_load(settings.read_text())
+    graders = {"class_path": "mentor_pl.rewards.math.MathReward", "init_args": {"workers": 2}}  # processes to watch
+    config["data"]["reward"]["init_args"] = {"outcome": graders}
+    settings.write_text(yaml.safe_dump(config))
     process = run.start()
     seen: list[tuple[int, int, int, int]] = []  # steps done, KiB, open files, processes
     with (run.folder / "said").open("w") as said:  # a pipe that nobody reads would fill
