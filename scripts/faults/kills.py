@@ -58,15 +58,16 @@ def cases(folder: Path, other: Path, whole: SmallRun, sharded: SmallRun, kills: 
     if of_ranks:
         run = sharded.beside(folder / "killed-rank")
         struck = [moment for moment in of_ranks if run.go(strike=f"{moment}:SIGKILL").status == 137]
-        yield _ended(run, sharded, struck, "rank 0 of two, a file of each")
+        yield _ended(run, sharded, struck, "rank 0 of two, a file of each", len(of_ranks))
 
 
-def _ended(run: SmallRun, whole: SmallRun, struck: list[str], where: str) -> Outcome:
-    """Go on once more, to the end."""
+def _ended(run: SmallRun, whole: SmallRun, struck: list[str], where: str, kills: int = 1) -> Outcome:
+    """Go on once more, to the end; at least `kills` must have come."""
     ended = run.go()
     left = [path.name for path in (run.run_folder / "checkpoints").glob(".*")]
     problem = f"status {ended.status}: {ended.last_line}" if ended.status else difference(run, whole)
     problem = problem or (f"left behind: {left}" if left else "")
+    problem = problem or (f"{len(struck)} of {kills} kills came" if len(struck) < kills else "")
     return Outcome(
         f"SIGKILL × {len(struck)} ({', '.join(struck)}){where and ', '}{where}",
         "the same command ends the run: weights, moments and rows bit for bit",
