@@ -67,5 +67,5 @@ def _looked(pid: int) -> tuple[int, int, int] | None:
 
 
 def _family(pid: int) -> int:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return 1 + sum(_family(int(child)) for child in children)
+    lists = Path(f"/proc/{pid}/task").glob("*/children")  # of each thread
+    return 1 + sum(_family(int(child)) for children in lists for child in children.read_text().split())
