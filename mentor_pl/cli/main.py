@@ -92,8 +92,11 @@ def _status(argv: Sequence[str] | None) -> int:
         return 2 if isinstance(error, UsageError) else 1
     except signals.Stopped as stopped:
         if signals.is_launched():
+            if stopped.alone:
+                signals.tell_parent(stopped.signum)
             return 0  # rank 0 has the status; one that fails would end it before it has said so
-        print(f"mentor: {_farewell(stopped, args)}", file=sys.stderr)
+        if signals.is_first():
+            print(f"mentor: {_farewell(stopped, args)}", file=sys.stderr)
         return 128 + stopped.signum
 
 

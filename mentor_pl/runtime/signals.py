@@ -2,20 +2,26 @@
 
 Between `be_careful` and `be_careless` a first signal is only noted. Long work asks `check` as it goes, which gives up
 with `Stopped`; `collectives.together` makes that one decision of all ranks. A second signal ends the process at once.
+
+Python's handlers wait for the main thread to come back from C++, where ranks that meet may wait for one another for
+hours. So a thread that hears of signals from the kernel's handler ends what does not end by itself.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+PATIENCE = 8.0  # seconds for an end where nothing can be lost
 
 
 class Stopped(BaseException):
@@ -25,11 +31,12 @@ class Stopped(BaseException):
         signum: which.
         step: rollout batches the policy has learned from.
         saved: the checkpoint that holds them; none where there was nothing new to save.
+        alone: whether no other rank knows of it from this one.
     """
 
-    def __init__(self, signum: int, step: int = 0, saved: Path | None = None) -> None:
+    def __init__(self, signum: int, step: int = 0, saved: Path | None = None, *, alone: bool = False) -> None:
         super().__init__(signum)
-        self.signum, self.step, self.saved = signum, step, saved
+        self.signum, self.step, self.saved, self.alone = signum, step, saved, alone
 
     def __str__(self) -> str:
         return signal.Signals(self.signum).name
@@ -46,6 +53,7 @@ class _Process:
     installed = careful = False
     requested: int | None = None
     children: Callable[[], Sequence[Any]] = list  # processes that a signal is passed on to, as Popen gives them
+    parent = 0
 
 
 @contextmanager
@@ -55,11 +63,17 @@ def installed() -> Iterator[None]:
         yield
         return
     before = {signum: signal.getsignal(signum) for signum in SIGNALS}
-    _Process.installed, _Process.careful, _Process.requested = True, False, None
+    _Process.installed, _Process.careful, _Process.requested, _Process.parent = True, False, None, os.getppid()
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    woken = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(heard,), daemon=True).start()
     _take()
     try:
         yield
     finally:
+        signal.set_wakeup_fd(woken)
+        told.close()  # which ends the thread
         _Process.installed, _Process.careful, _Process.children = False, False, list
         for signum, handler in before.items():
             signal.signal(signum, handler)
@@ -95,19 +109,60 @@ def _take() -> None:
 
 
 def _on_signal(signum: int, frame: FrameType | None) -> None:
-    first = _Process.requested is None
-    if not first and is_launched():
-        return  # its parent passes on what the terminal has sent already
-    _Process.requested = _Process.requested or signum
+    if _Process.requested is not None:
+        if not is_launched():  # else its parent passes on what the terminal has sent already
+            _end(signum)
+        return
+    _Process.requested = signum
     for child in _Process.children():
-        child.send_signal(signum if first else signal.SIGKILL)
-    if not first:
-        os._exit(128 + signum)
+        child.send_signal(signum)
     if not _Process.careful:
-        raise Stopped(signum)
-    if not is_launched():
+        raise Stopped(signum, alone=True)
+    if is_first():
         name = signal.Signals(signum).name
         os.write(2, f"\nmentor: {name}: saving what is complete; again to end at once\n".encode())
+
+
+def _watch(heard: socket.socket) -> None:
+    """End the process on a second signal, and where nothing can be lost some time after the first."""
+    first = 0
+    with heard:
+        while True:
+            try:
+                told = heard.recv(1)
+            except TimeoutError:
+                _end(first)
+            if not told:
+                return
+            if told[0] in SIGNALS and not (first and is_launched()):
+                if first:
+                    _end(told[0])
+                first = told[0]
+                heard.settimeout(None if _Process.careful else PATIENCE)
+
+
+def _end(signum: int) -> NoReturn:
+    """End this process and those that it has started, whatever they are at."""
+    for child in _Process.children():
+        child.send_signal(signal.SIGKILL)
+    if is_first():
+        os.write(2, f"\nmentor: {signal.Signals(signum).name}: ended at once\n".encode())
+    os._exit(128 + signum)
+
+
+def tell_parent(signum: int) -> None:
+    """Pass a signal that has ended this rank on to the process that has started it, where that has not got it too."""
+    until = time.monotonic() + PATIENCE + 1
+    while os.getppid() == _Process.parent:
+        if time.monotonic() > until:
+            os.kill(_Process.parent, signum)
+            return
+        time.sleep(0.05)
+
+
+def is_first() -> bool:
+    """Whether this process is rank 0, by what launchers of processes say of it."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
 
 def is_launched() -> bool:

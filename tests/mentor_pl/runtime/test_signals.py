@@ -87,3 +87,41 @@ def test_a_further_rank_leaves_repetitions_to_its_parent(monkeypatch):
         send("SIGINT")
         with pytest.raises(Stopped):
             signals.check()
+
+
+@pytest.mark.parametrize(("careful", "count"), [(False, 1), (True, 2)], ids=["nothing to lose", "a second signal"])
+def test_a_main_thread_that_never_comes_back_from_c_does_not_hold_up_the_end(careful, count):
+    """Python's handlers would wait for it, as for ranks that wait for one another."""
+    program = (
+        "import ctypes, os, signal, threading\nfrom mentor_pl.runtime import signals\nsignals.PATIENCE = 0.01\n"
+        f"def send():\n    for _ in range({count}):\n        os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"with signals.installed():\n    if {careful}:\n        signals.be_careful()\n"
+        "    sender = threading.Timer(0.1, send)\n    sender.start()\n"
+        "    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n    ctypes.CDLL(None).sleep(50)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=40, check=False)
+    assert (done.returncode, done.stderr.strip()) == (143, "mentor: SIGTERM: ended at once")
+
+
+def test_a_further_rank_that_alone_was_asked_to_stop_tells_its_parent(monkeypatch):
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda *signal_to: sent.append(signal_to))
+    with pytest.raises(Stopped) as stopped, signals.installed():
+        signal.raise_signal(signal.SIGTERM)
+    assert stopped.value.alone
+    monkeypatch.setattr(signals, "PATIENCE", -2)
+    signals.tell_parent(signal.SIGTERM)
+    assert sent == [(os.getppid(), signal.SIGTERM)]
+    monkeypatch.setattr(os, "getppid", lambda: 1)  # it has left, so pid 1 is none of ours
+    signals.tell_parent(signal.SIGTERM)
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "first"),
+    [({}, True), ({"RANK": "1", "LOCAL_RANK": "0"}, False), ({"SLURM_PROCID": "3"}, False), ({"LOCAL_RANK": "1"}, False)],
+)
+def test_one_rank_speaks_for_all(environment, first, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert signals.is_first() == first
