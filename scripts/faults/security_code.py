@@ -54,6 +54,7 @@ REACHES = {
     "the network by UDP": "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.sendto(b'x', ('127.0.0.1', {port}))\nprint('SENT {secret}')",
     "the host by a virtual socket": "s = socket.socket(40, socket.SOCK_STREAM)\nprint('OPENED {secret}')",
     "a namespace of its own": "import ctypes\nlibc = ctypes.CDLL(None)\nprint('ENTERED {secret}' if libc.unshare(0x10000000) == 0 else 'refused')",
+    "what others do with their files": "import ctypes\nlibc = ctypes.CDLL(None)\nwatch = libc.inotify_init1(0)\nprint('WATCHING {secret}' if libc.inotify_add_watch(watch, b'{folder}', 0xFFF) >= 0 else 'refused')",
     "root's rights": "attempt(lambda: os.setuid(0))\nattempt(lambda: os.setresuid(0, 0, 0))\nattempt(lambda: os.chroot('/'))\nattempt(lambda: print('MADE {secret}') if os.mknod('n', 0o60644, os.makedev(254, 0)) is None else 0)",
 }
 

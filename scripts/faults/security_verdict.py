@@ -18,8 +18,29 @@ TESTS = [
     "assert abs(f(30977) - 61954) < 1e-9",
     "import math\nassert math.isclose(f(30977), 61954)",
     "assert sorted([f(30977)]) == [61954]",
+    "assert f('30977').startswith('3097730977')",
 ]
 CASES = {"inputs": ["30977"], "outputs": ["61954"]}
+# The code's own end of the socket: it offers Python's names, and answers whatever is asked.
+_FORGED = """
+import json, os, stat
+def holds(i):
+    try:
+        return stat.S_ISSOCK(os.fstat(i).st_mode)
+    except OSError:
+        return False
+judge = next(filter(holds, range(3, 64)))
+def say(message):
+    body = json.dumps(message).encode()
+    os.write(judge, len(body).to_bytes(4, "big") + body)
+names = {"f": 7, "abs": 0, "sorted": {"list": [61954]}, "__import__": {"mine": 99}}
+ours = {"dict": [[name, {"mine": i}] for i, name in enumerate(names)]}
+say(["names", {"dict": [["f", {"mine": 0}], ["__builtins__", ours]]}])
+while asked := os.read(judge, int.from_bytes(os.read(judge, 4), "big")):
+    _, what, whose, *_ = json.loads(asked)
+    number = whose.get("yours", 99)
+    say(["done", list(names.values())[number] if what == "call" and number < len(names) else True, []])
+"""
 _SEARCH = "    import re\n    found = re.findall(r'6195\\d', text)\n    return int(found[0]) if found else 0\n"
 _SAME = "class Same(int):\n    def yes(self, *_): return True\n    def nought(self, *_): return 0\n"
 _SAME += "    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = yes\n    __ne__ = lambda self, _: False\n"
@@ -52,9 +73,11 @@ CHEATS = {
     "sys.exit before the tests": "import sys\ndef f(x): return 7\nsys.exit(0)",
     "os._exit before the tests": "import os\nos._exit(0)",
     "os._exit in a test": "import os\ndef f(x): os._exit(0)",
-    "a verdict printed": "print('[true, true, true, true, true]', flush=True)\nimport os\nos._exit(0)",
-    "a verdict to every descriptor": "import os\ndef f(x):\n    for i in range(256):\n        try:\n            os.write(i, b'[true, true, true, true, true]')\n        except OSError:\n            pass\n    os._exit(0)",
+    "a verdict printed": "print('[true, true, true, true, true, true]', flush=True)\nimport os\nos._exit(0)",
+    "a verdict to every descriptor": "import os\ndef f(x):\n    for i in range(256):\n        try:\n            os.write(i, b'[true, true, true, true, true, true]')\n        except OSError:\n            pass\n    os._exit(0)",
     "answers sent before the questions": "import os\nfor i in range(3, 64):\n    try:\n        for _ in range(99):\n            os.write(i, b'\\0\\0\\0\\x12[\"done\", 61953, []]')\n    except OSError:\n        pass\ndef f(x): return 7",
+    "names of its own message": _FORGED,
+    "a text that answers yes": "class S(str):\n    startswith = lambda *_: True\ndef f(x): return S()",
     "killing the judge": "import os\ndef f(x):\n    os.kill(os.getppid(), 9)\n    return 7",
 }
 PRINTS = {

@@ -38,10 +38,11 @@ def run_tests(channel: socket.socket, code: str, tests: list[str]) -> list[bool]
     try:
         first, names = wire.receive()
         offered = wire.decode(names) if first == "names" else {}
-        space: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
-        space |= {name: value for name, value in offered.items() if not hasattr(builtins, name)}
+        space: dict[str, Any] = {name: value for name, value in offered.items() if not hasattr(builtins, name)}
         _import_own(code, space)
-        return [_passes(test, space) for test in tests]
+        space |= {"__name__": "tests", "__builtins__": builtins}  # last: the code may offer any name
+        passed = [_passes(test, space) for test in tests]
+        return None if wire.closed else passed  # a test may have caught what was raised then
     except (Closed, SystemExit, KeyboardInterrupt, GeneratorExit):
         return None
 

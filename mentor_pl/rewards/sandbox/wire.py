@@ -2,8 +2,9 @@
 
 Plain data (numbers, texts, lists, dicts, sets, …) cross as values, in JSON; anything else as a number that stands for
 it, a `Remote` on the other side. What is done to a remote is done where it lives. With one exception: comparing and
-calculating with plain data takes the remote's plain value, where it has one, and happens here. So what a caller
-compares with never leaves it, and an object that equals everything equals nothing.
+calculating with plain data, and asking a text or a set by its own methods, take the remote's plain value, where it
+has one, and happen here. So what a caller compares with never leaves it, and an object that equals everything equals
+nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _WORDS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     "Fraction": (Fraction, str, Fraction),
     "Decimal": (Decimal, str, Decimal),
 }
+_QUESTIONS = {str: frozenset(dir(str)), set: frozenset({"isdisjoint", "issubset", "issuperset"})}  # asked here
 _CALCULATIONS = ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
 _DONE: dict[str, Callable[..., Any]] = {
     "call": lambda function, *values, **named: function(*values, **named),
@@ -61,7 +63,9 @@ class Remote:
         return self._ask("call", *values, **named)
 
     def __getattr__(self, name: str) -> Any:
-        return self._ask("getattr", name)
+        asked = any(name in names for names in _QUESTIONS.values())
+        plain = self._ask("plain") if asked else self
+        return getattr(plain, name) if name in _QUESTIONS.get(type(plain), ()) else self._ask("getattr", name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._ask("setattr", name, value)
@@ -127,9 +131,13 @@ class Wire:
     Args:
         channel: a connected stream socket.
         serves: what may be done to this side's objects, of `EVERYTHING`.
+
+    Attributes:
+        closed: the other side has ended.
     """
 
     def __init__(self, channel: socket.socket, serves: frozenset[str]) -> None:
+        self.closed = False
         self._channel = channel
         self._serves = serves
         self._objects: list[Any] = []
@@ -231,7 +239,7 @@ class Wire:
         try:
             self._channel.sendall(len(body).to_bytes(_HEADER, "big") + body)
         except OSError as error:
-            raise Closed from error
+            raise self._end() from error
 
     def receive(self) -> list[Any]:
         """The next message."""
@@ -239,9 +247,9 @@ class Wire:
         try:
             said = json.loads(self._exactly(size)) if size <= _LONGEST else None
         except (ValueError, RecursionError) as error:
-            raise Closed from error
+            raise self._end() from error
         if not isinstance(said, list) or not said:
-            raise Closed
+            raise self._end()
         return said
 
     def _exactly(self, size: int) -> bytes:
@@ -250,11 +258,15 @@ class Wire:
             try:
                 chunk = self._channel.recv(min(size - len(data), 1 << 20))
             except OSError as error:
-                raise Closed from error
+                raise self._end() from error
             if not chunk:
-                raise Closed
+                raise self._end()
             data += chunk
         return bytes(data)
+
+    def _end(self) -> Closed:
+        self.closed = True
+        return Closed()
 
 
 def _become(value: Any, other: Any) -> None:

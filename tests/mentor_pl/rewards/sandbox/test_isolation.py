@@ -30,7 +30,7 @@ done = execute(code, [], "", 20.0, Limits(), required=False)
 print(json.dumps([missing_isolation(), done.output]))
 """
 READS = """
-import os, socket
+import ctypes, os, socket
 def attempt(reach):
     try:
         return bool(reach())
@@ -42,6 +42,7 @@ print([
     attempt(lambda: os.kill(PID, 0) is None),
     attempt(lambda: socket.socket(socket.AF_UNIX)),
     attempt(lambda: os.chmod(FILE, 0o600) is None),
+    attempt(lambda: ctypes.CDLL(None).inotify_init1(0) >= 0),
     attempt(lambda: open('own', 'w').write('x')),
 ])
 """
@@ -65,14 +66,14 @@ needs_landlock = pytest.mark.skipif(
 
 @needs_landlock
 def test_without_namespaces_landlock_and_seccomp_are_enough(tmp_path: Path) -> None:
-    assert found(["unshare"], tmp_path) == ([], "[False, False, False, False, False, True]")
+    assert found(["unshare"], tmp_path) == ([], "[False, False, False, False, False, False, True]")
 
 
 @needs_landlock
 def test_what_is_missing_is_said_and_the_rest_still_holds(tmp_path: Path) -> None:
     missing, output = found(["unshare", "landlock"], tmp_path)
     assert missing == ["files", "other processes"]
-    assert output.endswith("False, False, True]")  # no Unix socket, no changed mode; its own folder
+    assert output.endswith("False, False, False, True]")  # no Unix socket, no changed mode, no watch; its own folder
 
 
 def test_required_isolation_that_cannot_be_had_is_one_line_that_says_how_to_waive_it(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mentor_pl.rewards.sandbox.judge import run_tests, serve_names
+from mentor_pl.rewards.sandbox.wire import Wire
 
 CODE = """
 import math
@@ -124,6 +125,8 @@ CHEATS = {
     "an instance of int that says so": ALWAYS + "class I(int):\n    __eq__ = Any.same\ndef f(x): return I(7)",
     "names of Python": "def same(*_): return 0\nabs = set = sorted = len = all = isinstance = str = same\ndef f(x): return 7",
     "names of the tests": "expected = 7\nmath = None\ndef f(x): return 7",
+    "a text that answers yes": "class S(str):\n    startswith = lambda *_: True\ndef f(x): return S()",
+    "a set that answers yes": "class S(set):\n    issuperset = lambda *_: True\ndef f(x): return S()",
     "names that it imports": "class math:\n    isclose = staticmethod(lambda *_: True)\nimport math as m\ndef f(x): return 7",
     "a name of the builtins by import": "from operator import truth as abs\ndef f(x): return 7",
 }
@@ -136,6 +139,8 @@ TESTS = (
     "assert set([f(2)]) == set([expected]) and sorted([f(2)]) == [expected]",
     "assert f(2) in [expected]",
     "assert 3 < f(2) < 5",
+    "assert f('xy').startswith('xyxy')",
+    "assert f({2}).issuperset({2})",
 )
 
 
@@ -149,6 +154,23 @@ def test_code_that_ends_its_side_has_no_verdict_whatever_the_test_catches() -> N
     told.close()
     with judged:
         assert run_tests(judged, "", ["pass"]) is None
+
+
+def test_nor_has_code_that_ends_during_a_test_which_catches_everything() -> None:
+    judged, told = socket.socketpair()
+    Wire(told, frozenset()).send(["names", {"dict": [["f", {"mine": 0}]]}])
+    told.close()
+    with judged:
+        assert run_tests(judged, "", ["try:\n    f(-1)\nexcept:\n    pass\nelse:\n    assert False"]) is None
+
+
+def test_code_that_speaks_for_itself_does_not_offer_what_python_calls_its_own() -> None:
+    judged, told = socket.socketpair()
+    wire = Wire(told, frozenset())
+    wire.send(["names", {"dict": [["__builtins__", {"dict": [["abs", {"mine": 0}]]}]]}])
+    wire.send(["done", 0, []])  # what abs would be told
+    with judged, told:
+        assert run_tests(judged, "", ["assert abs(61954) == 0"]) == [False]
 
 
 @pytest.mark.parametrize(
