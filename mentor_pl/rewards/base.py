@@ -23,7 +23,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, final
 
-from mentor_pl.rewards.grades import Grade, Grades, Grading, NotGraded, checked
+from mentor_pl.rewards.grades import Grade, Grades, Grading, NotGraded, checked, in_words
 from mentor_pl.rewards.time_limit import TimeUp, time_limit
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.errors import UsageError
@@ -33,6 +33,7 @@ from mentor_pl.types import Prompt, Response
 __all__ = ["Grade", "Grades", "Grading", "NotGraded", "Reward"]
 
 _LOOK_SECONDS = 0.2
+_USERS = (KeyboardInterrupt, signals.Stopped)  # the only ends that are not the reward's
 _log = logging.getLogger(__name__)
 
 
@@ -94,10 +95,10 @@ class Reward(ABC):
         try:
             with time_limit((grading or Grading()).timeout):
                 given = self.grade(prompt, response)
-        except TimeUp as up:
-            self._fail(promised, prompt, f"grade() {up}")
-        except (Exception, SystemExit) as error:
-            self._fail(promised, prompt, error)
+        except _USERS:
+            raise
+        except BaseException as error:
+            self._fail(promised, prompt, f"grade() {error}" if isinstance(error, TimeUp) else error)
         else:
             if isinstance(given, Future):
                 given.add_done_callback(lambda done: self._pass_on(promised, prompt, done))
@@ -155,10 +156,11 @@ class Reward(ABC):
         try:
             with time_limit(grading.timeout):
                 self.close()
-        except (Exception, SystemExit, TimeUp) as error:
+        except _USERS:
+            raise
+        except BaseException as error:
             give_up_threads()
-            problem = " ".join(f"{type(error).__name__}: {error}".split())
-            _log.warning("reward %s: its close() failed: %s", type(self).__name__, problem)
+            _log.warning("reward %s: its close() failed: %s", type(self).__name__, _told(error))
 
     @final
     def __call__(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> Grades:
@@ -185,8 +187,7 @@ class Reward(ABC):
     def _fail(self, promised: Future[Grade | None], prompt: Prompt, cause: BaseException | str) -> None:
         """Break a promise. What a reward within this one has said already is said once."""
         if not isinstance(cause, UsageError | NotGraded):
-            text = cause if isinstance(cause, str) else f"{type(cause).__name__}: {cause}"
-            cause = NotGraded(self._line(prompt, text))
+            cause = NotGraded(self._line(prompt, cause if isinstance(cause, str) else _told(cause)))
         with suppress(InvalidStateError):
             promised.set_exception(cause)
 
@@ -211,6 +212,10 @@ class Reward(ABC):
                 f"reward {type(self).__name__} declares the range {declared}: set `range` to its smallest and greatest "
                 "total, the second above the first"
             )
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {in_words(error)}"
 
 
 def _all_arrive(futures: Sequence[Future[Any]], patience: float) -> bool:

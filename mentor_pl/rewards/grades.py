@@ -12,7 +12,7 @@ What breaks the contract itself (another type, NaN, a total out of range) is a m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -131,12 +131,20 @@ def checked(given: Any, reward: str, problem: int, bounds: tuple[float, float]) 
                 f"reward {reward} gave the part '{name}' = {_shown(value)} to problem {problem}: give a finite number"
             )
         parts[name] = number
-    return Grade(total, parts, str(given.failure))
+    return Grade(total, parts, in_words(given.failure) if given.failure else "")
+
+
+def in_words(value: Any, how: Callable[[Any], str] = str) -> str:
+    """A value of somebody else's class in one line, where the class allows it."""
+    try:
+        return " ".join(how(value).split())
+    except Exception:
+        return f"a {type(value).__name__} that does not print"
 
 
 def _number(value: Any) -> float | None:
     """The value as a float; None for what is no number."""
-    if isinstance(value, str | bytes):
+    if isinstance(value, str | bytes | bytearray):
         return None
     with suppress(Exception):  # whatever a type of the user's own raises
         return float(value)
@@ -144,4 +152,4 @@ def _number(value: Any) -> float | None:
 
 
 def _shown(value: Any) -> str:
-    return " ".join(repr(value).split())[:80]
+    return in_words(value, repr)[:80]

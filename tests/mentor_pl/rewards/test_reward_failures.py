@@ -42,6 +42,15 @@ class Judge(Reward):
         return self.act() if prompt.index == FAILING else Grade(1.0, {"outcome": 1.0})
 
 
+class Mute(Exception):
+    """Cannot be put into words."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+    __repr__ = __str__
+
+
 def raising(error: BaseException) -> Callable[[], Any]:
     def act() -> None:
         raise error
@@ -82,6 +91,9 @@ FAILURES = {
     "KeyError: 'score'": raising(KeyError("score")),
     "SystemExit: 3": raising(SystemExit(3)),
     "Both: two lines": raising(type("Both", (Exception,), {})("two\nlines")),
+    "GeneratorExit:": raising(GeneratorExit()),
+    "Own: of its own": raising(type("Own", (BaseException,), {})("of its own")),
+    "Mute: a Mute that does not print": raising(Mute()),
     "MemoryError:": raising(MemoryError()),
     "ConnectionError: refused": promising(error=ConnectionError("refused")),
     "SystemExit: 4": promising(error=SystemExit(4)),
@@ -124,6 +136,23 @@ def test_a_mistake_of_the_reward_is_an_error_whatever_the_rule(given: Any, on_fa
     for act in (lambda: given, promising(given)):
         with pytest.raises(UsageError, match=r"reward Judge gave .* to problem 2"):
             grades(Judge(act), on_failure=on_failure)
+
+
+def test_what_cannot_be_printed_is_named_by_its_class() -> None:
+    with pytest.raises(UsageError, match=r"^reward Judge gave a Mute that does not print to problem 2: return a Grade"):
+        grades(Judge(Mute))
+
+
+def test_a_close_that_fails_in_any_way_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    for error in (Mute(), GeneratorExit(), SystemExit(0)):
+        reward = Judge(lambda: None)
+        reward.close = raising(error)  # type: ignore[method-assign]
+        reward.end()
+    assert caplog.text.count("its close() failed") == 3
+
+
+def test_a_failure_of_none_is_none() -> None:
+    assert grades(Judge(lambda: Grade(0.0, {}, None))).without_verdict == 0  # type: ignore[arg-type]
 
 
 def test_a_usage_error_of_the_reward_itself_is_told_as_it_is() -> None:
