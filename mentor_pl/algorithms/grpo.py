@@ -16,7 +16,7 @@ from mentor_pl.algorithms.base import Algorithm, Graded, policy_rows
 from mentor_pl.algorithms.parts.advantages import standardised
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
-from mentor_pl.runtime.ranges import check
+from mentor_pl.runtime.ranges import MAX_GROUP, check
 from mentor_pl.types import Prompt, Rollouts, Row
 
 
@@ -34,7 +34,7 @@ class GRPO(Algorithm):
 
     def __init__(self, group_size: int = 8, loss: Term | None = None, eps: float = 1e-6) -> None:
         deviation = "advantages need the standard deviation of at least 2 rollouts"
-        check("algorithm group_size", group_size, at_least=2, because=deviation)
+        check("algorithm group_size", group_size, at_least=2, at_most=MAX_GROUP, because=deviation)
         check("algorithm eps", eps, at_least=0, because="it is added to a standard deviation")
         self.group_size, self.eps = group_size, eps
         self.loss = loss if loss is not None else ClippedSurrogate()

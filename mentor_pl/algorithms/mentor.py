@@ -24,7 +24,7 @@ from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
-from mentor_pl.runtime.ranges import check
+from mentor_pl.runtime.ranges import MAX_GROUP, check
 from mentor_pl.types import Origin, Prompt, Rollouts, Row
 
 
@@ -55,11 +55,12 @@ class Mentor(Algorithm):
         eps: float = 1e-6,
     ) -> None:
         deviation = "advantages need the standard deviation of at least 2 on-policy rollouts"
-        check("algorithm on_policy", on_policy, at_least=2, because=deviation)
+        check("algorithm on_policy", on_policy, at_least=2, at_most=MAX_GROUP, because=deviation)
         check(
             "algorithm mixed",
             mixed,
             at_least=1,
+            at_most=MAX_GROUP,
             because="without mixed-policy rollouts nothing is guided",
             otherwise="or take mentor_pl.algorithms.grpo.GRPO (configs/algorithms/grpo.yaml)",
         )

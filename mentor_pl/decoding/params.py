@@ -27,10 +27,10 @@ class SamplingParams:
     max_new_tokens: int = 1024
 
     def __post_init__(self) -> None:
-        check(
-            "sampling temperature", self.temperature, at_least=0, because="it divides logits", otherwise="0 is greedy"
-        )
+        if self.temperature != 0:
+            divides = "it divides logits"
+            check("sampling temperature", self.temperature, at_least=1e-3, because=divides, otherwise="0 is greedy")
         share = "it is a share of mass"
-        check("sampling top_p", self.top_p, above=0, at_most=1, because=share, otherwise="1 is off")
+        check("sampling top_p", self.top_p, at_least=1e-6, at_most=1, because=share, otherwise="1 is off")
         check("sampling top_k", self.top_k, at_least=0, because="it counts tokens", otherwise="0 is off")
         check("sampling max_new_tokens", self.max_new_tokens, at_least=1, because="it counts tokens")

@@ -21,7 +21,7 @@ from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.fences import program
 from mentor_pl.rewards.sandbox.runner import Limits, execute, missing_isolation
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.ranges import check
+from mentor_pl.runtime.ranges import MAX_SECONDS, check
 from mentor_pl.types import Prompt, Response
 
 _log = logging.getLogger(__name__)
@@ -71,7 +71,8 @@ class CodeReward(Reward):
                 "acceptable, such as in a container without secrets"
             )
         check("CodeReward workers", workers, at_least=1, because="they are the responses run at the same time")
-        check("CodeReward timeout", timeout, above=0, because="it is the seconds that one response's tests may take")
+        because = "it is the seconds that one response's tests may take"
+        check("CodeReward timeout", timeout, above=0, at_most=MAX_SECONDS, because=because)
         check("CodeReward memory_mb", memory_mb, at_least=64, because="an interpreter itself needs 64 MiB")
         check("CodeReward file_mb", file_mb, at_least=1)
         if isolation not in ("required", "best_effort"):

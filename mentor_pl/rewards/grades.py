@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import MAX_SECONDS, check
 
 
 class NotGraded(RuntimeError):
@@ -60,17 +61,21 @@ class Grading:
             error.
 
     Raises:
-        UsageError: for a timeout that is no positive number of seconds, or another rule.
+        UsageError: for a timeout out of its range, or another rule.
     """
 
     timeout: float = 600.0
     on_failure: Literal["error", "zero", "mask"] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.timeout < math.inf:
-            raise UsageError(
-                f"data.grading_timeout is {self.timeout}: give a positive number of seconds, such as 600, the default"
-            )
+        check(
+            "data.grading_timeout",
+            self.timeout,
+            at_least=0.01,
+            at_most=MAX_SECONDS,
+            because="it is the seconds that a grade may take",
+            otherwise="such as 600, the default",
+        )
         if self.on_failure not in (None, "error", "zero", "mask"):
             raise UsageError(
                 f"data.on_failure is {self.on_failure!r}: give error, zero or mask, or null for the default"

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from typing import Any
 
 
+_AGAIN_SECONDS = 0.5  # at least, between one signal and the next: they must not meet on the way out
+
+
 class TimeUp(BaseException):
     """Raised inside a call that takes too long; its own `except Exception` does not stop it."""
 
@@ -22,10 +25,11 @@ class _Alarm:
     """Handler of the signal."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds, self.over = seconds, False
 
     def __call__(self, *_: Any) -> None:
-        raise TimeUp(f"did not return within {self.seconds:g} s")
+        if not self.over:
+            raise TimeUp(f"did not return within {self.seconds:g} s")
 
 
 @contextmanager
@@ -35,10 +39,14 @@ def time_limit(seconds: float) -> Iterator[None]:
     if isinstance(before, _Alarm) or threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGALRM, _Alarm(seconds))
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    timer, alarm = signal.getitimer(signal.ITIMER_REAL), _Alarm(seconds)
     try:
-        yield
+        try:
+            signal.signal(signal.SIGALRM, alarm)
+            signal.setitimer(signal.ITIMER_REAL, seconds, max(seconds, _AGAIN_SECONDS))
+            yield
+        finally:
+            alarm.over = True  # if the signal comes here or before, the next one is far off
     finally:
         signal.setitimer(signal.ITIMER_REAL, *timer)
         signal.signal(signal.SIGALRM, before or signal.SIG_DFL)

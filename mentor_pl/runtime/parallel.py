@@ -25,7 +25,7 @@ from mentor_pl.runtime.checkpoint_files import (
 )
 from mentor_pl.runtime.collectives import all_objects, rank, world_size
 from mentor_pl.runtime.errors import StorageError, UsageError
-from mentor_pl.runtime.ranges import check
+from mentor_pl.runtime.ranges import MAX_SECONDS, check
 from mentor_pl.runtime.sharded_files import check_contents, is_sharded, seal, sums_of_rank
 
 T = TypeVar("T")
@@ -46,7 +46,8 @@ class FSDP2Strategy(ModelParallelStrategy):
     """
 
     def __init__(self, save_distributed_checkpoint: bool = False, timeout_minutes: float = 120) -> None:
-        check("FSDP2Strategy timeout_minutes", timeout_minutes, above=0, because="ranks wait for one another")
+        most, because = MAX_SECONDS / 60, "ranks wait for one another"
+        check("FSDP2Strategy timeout_minutes", timeout_minutes, above=0, at_most=most, because=because)
         super().__init__(
             tensor_parallel_size=1,
             save_distributed_checkpoint=save_distributed_checkpoint,

@@ -3,7 +3,7 @@
     check("gate p", p, above=0, below=1, because="a quantile lies strictly between 0 and 1")
 
 says of 1.5: `gate p is 1.5, but a quantile lies strictly between 0 and 1: give more than 0 and less than 1`. What is
-no number is outside every range, and so is what is infinite.
+no number is outside every range, and so is what is infinite, and a count that no machine counts to.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import math
 
 from mentor_pl.runtime.errors import UsageError
 
+MAX_COUNT = 2**31 - 1  # of steps, tokens, processes, MiB: what libraries take
+MAX_GROUP = 4096  # rollouts of one problem, all of which are held at a time
+MAX_SECONDS = 1e8  # three years; beyond some hundred years clocks and timers overflow
 MAX_SEED = 2**32 - 1  # Lightning's `seed_everything` takes no more
 
 
@@ -40,6 +43,8 @@ def check(
     Raises:
         UsageError: where the value is not in the range, with key, value, rule and remedy.
     """
+    if isinstance(value, int) and value > MAX_COUNT and math.isinf(at_most) and math.isinf(below):
+        at_most = MAX_COUNT
     if value is None or (
         at_least <= value <= at_most
         and (above < value or above == -math.inf)

@@ -26,7 +26,7 @@ from typing import Any
 from mentor_pl.rewards.pool.dispatcher import CRASH, TIMEOUT, Dispatcher
 from mentor_pl.rewards.pool.fork_server import WorkerError
 from mentor_pl.rewards.pool.job import Failure
-from mentor_pl.runtime.ranges import check
+from mentor_pl.runtime.ranges import MAX_SECONDS, check
 
 __all__ = ["CRASH", "TIMEOUT", "Failure", "WorkerError", "WorkerPool"]
 
@@ -56,7 +56,7 @@ class WorkerPool:
         warmup: Sequence[Any] = (),
     ) -> None:
         check("reward workers", workers, at_least=1, because="they are the processes that grade")
-        check("reward timeout", timeout, above=0, because="it is the seconds that one answer may take")
+        check("reward timeout", timeout, above=0, at_most=MAX_SECONDS, because="it is the seconds an answer may take")
         check("reward memory_mb", memory_mb, at_least=256, because="a worker itself needs 256 MiB")
         self._settings = (task, workers, timeout, memory_mb, tuple(warmup))
         self._reset()

@@ -13,6 +13,9 @@ from mentor_pl.runtime.errors import UsageError
     [
         {"temperature": -0.1},
         {"temperature": math.nan},
+        {"temperature": 1e-300},
+        {"top_p": 1e-300},
+        {"top_k": 10**20},
         {"top_p": 0.0},
         {"top_p": 1.1},
         {"top_k": -1},

@@ -64,7 +64,7 @@ def test_none_is_no_grade_and_no_mistake() -> None:
     assert checked(None, "Mine", 7, (0.0, 1.0)) is None
 
 
-@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1e-9, 1e300, math.nan, math.inf])
 def test_a_timeout_that_is_none_is_refused(seconds: float) -> None:
     with pytest.raises(UsageError, match=r"data\.grading_timeout is"):
         Grading(timeout=seconds)

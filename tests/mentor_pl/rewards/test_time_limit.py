@@ -74,6 +74,14 @@ def test_a_limit_within_a_limit_is_none() -> None:
         loop()
 
 
+def test_a_limit_that_is_up_at_once_leaves_nothing_behind_either() -> None:
+    for _ in range(300):
+        with pytest.raises(TimeUp), time_limit(1e-6):
+            loop()
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
 def test_in_another_thread_there_is_no_limit() -> None:
     seen = []
 

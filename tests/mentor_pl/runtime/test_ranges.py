@@ -44,3 +44,10 @@ def test_a_seed_that_not_every_generator_takes_is_refused(seed):
     check_seed("data.seed", 2**32 - 1)
     with pytest.raises(UsageError, match=f"data.seed is {seed}, but .*: give at least 0 and at most 4294967295"):
         check_seed("data.seed", seed)
+
+
+def test_a_count_that_no_machine_counts_to_is_refused_where_no_bound_is_named():
+    check("steps", 2**31 - 1, at_least=1)
+    check("weight", 1e20, at_least=1)
+    with pytest.raises(UsageError, match="steps is 2147483648: give at least 1 and at most 2147483647"):
+        check("steps", 2**31, at_least=1)
