@@ -95,6 +95,11 @@ def other_vocabulary(project):
     return ["--model.expert", edited(project, "tokenizer.json", swap)]
 
 
+def ending(project):
+    (project / "ending.py").write_text("raise SystemExit(0)\n")
+    return ["--data.reward", "ending.Reward"]
+
+
 def problems(text):
     def write(project):
         (project / "problems.jsonl").write_text(text, encoding="utf-8")
@@ -122,6 +127,30 @@ MISTAKES = {
     "quantile out of range": (
         ["--model.algorithm.gate", "mentor_pl.algorithms.parts.gates.EntropyGate", "--model.algorithm.gate.p", "1.0"],
         "gate p is 1.0",
+    ),
+    "a group that no machine holds": (
+        ["--model.algorithm.mixed", "99999999999999999999"],
+        "algorithm mixed is 99999999999999999999",
+    ),
+    "more processes than can be": (
+        ["--trainer.accelerator=cpu", "--trainer.devices=99"],
+        "trainer.strategy DDPStrategy cannot run",
+    ),
+    "processes by pickling": (
+        ["--trainer.accelerator=cpu", "--trainer.strategy=ddp_spawn", "--trainer.devices=2"],
+        "trainer.strategy DDPStrategy cannot run",
+    ),
+    "a callback that cannot work here": (
+        ["--trainer.callbacks+=lightning.pytorch.callbacks.BackboneFinetuning"],
+        "trainer.callbacks: BackboneFinetuning fails here",
+    ),
+    "a module that ends the process": (ending, "ending.py:1: ends the process (SystemExit 0)"),
+    "a checkpoint without a name": (["--ckpt_path="], "--ckpt_path is an empty text"),
+    "a change of nothing": (["--resume_changes", "modl.alpha"], "--resume_changes modl.alpha: no such setting"),
+    "a policy without a name": (["--model.policy="], "model.policy is an empty text"),
+    "an optimizer of none": (
+        ["--model.optimizer=torch.optim.Optimizer"],
+        "required, but not set: model.optimizer.defaults. Set in",
     ),
     "negative α": (["--model.alpha=-0.5"], "model.alpha is -0.5"),
     "unknown class": (["--model.algorithm.gate", f"{GATES}.EntropyGat"], "EntropyGate"),

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, auto_cli, set_parsing_settings
 
-from mentor_pl.cli.errors.blame import refusal_of_system
+from mentor_pl.cli.errors.blame import refusal_of_exit, refusal_of_system
 from mentor_pl.cli.errors.explain import Refusal, explain
 from mentor_pl.cli.errors.sources import read_sources
 from mentor_pl.cli.errors.types import Setting, settings
@@ -34,6 +34,11 @@ def run_function(function: Callable[..., Any], words: str, args: list[str]) -> N
         auto_cli(function, args=args, parser_class=Parser, **options)
     except Refusal as error:
         raise UsageError(str(error)) from error
+    except SystemExit as end:
+        refusal = refusal_of_exit(end)
+        if refusal is None:
+            raise
+        raise UsageError(refusal) from end
     except OSError as error:
         refusal = refusal_of_system(error)
         if refusal is None:

@@ -19,8 +19,9 @@ from lightning.pytorch.loggers import CSVLogger
 from omegaconf.errors import OmegaConfBaseException
 
 from mentor_pl.cli.changes import check_changes
-from mentor_pl.cli.errors.blame import refusal_of_settings, refusal_of_system
+from mentor_pl.cli.errors.blame import refusal_of_callback, refusal_of_exit, refusal_of_settings, refusal_of_system
 from mentor_pl.cli.errors.explain import Refusal, check_groups, check_nulls, explain
+from mentor_pl.cli.errors.names import among
 from mentor_pl.cli.errors.sources import Source, read_sources
 from mentor_pl.cli.errors.types import Setting, settings, show
 from mentor_pl.cli.help import short_help
@@ -30,8 +31,9 @@ from mentor_pl.cli.run_config import RunConfig
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.data import BenchmarkDataModule
 from mentor_pl.runtime import signals
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.errors import RunError, UsageError
 from mentor_pl.runtime.metrics_writer import keep_rows
+from mentor_pl.runtime.parallel import check_trainer
 from mentor_pl.runtime.ranges import check_seed
 from mentor_pl.training.checkpoints import RunCheckpoints, Saved, folder_of, read, refuse_checkpoints
 from mentor_pl.training.trainer_settings import check_callbacks
@@ -110,8 +112,15 @@ class MentorCLI(LightningCLI):
         config = self.config[self.command]
         self.given = deepcopy(config)
         if self.command == "fit":
+            for key in config.resume_changes:
+                if key.split(".")[0] not in self.accepted:
+                    raise UsageError(f"--resume_changes {key}: no such setting; {among(key, self.accepted)}")
             self.given.resume, self.given.resume_changes = None, []  # config.yaml begins a run of its own
         self.resumes = self.command == "fit" and bool(config.resume)
+        if config.ckpt_path is not None and not config.ckpt_path.strip():
+            raise UsageError(
+                "--ckpt_path is an empty text: give a checkpoint, a run's folder, last or best, or leave it out"
+            )
         if self.resumes:
             path = resume(config)
         else:
@@ -126,8 +135,9 @@ class MentorCLI(LightningCLI):
             warn_of_nothing_left(self.saved.step, config.data.get("steps"))
 
     def make(self) -> None:
-        """Make what the configuration names."""
+        """Make what the configuration names, and see to the strategy before further processes are started."""
         super().instantiate_classes()
+        check_trainer(self.trainer, None)
 
     def instantiate_classes(self) -> None:
         try:
@@ -210,6 +220,16 @@ def start(model: type[L.LightningModule], data: type[L.LightningDataModule], arg
         raise UsageError(str(error)) from error
     except OSError as error:
         refusal = refusal_of_system(error)
+        if refusal is None:
+            raise
+        raise UsageError(refusal) from error
+    except SystemExit as end:
+        refusal = refusal_of_exit(end)
+        if refusal is None:
+            raise
+        raise UsageError(refusal) from end
+    except Exception as error:
+        refusal = None if isinstance(error, UsageError | RunError) else refusal_of_callback(error)
         if refusal is None:
             raise
         raise UsageError(refusal) from error

@@ -59,6 +59,8 @@ class ModelSource:
         return f", and {problem}" if problem else None
 
     def _read(self, what: str, auto_class: Any, path: str, **options: Any) -> Any:
+        if not self.path.strip():
+            raise UsageError(f"model.{self.role} is an empty text: give a model folder or a Hub name")
         if self.from_config and Path(self.folder).is_dir() and not Path(self.path).is_file():
             raise UsageError(f"{self.role} '{self.path}': its {what} cannot be read: no such file: name another")
         if not Path(self.folder).is_dir() and (problem := self._not_on_hub()) is not None:
@@ -75,7 +77,10 @@ class ModelSource:
             return auto_class.from_pretrained(path, trust_remote_code=self.trust_remote_code, **options)
         except Exception as problem:  # libraries raise a dozen kinds for files that are missing, cut off or odd
             reason = " ".join(str(problem).split())[:200]
-            raise UsageError(f"{self.role} '{self.path}': its {what} cannot be read: {reason}") from problem
+            raise UsageError(
+                f"{self.role} '{self.path}': its {what} cannot be read: {reason}: give the folder of a whole model, or "
+                "mend this one"
+            ) from problem
 
     def config(self) -> Any:
         """The model's configuration; no weights are touched."""

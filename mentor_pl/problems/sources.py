@@ -121,12 +121,13 @@ def _json_lines(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[Source
             except (ValueError, RecursionError) as problem:  # numbers too long, or nested too deep, to be read
                 on_bad(BadRow(place, f"cannot be read ({_one_line(problem)}): leave the row out"))
             else:
-                yield from _row_of_values(values, place, on_bad)
+                yield from _row_of_values(values, place, on_bad, checked=b"\\ud" not in line.lower())
 
 
 def _json_list(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
     try:
-        items = json.loads(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
+        items = json.loads(text)
     except json.JSONDecodeError as problem:
         raise UsageError(f"{file}:{problem.lineno}: not JSON ({problem.msg} at column {problem.colno})") from problem
     except UnicodeDecodeError as problem:
@@ -134,7 +135,7 @@ def _json_list(file: Path, on_bad: Callable[[BadRow], None]) -> Iterator[SourceR
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"{file}: cannot be read: {_one_line(problem)}: leave out what it holds there") from problem
     for number, values in enumerate(items):
-        yield from _row_of_values(values, f"{file} row {number}", on_bad)
+        yield from _row_of_values(values, f"{file} row {number}", on_bad, checked="\\ud" not in text.lower())
 
 
 def _starts_with_bracket(file: Path) -> bool:
@@ -142,11 +143,18 @@ def _starts_with_bracket(file: Path) -> bool:
         return text.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
-def _row_of_values(values: Any, place: str, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
-    if isinstance(values, dict):
+def _row_of_values(values: Any, place: str, on_bad: Callable[[BadRow], None], *, checked: bool) -> Iterator[SourceRow]:
+    """A row, if it is an object and, unless that is `checked`, of whole characters: JSON can escape half of one."""
+    try:
+        whole = checked or bool(json.dumps(values, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        whole = False
+    if isinstance(values, dict) and whole:
         yield SourceRow(values, place)
-    else:
+    elif whole:
         on_bad(BadRow(place, f'a {type(values).__name__}, but every line is an object {{"problem": …}}'))
+    else:
+        on_bad(BadRow(place, "half a character (a lone surrogate, \\ud800 to \\udfff): write it whole or leave it out"))
 
 
 def _parquet(file: Path) -> Iterator[SourceRow]:

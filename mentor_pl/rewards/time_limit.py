@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-
 _AGAIN_SECONDS = 0.5  # at least, between one signal and the next: they must not meet on the way out
 
 

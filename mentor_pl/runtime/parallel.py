@@ -113,7 +113,7 @@ def check_trainer(trainer: Trainer, mesh: DeviceMesh | None) -> None:
     """
     if isinstance(trainer.strategy, DDPStrategy | FSDPStrategy):
         raise UsageError(
-            f"strategy {type(trainer.strategy).__name__} cannot run several forwards per step on sharded or "
+            f"trainer.strategy {type(trainer.strategy).__name__} cannot run several forwards per step on sharded or "
             "replicated weights: use mentor_pl.runtime.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
         )
     if mesh is not None and mesh["data_parallel"].size() != world_size():

@@ -20,7 +20,7 @@ MAX_SEED = 2**32 - 1  # Lightning's `seed_everything` takes no more
 
 def check(
     key: str,
-    value: float | None,
+    value: float | int | None,
     *,
     at_least: float = -math.inf,
     above: float = -math.inf,
@@ -43,7 +43,7 @@ def check(
     Raises:
         UsageError: where the value is not in the range, with key, value, rule and remedy.
     """
-    if isinstance(value, int) and value > MAX_COUNT and math.isinf(at_most) and math.isinf(below):
+    if isinstance(value, int) and value > MAX_COUNT and at_most == below == math.inf:
         at_most = MAX_COUNT
     if value is None or (
         at_least <= value <= at_most

@@ -112,6 +112,9 @@ YAML = {
     "data: {sampling: {max_tokens: 3}}\n": "max_tokens|did you mean|max_new_tokens",
     "data: {steps: '${data.stepz}'}\n": "data.stepz|refers to a setting that is not there",
     "trainer: {callbacks: {class_path: callbacks.AlphaDecay, init_args: {steps: 3}}}\n": "steps|schedule",
+    "model: &m {algorithm: *m}\n": "an anchor (&) lies within itself|write out",
+    f"model: {'[' * 5000}{']' * 5000}\n": "mine.yaml: nested too deep|a dozen levels",
+    "data: {train: '${oc.env:NOT_SET_ANYWHERE}'}\n": "mine.yaml:1: data.train|NOT_SET_ANYWHERE|write ${GROUP.SETTING}",
     "- model\n- data\n": "mine.yaml: holds a list|settings (key: value)",
     "": "mine.yaml: is empty|settings (key: value)",
     "model: {alpha: 1.0}\n\x00": "mine.yaml|malformed YAML",
@@ -141,6 +144,10 @@ DATA = {
     "nobody/no-such-problems": (None, "nobody/no-such-problems|Hub"),
     "''": (None, "a source of problems is an empty text|give a file"),
     "~/no-such-file-anywhere.jsonl": (None, "no-such-file-anywhere.jsonl|no such file"),
+    "half.jsonl": (
+        written("half.jsonl", '{"problem": "\\ud800", "answer": "U"}\n'),
+        "half.jsonl:1: half a character|write it whole",
+    ),
     "closed.jsonl": (unreadable("closed.jsonl", GOOD), "closed.jsonl: cannot be read"),
 }
 
@@ -151,6 +158,7 @@ POLICY = {
     "no-such-model": (None, "policy 'no-such-model': no such folder|give a model folder"),
     "base.yaml": (None, "policy 'base.yaml'|give a model folder"),
     "~/no-such-model-anywhere": (None, "no-such-model-anywhere': no such folder|give a model folder"),
+    "''": (None, "model.policy is an empty text|give a model folder"),
     "hollow": (made("hollow"), "policy 'hollow'|tokenizer"),
     "edited/config.json ": (model(lambda folder: (folder / "config.json").unlink()), "edited/config.json|no such file"),
 }
@@ -192,6 +200,12 @@ FOLDERS = {
     "--ckpt_path=nowhere.ckpt": (None, "nowhere.ckpt|give a file"),
     "--ckpt_path=text.ckpt": (written("text.ckpt", "no checkpoint at all\n"), "text.ckpt"),
     "--ckpt_path=empty.ckpt": (written("empty.ckpt", ""), "empty.ckpt"),
+    "--ckpt_path=": (None, "--ckpt_path is an empty text|give a checkpoint"),
+    "--resume_changes=modl.alpha": (None, "modl.alpha: no such setting|accepted"),
+    "--data.reward=ending.Reward": (
+        written("ending.py", "raise SystemExit(0)\n"),
+        "ending.py:1: ends the process|let it raise",
+    ),
     "--ckpt_path=data": (None, "data"),
     "--ckpt_path=other.ckpt": (stranger, "other.ckpt"),
     "--config nowhere.yaml": (None, "nowhere.yaml: no such file|base.yaml"),

@@ -21,6 +21,11 @@ RANGES = {
     "--model.max_grad_norm=.nan": "model.max_grad_norm is nan|give more than 0",
     "--model.algorithm.on_policy=1": "on_policy is 1|give at least 2",
     "--model.algorithm.mixed=0": "mixed is 0|configs/algorithms/grpo.yaml",
+    "--model.algorithm.mixed=99999999999999999999": "mixed is 99999999999999999999|at most 4096",
+    "--data.steps=99999999999999999999": "data.steps is 99999999999999999999|at most",
+    "--data.grading_timeout=1e300": "data.grading_timeout is 1e+300|such as 600",
+    "--data.sampling.temperature=1e-300": "temperature is 1e-300|0 is greedy",
+    "--data.sampling.top_p=1e-300": "top_p is 1e-300|1 is off",
     "--model.algorithm.eps=-1": "eps is -1|give at least 0",
     f"{GATE} --model.algorithm.gate.p=1.0": "gate p is 1.0|give more than 0 and less than 1",
     f"{GATE} --model.algorithm.gate.floor=.nan": "gate floor is nan|give at least 0",
@@ -77,6 +82,8 @@ TRAINER = {
     "--trainer.devices=-7": "trainer.devices is '-7'|should be an int > 0",
     "--trainer.num_nodes=0": "trainer.num_nodes is 0|positive integer",
     "--trainer.strategy=ddp --trainer.devices=1": "DDPStrategy|FSDP2Strategy",
+    "--trainer.strategy=ddp_spawn --trainer.devices=2": "trainer.strategy|FSDP2Strategy",
+    "--trainer.accelerator=cpu --trainer.devices=99": "trainer.strategy|FSDP2Strategy",
     "--trainer.strategy=fsdp --trainer.devices=1": "trainer.strategy is 'fsdp'",
     "--trainer.strategy=horovod": "trainer.strategy is 'horovod'|ddp",
     "--trainer.log_every_n_steps=-1": "log_every_n_steps is -1|give at least 1",
@@ -94,6 +101,7 @@ OPTIMIZER = {
     "torch.optim.AdamW --model.optimizer.weight_decay=-0.1": "weight_decay|-0.1|torch.optim.AdamW",
     "torch.optim.Adan": "torch.optim|Adan|did you mean",
     "torch.nn.Linear": "torch.nn.Linear",
+    "torch.optim.Optimizer": "model.optimizer.defaults|Set in",
 }
 
 CALLBACKS = {
@@ -111,6 +119,8 @@ CALLBACKS = {
     "'{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {mode: best}}'": "mode|best",
     "'{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {save_top_k: -3}}'": "save_top_k|-3",
     "'{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {monitor: val/mase/avg@8}}'": "val/mase/avg@8|val/maze/",
+    "lightning.pytorch.callbacks.BackboneFinetuning": "BackboneFinetuning fails here|leave it out",
+    "lightning.pytorch.callbacks.LearningRateFinder": "LearningRateFinder fails here|leave it out",
     "callbacks.AlphaDecy": "AlphaDecy|did you mean callbacks.AlphaDecay",
     "torch.optim.AdamW": "torch.optim.AdamW is not a Callback|known",
     "3": "trainer.callbacks|3",

@@ -132,7 +132,8 @@ def read(args: list[str]) -> Configuration:
         UsageError: for what `mentor fit` refuses as well.
     """
     try:
-        made = Examination(MentorModule, RolloutDataModule, ["fit", *args])
+        args = ["fit", *("--help" if one == "--help_all" else one for one in args)]
+        made = Examination(MentorModule, RolloutDataModule, args)
     except (Refusal, MisconfigurationException) as error:
         raise UsageError(str(error)) from error
     accelerator = made._get(made.config_init, "trainer")["accelerator"]

@@ -18,7 +18,7 @@ from mentor_pl.cli.errors.types import Keys, Mismatch, Setting, describe, forbid
 from mentor_pl.runtime.errors import UsageError
 
 _UNKNOWN = re.compile(r"does not accept option '([^']+)'|Option '([^']+)' is not accepted")
-_REQUIRED = re.compile(r"the following arguments are required: (.+)")
+_REQUIRED = re.compile(r"the following arguments are required: ((?:[\w.]*\w(?:, )?)+)")
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (.+)", re.DOTALL)
 _VALUELESS = re.compile(r"argument (?:-\w/)?--(\S+): expected one argument")
 _KEY = re.compile(r'Parser key "([^"]+)":\s*(.*)', re.DOTALL)
@@ -26,6 +26,7 @@ _IN_CLASS = re.compile(r"Problem with given class_path '([^']+)':\s+(?:Option '|
 _INTERPOLATION = re.compile(
     r"Interpolation key '([^']+)' not found(?: \(resolved to '\w+\.([^']+)'\))?\s+full_key: (\S+)"
 )
+_UNRESOLVED = re.compile(r"\s*(.+?)\s+full_key: (\S+)", re.DOTALL)
 
 
 class Refusal(Exception):
@@ -51,6 +52,12 @@ def explain(message: str, sources: Sequence[Source], accepted: Mapping[str, Sett
             # references in files are put below the sub-command, those in options are not
             reason += f"; on the command line a reference is written ${{{m[3].split('.')[0]}.{name}}}"
         return _place(source, keys, reason)
+    if m := _UNRESOLVED.match(message):
+        keys, words = _keys(m[2]), _condensed(m[1])
+        reason = (
+            f"its reference cannot be resolved ({words}): write ${{GROUP.SETTING}} of one that is plain, or its value"
+        )
+        return _place(_giver(sources, keys), keys, reason)
     if m := _KEY.search(message):
         keys, classes = _keys(m[1]), {key: path for path, key in reversed(_IN_CLASS.findall(message))}
         found = list(_mismatches(keys, sources, accepted, classes))

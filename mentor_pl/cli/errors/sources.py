@@ -16,6 +16,8 @@ import yaml
 from mentor_pl.cli.errors.types import Keys
 from mentor_pl.runtime.errors import UsageError
 
+_MOST_VALUES = 100_000  # of a configuration, aliases written out
+
 
 @dataclass(frozen=True)
 class Source:
@@ -48,7 +50,7 @@ def read_sources(args: Sequence[str]) -> list[Source]:
                 sources.append(source)
         else:
             option = option.removesuffix("+")
-            settings = _scalar(value)
+            settings = _scalar(option, value)
             for key in reversed(option.lstrip("-").split(".")):
                 settings = {key: settings}
             sources.append(Source(option, settings))
@@ -96,17 +98,36 @@ def _read_file(name: str) -> Source | None:
 def _read_yaml(name: str, text: str) -> Source:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_endless(name, node)
         value = _value(node)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise UsageError(f"{name}:{line}: malformed YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{name}: malformed YAML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{name}: nested too deep to be read: a configuration has a dozen levels at most") from None
     if not isinstance(node, yaml.MappingNode):
         what = "is empty" if node is None else f"holds {_kind(value)}"
         raise UsageError(f"{name}: {what}, but a configuration is settings (key: value)")
     _refuse_duplicates(name, node)
     return Source(name, _plain(value), node)
+
+
+def _refuse_endless(name: str, node: yaml.Node | None) -> None:
+    """An anchor within itself has no end, and a few of several aliases each have more values than memory holds."""
+    todo, count = [node], 0
+    while todo:
+        one, count = todo.pop(), count + 1
+        if count > _MOST_VALUES:
+            raise UsageError(
+                f"{name}: an anchor (&) lies within itself, or aliases (*) make more than {_MOST_VALUES:,} values: "
+                "write out what they stand for"
+            )
+        if isinstance(one, yaml.MappingNode):
+            todo += [part for pair in one.value for part in pair]
+        elif isinstance(one, yaml.SequenceNode):
+            todo += one.value
 
 
 def _refuse_duplicates(name: str, node: yaml.Node) -> None:
@@ -152,11 +173,14 @@ def _value(node: yaml.Node | None) -> Any:
     return loader.construct_document(node)
 
 
-def _scalar(text: str) -> Any:
+def _scalar(option: str, text: str) -> Any:
     try:
+        _refuse_endless(option, yaml.compose(text, Loader=yaml.SafeLoader))
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return text
+    except RecursionError:
+        raise UsageError(f"{option}: nested too deep to be read: a setting has a dozen levels at most") from None
 
 
 def _kind(value: Any) -> str:

@@ -31,7 +31,11 @@ _WORDS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     "Fraction": (Fraction, str, Fraction),
     "Decimal": (Decimal, str, Decimal),
 }
-_QUESTIONS = {str: frozenset(dir(str)), set: frozenset({"isdisjoint", "issubset", "issuperset"})}  # asked here
+# by the type of plain data, what it is asked here
+_QUESTIONS: dict[type, frozenset[str]] = {
+    str: frozenset(dir(str)),
+    set: frozenset({"isdisjoint", "issubset", "issuperset"}),
+}
 _CALCULATIONS = ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
 _DONE: dict[str, Callable[..., Any]] = {
     "call": lambda function, *values, **named: function(*values, **named),
@@ -65,7 +69,7 @@ class Remote:
     def __getattr__(self, name: str) -> Any:
         asked = any(name in names for names in _QUESTIONS.values())
         plain = self._ask("plain") if asked else self
-        return getattr(plain, name) if name in _QUESTIONS.get(type(plain), ()) else self._ask("getattr", name)
+        return getattr(plain, name) if name in _QUESTIONS.get(type(plain), frozenset()) else self._ask("getattr", name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._ask("setattr", name, value)

@@ -174,6 +174,7 @@ def test_an_empty_file_is_named(lines, write_jsonl):
         ('"text"', "a str"),
         ("[" * 100_000, "cannot be read (maximum recursion depth"),
         ('{"problem": "a", "answer": ' + "9" * 5000 + "}", "cannot be read (Exceeds the limit"),
+        ('{"problem": "a", "more": ["\\uD83D"]}', "half a character (a lone surrogate"),
     ],
     ids=lambda case: case[:40],
 )

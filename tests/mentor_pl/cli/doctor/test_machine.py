@@ -49,4 +49,4 @@ def test_devices_that_are_not_here_are_a_problem_and_the_plan_is_for_as_many(con
 def test_a_strategy_that_training_cannot_work_under_is_a_problem(configuration: Read) -> None:
     found = examine(configuration("--trainer.devices", "2"))  # Lightning's default for two
     (problem,) = [finding for finding in found if finding.level is Level.PROBLEM]
-    assert problem.text.startswith("strategy DDPStrategy cannot run")
+    assert problem.text.startswith("trainer.strategy DDPStrategy cannot run")

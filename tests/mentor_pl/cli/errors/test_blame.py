@@ -1,6 +1,7 @@
 """What a library says of a setting is one line; a bug of this project keeps its traceback."""
 
 import pytest
+from lightning.pytorch import Callback
 
 from mentor_pl.cli.errors import blame
 from mentor_pl.runtime.errors import UsageError
@@ -56,3 +57,26 @@ def test_a_refusal_of_the_system_names_the_file_and_one_without_a_file_is_no_mis
         "runs/x: Not a directory: name another file or folder"
     )
     assert blame.refusal_of_system(OSError(32, "Broken pipe")) is None
+
+
+def test_the_end_of_the_process_is_named_by_its_place_where_the_parser_did_not_ask_for_it():
+    own = raised(SystemExit(0), "somewhere.else")
+    assert blame.refusal_of_exit(own).endswith(
+        ": ends the process (SystemExit 0): let it raise an error, or leave out what it belongs to"
+    )
+    assert blame.refusal_of_exit(raised(SystemExit(0), "jsonargparse._core")) is None
+
+
+@pytest.mark.parametrize(("at", "named"), [("somewhere.else", True), ("mentor_pl.training.module", False)])
+def test_a_callback_of_lightnings_that_fails_is_named_unless_the_fault_is_ours(at, named):
+    class Finder(Callback):
+        def on_fit_start(self, trainer, module):
+            raised_in = {"__name__": at}
+            exec("def look():\n    raise AttributeError('no lr')", raised_in)
+            raised_in["look"]()
+
+    Finder.__module__ = "lightning.pytorch.callbacks.finder"
+    with pytest.raises(AttributeError) as caught:
+        Finder().on_fit_start(None, None)
+    said = blame.refusal_of_callback(caught.value)
+    assert (said or "").startswith("trainer.callbacks: Finder fails here: AttributeError no lr: leave it out") is named

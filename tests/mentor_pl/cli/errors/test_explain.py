@@ -214,6 +214,14 @@ def test_a_mistake_on_the_command_line_gets_one_line_that_names_the_option(mista
     )
 
 
+@pytest.mark.parametrize("value", ["${", "${oc.env:MENTOR_NOT_SET}", "${model.lr}", "${nothing:x}"])
+def test_a_reference_that_cannot_be_resolved_is_named_with_its_place(value: str, refusal) -> None:
+    Path("mine.yaml").write_text(f"model:\n  lr: '{value}'\n")
+    told = refusal("", "--config", "mine.yaml")
+    assert told.startswith("mine.yaml:2: model.lr: its reference cannot be resolved (")
+    assert "full_key" not in told
+
+
 def test_what_is_required_is_named_with_its_type(refusal) -> None:
     Path("base.yaml").write_text("data: {train: b}\n")
     assert (

@@ -81,3 +81,22 @@ def test_a_file_that_could_not_work_in_any_case_is_refused(tmp_path: Path, text:
     (tmp_path / "a.yaml").write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=reason):
         read_sources(["--config", str(tmp_path / "a.yaml")])
+
+
+ENDLESS = {
+    "model: &m {gate: *m}\n": "an anchor (&) lies within itself",
+    "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n"
+    + "".join(
+        f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcde", "bcdef", strict=True)
+    ): "aliases (*)",
+    "model: " + "[" * 5000 + "]" * 5000 + "\n": "nested too deep",
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS, ids=["recursive", "a million values", "deep"])
+def test_what_has_no_end_is_refused_in_files_and_options(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    for arguments in (["--config", str(tmp_path / "a.yaml")], [f"--model={text}"]):
+        with pytest.raises(UsageError) as refusal:
+            read_sources(arguments)
+        assert ENDLESS[text] in str(refusal.value)
