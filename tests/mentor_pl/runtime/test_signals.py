@@ -119,7 +119,12 @@ def test_a_further_rank_that_alone_was_asked_to_stop_tells_its_parent(monkeypatc
 
 @pytest.mark.parametrize(
     ("environment", "first"),
-    [({}, True), ({"RANK": "1", "LOCAL_RANK": "0"}, False), ({"SLURM_PROCID": "3"}, False), ({"LOCAL_RANK": "1"}, False)],
+    [
+        ({}, True),
+        ({"RANK": "1", "LOCAL_RANK": "0"}, False),
+        ({"SLURM_PROCID": "3"}, False),
+        ({"LOCAL_RANK": "1"}, False),
+    ],
 )
 def test_one_rank_speaks_for_all(environment, first, monkeypatch):
     for name, value in environment.items():
