@@ -10,6 +10,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 
 from mentor_pl.models.loading import save_folder
 from mentor_pl.runtime.folders import check_folder
+from mentor_pl.training.checkpoints import run_folder
 from mentor_pl.training.collect import Learner
 
 
@@ -30,7 +31,7 @@ class ExportPolicy(Callback):
         check_folder("ExportPolicy folder", self.folder)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        folder = Path(self.folder) if self.folder else Path(str(trainer.log_dir)) / "policy"
+        folder = Path(self.folder) if self.folder else run_folder(trainer) / "policy"
         models = cast(Learner, pl_module).models
         weights = get_model_state_dict(models.policy, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
         if trainer.is_global_zero:

@@ -75,7 +75,10 @@ def check_changes(saved: Mapping[str, Any], now: Mapping[str, Any], allowed: Seq
         )
 
 
-_HIDDEN = ("ckpt_path", "config", "resume", "resume_changes", "weights_only", "trainer.logger")  # what resuming sets
+_HIDDEN = (  # what resuming sets
+    *("ckpt_path", "config", "resume", "resume_changes", "weights_only"),
+    *("trainer.logger", "trainer.default_root_dir"),
+)
 
 
 def _is_free(key: str) -> bool:

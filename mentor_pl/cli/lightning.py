@@ -128,8 +128,8 @@ class MentorCLI(LightningCLI):
         if path is None:
             return
         config.ckpt_path = str(path)
+        self.saved = read(path)
         if self.command == "fit":
-            self.saved = read(path)
             now = RunConfig(self._parser(self.command), config).settings()
             check_changes(self.saved.settings, now, config.resume_changes)
             warn_of_nothing_left(self.saved.step, config.data.get("steps"))
@@ -151,11 +151,12 @@ class MentorCLI(LightningCLI):
             signals.pass_on(lambda: getattr(self.trainer.strategy.launcher, "procs", ()))
             if not self.resumes:
                 refuse_checkpoints(folder_of(self.trainer))
-            for logger in self.trainer.loggers:
-                if isinstance(logger, CSVLogger):
-                    keep_rows(logger, self.saved.step if self.saved and self.resumes else None)
         else:
             self.datamodule = BenchmarkDataModule(self._benchmarks())
+        for logger in self.trainer.loggers:
+            if isinstance(logger, CSVLogger):  # measuring may share a run's folder: the run's rows are not its own
+                name = "metrics.csv" if self.command == "fit" else f"{self.command}.csv"
+                keep_rows(logger, self.saved.step if self.saved and self.resumes else None, name)
 
     def _benchmarks(self) -> list[Benchmark]:
         """What the callbacks measure."""

@@ -19,6 +19,7 @@ _NOISE = (
     "The number of training batches",
     "no pre-optimization state was saved",  # the state after the step is the one to resume from
     "The dirpath has changed",  # a resumed run has a folder of its own
+    "exists and is not empty",  # or goes on in its own
     "when logging on epoch level in distributed setting",  # benchmarks are summed over ranks before
     "have no `val_dataloader`",  # while training, a callback measures
 )

@@ -13,7 +13,7 @@ from mentor_pl.cli.run_folder import go_on_in, run_folders
 from mentor_pl.runtime.checkpoint_files import refuse_damaged
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.sharded_files import is_sharded
-from mentor_pl.training.checkpoints import best_of, newest, numbered
+from mentor_pl.training.checkpoints import best_of, newest, numbered, read
 
 _CHECKPOINTS = "checkpoints"
 
@@ -45,7 +45,7 @@ def resume(config: Namespace) -> Path | None:
             return None
         folder = known[0]
         path = _newest(folder)
-    go_on_in(config.trainer, folder)
+    go_on_in(config.trainer, folder, read(path).versions)
     return path
 
 
@@ -105,7 +105,7 @@ def _newest(folder: Path) -> Path:
     path = newest(folder / _CHECKPOINTS if (folder / _CHECKPOINTS).is_dir() else folder, rank_zero_info)
     if path is None:
         raise UsageError(
-            f"{folder} has no checkpoint that is whole: give another run's folder, or leave --resume out to begin anew"
+            f"{folder} has no checkpoint that is whole: give another run's folder, or begin a new run without it"
         )
     return path
 

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.trainer.states import TrainerFn
+
+from mentor_pl.runtime.collectives import together
+from mentor_pl.runtime.errors import StorageError
+from mentor_pl.runtime.folders import claim
+from mentor_pl.training.checkpoints import run_folder
+
+# Defaults of Lightning's callbacks, such as Timer's, are plain values by another class.
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
 
 
 class RunConfig(SaveConfigCallback):
-    """Saves the merged settings; config.yaml runs again. A run without a logger has no folder, so it gets no file."""
+    """Saves the merged settings; config.yaml runs again. A run without a logger has no folder, so it gets no file.
+
+    Raises:
+        UsageError: on every rank, where another process is training in the run's folder.
+        StorageError: likewise, where that cannot be written to.
+    """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        folder = trainer.log_dir  # which ranks agree on
-        if not (trainer.loggers and folder and trainer.is_global_zero):
+        if stage != TrainerFn.FITTING:
             return
-        unfinished = Path(folder) / ".config.yaml.part"
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(self._text(), encoding="utf-8")
-        unfinished.replace(Path(folder) / "config.yaml")
+        folder = run_folder(trainer)
+        text = self._text() if trainer.loggers else None
+        together(lambda: _begin(folder, text) if trainer.is_global_zero else None, trainer.strategy.root_device)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["settings"] = self.settings()
+        checkpoint["versions"] = [(type(logger).__name__, logger.version) for logger in trainer.loggers]
 
     def settings(self) -> dict[str, Any]:
         """The settings as plain values, by section."""
@@ -32,3 +46,18 @@ class RunConfig(SaveConfigCallback):
 
     def _text(self) -> str:
         return str(self.parser.dump(self.config, skip_none=False))
+
+
+def _begin(folder: Path, text: str | None) -> None:
+    """Take a run's folder, and write config.yaml there whole or not at all; none without text."""
+    unfinished = folder / ".config.yaml.part"
+    try:
+        claim(folder)
+        if text is not None:
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(folder / "config.yaml")
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise StorageError(
+            f"the run's folder {folder} cannot be written to ({error.strerror}): make room, or name another folder"
+        ) from error

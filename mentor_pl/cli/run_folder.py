@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,14 @@ def run_folders(trainer: Namespace) -> list[Path]:
     return [root / (version if isinstance(version, str) else f"version_{version}")]
 
 
-def go_on_in(trainer: Namespace, folder: Path) -> None:
-    """Change the settings of all loggers so that they write to a run's folder."""
+def go_on_in(trainer: Namespace, folder: Path, versions: Sequence[tuple[str, int | str]] = ()) -> None:
+    """Change the settings of loggers so that each goes on where it was.
+
+    Args:
+        trainer: settings of the Trainer.
+        folder: of the run, which is the first logger's.
+        versions: class and version of the run's loggers, in their order.
+    """
     if trainer.logger is False:
         trainer.default_root_dir = str(folder)
         return
@@ -37,14 +44,19 @@ def go_on_in(trainer: Namespace, folder: Path) -> None:
         kind = "CSVLogger" if (folder / "metrics.csv").exists() else TensorBoardLogger.__name__
         trainer.logger = Namespace(class_path=f"lightning.pytorch.loggers.{kind}", init_args=Namespace())
     loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+    left = list(versions)
     for logger in loggers:
         known = inspect.signature(_class(logger)).parameters
-        place = {"save_dir": str(folder.parent.parent), "version": folder.name}
-        place["project" if "project" in known else "name"] = folder.parent.name
+        was = next((one for one in left if one[0] == _class(logger).__name__), None)
+        place: dict[str, Any] = {"version": was[1]} if was is not None else {}
+        if was is not None:
+            left.remove(was)
+        if logger is loggers[0]:
+            place = {"save_dir": str(folder.parent.parent), "version": folder.name}
+            place["project" if "project" in known else "name"] = folder.parent.name
         arguments = logger.init_args if "init_args" in logger else Namespace()
-        for name, value in place.items():
-            if name in known and (logger is loggers[0] or name == "version"):
-                arguments[name] = value
+        for name in known.keys() & place.keys():
+            arguments[name] = place[name]
         logger.init_args = arguments
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import shutil
 import struct
 import zipfile
@@ -47,7 +48,10 @@ class SafeCheckpointIO(TorchCheckpointIO):
         self, path: Any, map_location: Any = lambda storage, location: storage, weights_only: bool | None = None
     ) -> dict[str, Any]:
         if "://" in str(path):
-            return super().load_checkpoint(path, map_location, weights_only=True)
+            try:
+                return super().load_checkpoint(path, map_location, weights_only=True)
+            except Exception as error:  # of a library for each scheme, of a network, of torch
+                raise UsageError(f"checkpoint {path} cannot be read ({reason(error)}): give another") from error
         refuse_damaged(Path(path))
         if is_sharded(Path(path)):
             return whole_state(Path(path))
@@ -122,6 +126,27 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what a kill has left behind in a folder of checkpoints."""
     for left in folder.glob(f".*{_UNFINISHED}"):
         _remove(left)
+
+
+def reason(error: Exception) -> str:
+    """Why a checkpoint is none, in one sentence; torch advises at length to trust it."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds more than tensors and plain values, and code in a checkpoint is not run"
+    return (str(error).strip().splitlines() or [""])[0].rstrip(".") or type(error).__name__
+
+
+@contextmanager
+def misfits() -> Iterator[None]:
+    """What torch says of a checkpoint that is of another model or optimizer, in one line."""
+    try:
+        yield
+    except (RuntimeError, AssertionError, KeyError, CheckpointException) as error:  # by how ranks load it
+        cause = next(iter(error.failures.values()))[0] if isinstance(error, CheckpointException) else error
+        said = [line.strip() for line in str(cause).splitlines() if line.strip() and "Error(s) in loading" not in line]
+        raise UsageError(
+            f"the checkpoint does not fit the configuration ({said[0][:200] if said else type(cause).__name__}): "
+            "model.policy and the class of model.optimizer are those of its run; else begin from its exported policy"
+        ) from error
 
 
 def refuse_damaged(path: Path) -> None:

@@ -1,11 +1,42 @@
-"""Whether a folder can be written to, asked before a run's work goes into it."""
+"""Whether a folder can be written to, and whose it is, asked before a run's work goes into it."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
 from mentor_pl.runtime.errors import UsageError
+
+_claimed: dict[tuple[int, int], int] = {}  # open folders, by device and inode; the claim ends with the process
+
+
+def claim(folder: Path) -> None:
+    """Make a folder, and have it for this process alone, until it ends.
+
+    A file system that knows no locks of folders, such as NFS, lets everyone in.
+
+    Raises:
+        UsageError: where another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    identity = (os.fstat(descriptor).st_dev, os.fstat(descriptor).st_ino)
+    if identity in _claimed:
+        os.close(descriptor)
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UsageError(
+            f"another run is writing to {folder}: let it end, or give this one a folder of its own, by "
+            "--trainer.logger.init_args.version NAME, or without a logger by --trainer.default_root_dir FOLDER"
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        return
+    _claimed[identity] = descriptor
 
 
 def check_folder(key: str, folder: str | Path | None) -> None:

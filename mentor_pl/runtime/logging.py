@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, Protocol, runtime_checkable
 
+from lightning.fabric.loggers.logger import _DummyExperiment
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_warn
@@ -43,9 +44,11 @@ def log_once(trainer: Trainer, metrics: Mapping[str, float], step: int) -> None:
 
 
 def forgive(loggers: Iterable[Logger]) -> None:
-    """Have loggers that raise named once, each, and passed over, so that the run goes on."""
+    """Have loggers that raise named once, each, and passed over, so that the run goes on; before they are asked for
+    their experiments."""
     for logger in loggers:
         named: list[str] = []  # of this logger: one for all its methods
+        _forgive_experiment(logger, named)
         for name in _CALLED_IN_A_RUN:
             method = getattr(logger, name, None)
             if callable(method) and not hasattr(method, "forgiving"):
@@ -69,3 +72,19 @@ def _forgiving(logger: str, name: str, method: Callable[..., Any], named: list[s
 
     call.forgiving = True  # type: ignore[attr-defined]
     return call
+
+
+def _forgive_experiment(logger: Logger, named: list[str]) -> None:
+    """Let a logger whose experiment cannot be begun, such as for want of a network, write to none from then on."""
+    kind = type(logger)
+    real = getattr(kind, "experiment", None)
+    if not isinstance(real, property) or real.fget is None or hasattr(real.fget, "forgiving"):
+        return
+    begin = _forgiving(kind.__name__, "experiment", real.fget, named)
+
+    def experiment(self: Logger) -> Any:
+        found = None if "experiment" in named else begin(self)  # asked once: a server that is away lets one wait
+        return _DummyExperiment() if found is None else found
+
+    experiment.forgiving = True  # type: ignore[attr-defined]
+    logger.__class__ = type(kind.__name__, (kind,), {"experiment": property(experiment)})

@@ -22,10 +22,11 @@ class MetricsWriter:
     Args:
         folder: of the run.
         last_step: rows behind it are dropped, since their steps will be done again; none drops all rows.
+        name: of the file.
     """
 
-    def __init__(self, folder: Path, last_step: int | None) -> None:
-        self.path = folder / "metrics.csv"
+    def __init__(self, folder: Path, last_step: int | None, name: str = "metrics.csv") -> None:
+        self.path = folder / name
         self.last_step, self.begun = last_step, False
         self.waiting: list[dict[str, Any]] = []
         self.columns: list[str] = []
@@ -85,7 +86,7 @@ class MetricsWriter:
         return [row for row in csv.DictReader(whole.splitlines()) if None not in row.values() and None not in row]
 
     def _replace(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
-        unfinished = self.path.with_name(".metrics.csv.part")
+        unfinished = self.path.with_name(f".{self.path.name}.part")
         with unfinished.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
@@ -95,10 +96,10 @@ class MetricsWriter:
         unfinished.replace(self.path)
 
 
-def keep_rows(logger: CSVLogger, last_step: int | None) -> None:
+def keep_rows(logger: CSVLogger, last_step: int | None, name: str = "metrics.csv") -> None:
     """Have a logger write through a `MetricsWriter`; before the Trainer has asked for its experiment."""
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        logger._experiment = MetricsWriter(Path(logger.log_dir), last_step)  # type: ignore[assignment]
+        logger._experiment = MetricsWriter(Path(logger.log_dir), last_step, name)  # type: ignore[assignment]
 
 
 def _step(row: dict[str, str]) -> float:

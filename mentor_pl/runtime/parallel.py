@@ -18,6 +18,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from mentor_pl.runtime.checkpoint_files import (
     SafeCheckpointIO,
     make_room,
+    misfits,
     place,
     refuse_damaged,
     storage_errors,
@@ -83,7 +84,8 @@ class FSDP2Strategy(ModelParallelStrategy):
         refuse_damaged(path)
         if is_sharded(path):
             check_contents(path)
-        return super().load_checkpoint(path, weights_only=True)
+        with misfits():
+            return super().load_checkpoint(path, weights_only=True)
 
 
 def _agreed(path: Path, work: Callable[[], T]) -> T:

@@ -150,9 +150,9 @@ def _end(signum: int) -> NoReturn:
     os._exit(128 + signum)
 
 
-def tell_parent(signum: int) -> None:
+def tell_parent(signum: int, patience: float = PATIENCE + 1) -> None:
     """Pass a signal that has ended this rank on to the process that has started it, where that has not got it too."""
-    until = time.monotonic() + PATIENCE + 1
+    until = time.monotonic() + patience
     while os.getppid() == _Process.parent:
         if time.monotonic() > until:
             os.kill(_Process.parent, signum)

@@ -14,7 +14,7 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from mentor_pl.runtime.checkpoint_files import damage, refuse_damaged, remove_unfinished
+from mentor_pl.runtime.checkpoint_files import damage, reason, refuse_damaged, remove_unfinished
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.sharded_files import is_sharded, meta
@@ -86,12 +86,17 @@ def _steps_done(module: L.LightningModule) -> int:
 
 
 def folder_of(trainer: L.Trainer) -> Path:
-    """Where a run's checkpoints lie: `checkpoints/` in the folder of its first logger, as Lightning has it."""
+    """Where a run's checkpoints lie: `checkpoints/` in its folder, as Lightning has it."""
+    return run_folder(trainer) / "checkpoints"
+
+
+def run_folder(trainer: L.Trainer) -> Path:
+    """Where a run lies: by its first logger. `Trainer.log_dir` is for some loggers one folder of all runs."""
     if not trainer.loggers:
-        return Path(trainer.default_root_dir) / "checkpoints"
+        return Path(trainer.default_root_dir)
     logger = trainer.loggers[0]
     version = logger.version if isinstance(logger.version, str) else f"version_{logger.version}"
-    return Path(logger.save_dir or trainer.default_root_dir) / str(logger.name) / version / "checkpoints"
+    return Path(logger.save_dir or trainer.default_root_dir) / str(logger.name) / version
 
 
 def refuse_checkpoints(folder: Path) -> None:
@@ -103,7 +108,8 @@ def refuse_checkpoints(folder: Path) -> None:
     for path in sorted(folder.glob("*.ckpt")):
         raise UsageError(
             f"{folder} has checkpoints of another run, such as {path.name}: go on with it by --resume auto, or give "
-            "this run a folder of its own, such as --trainer.logger.init_args.version NAME"
+            "this run a folder of its own, by --trainer.logger.init_args.version NAME, or without a logger by "
+            "--trainer.default_root_dir FOLDER"
         )
 
 
@@ -157,11 +163,13 @@ class Saved:
         step: rollout batches the policy has learned from.
         ranks: processes that trained.
         settings: the configuration of the run, by section; empty for a run from Python.
+        versions: class and version of its loggers, in their order; empty likewise.
     """
 
     step: int
     ranks: int
     settings: dict[str, Any]
+    versions: list[tuple[str, int | str]]
 
 
 def read(path: Path) -> Saved:
@@ -173,14 +181,16 @@ def read(path: Path) -> Saved:
     try:
         contents = _contents(path)
         own = contents["mentor"]
-        return Saved(int(own["step"]), int(own["ranks"]), contents.get("settings") or {})
+        return Saved(
+            int(own["step"]), int(own["ranks"]), contents.get("settings") or {}, contents.get("versions") or []
+        )
     except pickle.UnpicklingError as error:
         raise UsageError(
             f"{path} holds other things than tensors and plain values, and they could run code: it is not loaded; give "
             "a checkpoint of `mentor fit`"
         ) from error
     except (KeyError, TypeError, RuntimeError) as error:
-        raise UsageError(f"{path} is no checkpoint of `mentor fit` ({error}): give one of a run") from error
+        raise UsageError(f"{path} is no checkpoint of `mentor fit` ({reason(error)}): give one of a run") from error
 
 
 def _contents(path: Path) -> dict[str, Any]:
@@ -200,10 +210,11 @@ def best_of(path: Path) -> Path:
     states = _contents(path).get("callbacks", {})
     found = [state.get("best_model_path") for name, state in states.items() if name.startswith("ModelCheckpoint")]
     for best in filter(None, found):
-        if not Path(best).exists():
+        here = [one for one in (Path(best), path.with_name(Path(best).name)) if one.exists()]  # the run may have moved
+        if not here:
             raise UsageError(f"the best checkpoint of the run, {best}, is gone: give the path of another")
-        refuse_damaged(Path(best))
-        return Path(best)
+        refuse_damaged(here[0])
+        return here[0]
     raise UsageError(
         f"{path} knows no best checkpoint: no ModelCheckpoint of its run monitors a metric; give a path, or last"
     )

@@ -36,7 +36,7 @@ class FiniteSteps:
         means: Mapping[str, Tensor],
         step: int,
     ) -> dict[str, Tensor]:
-        """One optimizer step of batch `step`, or none; `means` are the mini-batch's, its loss among them.
+        """One optimizer step, or none; `means` are the mini-batch's, its loss among them, and `step` counts from 1.
 
         Returns:
             the gradient's norm before clipping, and 1 where the step was skipped.

@@ -10,6 +10,7 @@ Shapes: N rollouts, M of a mini-batch, B of a micro-batch, T response tokens.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.models.loading import Models, load_frozen, load_policy, shared_vocabulary
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
-from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO
+from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
 from mentor_pl.runtime.collectives import all_sum, together
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.logging import forgive, log_once
@@ -137,6 +138,7 @@ class MentorModule(L.LightningModule):
 
     def configure_callbacks(self) -> list[L.Callback]:
         """None of its own; the first hook that knows the Trainer sees whether it is one to train under."""
+        forgive(self.trainer.loggers)
         check_settings(self.trainer)
         check_folders(self.trainer)
         check_callbacks(self.trainer.callbacks)  # type: ignore[attr-defined]
@@ -158,7 +160,6 @@ class MentorModule(L.LightningModule):
     def configure_model(self) -> None:
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             self.trainer.strategy.checkpoint_io = SafeCheckpointIO()
-        forgive(self.trainer.loggers)
         if self.policy is not None:
             return
         check_trainer(self.trainer, self.device_mesh)
@@ -216,7 +217,7 @@ class MentorModule(L.LightningModule):
             gaps.append(gap)
         for rows in batches:
             means, gap = update.accumulate_gradients(rollouts, advantages, rows, backward=self.manual_backward)
-            steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step))
+            steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step + 1))
             gaps.append(gap)
         self.steps_done = rollouts.step + 1
         metrics = {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
@@ -270,6 +271,15 @@ class MentorModule(L.LightningModule):
             "skipped": self._step.skipped,
             **process_state(self._optimizer),
         }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load weights.
+
+        Raises:
+            UsageError: for those of another model.
+        """
+        with misfits():
+            return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["mentor"]

@@ -1,7 +1,8 @@
-"""`mentor` over stand-in classes."""
+"""`mentor` over stand-in classes, and small runs of its own."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 sys.path.append(str(Path(__file__).parent))
 
 import cli_standin
+from small_fit import EXTRAS, fit
 
 from mentor_pl.cli import lightning, main
+from mentor_pl.testbed.build import build
 
 BASE = """\
 model: {policy: a, lr: 0.5}
@@ -42,3 +45,36 @@ def mentor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mentor:
     monkeypatch.setattr(lightning, "run", run)
     cli_standin.EVENTS.clear()
     return lambda *args: main.main(args)
+
+
+@pytest.fixture(scope="session")
+def small_testbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("testbed")
+    build(folder, train_problems=12, heldout_problems=4)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def three_steps(small_testbed, tmp_path_factory):
+    """A folder with a finished run of three steps."""
+    folder = tmp_path_factory.mktemp("three")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        shutil.copytree(small_testbed, "data/testbed")
+        assert fit(3) == 0
+    return folder
+
+
+@pytest.fixture
+def small_project(small_testbed, tmp_path, monkeypatch):
+    shutil.copytree(small_testbed, tmp_path / "data/testbed")
+    (tmp_path / "extras.py").write_text(EXTRAS, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("MENTOR_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def after_three(small_project, three_steps):
+    shutil.copytree(three_steps / "runs", "runs")

@@ -1,102 +1,17 @@
 """Runs that go on, through the command line, on the testbed: where, from what, and with which settings."""
 
-import csv
 import logging
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from small_fit import ROOT, RUN, damage, error, fit, names, steps_logged
 
 from mentor_pl.cli.main import main
-from mentor_pl.testbed.build import build
-
-ROOT = Path(__file__).parents[3]
-RUN = Path("runs/quickstart/version_0")
-EXTRAS = '''
-from lightning.pytorch import Callback
-from lightning.pytorch.loggers import CSVLogger
 
 
-class Failing(CSVLogger):
-    def log_metrics(self, metrics, step=None):
-        raise ConnectionError("the server is gone")
-
-
-class Rates(Callback):
-    """Notes the learning rate of every update."""
-
-    seen = []
-
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        self.seen.append(optimizer.param_groups[0]["lr"])
-'''
-
-
-@pytest.fixture(scope="module")
-def testbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("testbed")
-    build(folder, train_problems=12, heldout_problems=4)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def three_steps(testbed, tmp_path_factory):
-    """A folder with a finished run of three steps."""
-    folder = tmp_path_factory.mktemp("three")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        shutil.copytree(testbed, "data/testbed")
-        assert fit(3) == 0
-    return folder
-
-
-@pytest.fixture
-def project(testbed, tmp_path, monkeypatch):
-    shutil.copytree(testbed, tmp_path / "data/testbed")
-    (tmp_path / "extras.py").write_text(EXTRAS, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("MENTOR_CACHE", str(tmp_path / "cache"))
-    return tmp_path
-
-
-@pytest.fixture
-def after_three(project, three_steps):
-    shutil.copytree(three_steps / "runs", "runs")
-
-
-def fit(steps, *options, every=2):
-    """Train up to a number of steps, with a checkpoint every few; the exit status."""
-    small = [
-        *("--data.prompts_per_step", "2", "--data.sampling.max_new_tokens", "8", "--data.steps", str(steps)),
-        *("--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"),
-        *("--trainer.callbacks.init_args.every_n_steps", str(every)),  # of the last callback, RunCheckpoints
-    ]
-    return main(["fit", "--config", str(ROOT / "configs/quickstart.yaml"), *small, *options])
-
-
-def steps_logged(folder=RUN):
-    with (folder / "metrics.csv").open(newline="") as file:
-        return [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
-
-
-def names(folder=RUN):
-    return sorted(path.name for path in (folder / "checkpoints").iterdir())
-
-
-def damage(path):
-    whole = bytearray(path.read_bytes())
-    whole[len(whole) // 2] ^= 1
-    path.write_bytes(whole)
-
-
-def error(capfd):
-    (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("mentor: error:")]
-    return line
-
-
-def test_one_command_begins_a_run_and_goes_on_with_it(project, caplog):
+def test_one_command_begins_a_run_and_goes_on_with_it(small_project, caplog):
     caplog.set_level(logging.INFO)
     assert fit(5) == 0
     Path("runs").rename("whole")
@@ -114,7 +29,7 @@ def test_one_command_begins_a_run_and_goes_on_with_it(project, caplog):
     assert "there is no run to go on with, so one begins" in caplog.text
 
 
-def test_the_saved_configuration_begins_a_run_of_its_own(project):
+def test_the_saved_configuration_begins_a_run_of_its_own(small_project):
     assert fit(1, every=3) == 0
     before = (RUN / "config.yaml").read_text()
     assert fit(2, "--resume", "auto", every=3) == 0
@@ -192,7 +107,7 @@ def test_last_and_a_runs_folder_begin_a_new_run_from_the_newest(after_three):
     assert steps_logged() == [1, 2, 3]
 
 
-def test_a_new_learning_rate_takes_effect_where_it_is_named(project, caplog):
+def test_a_new_learning_rate_takes_effect_where_it_is_named(small_project, caplog):
     caplog.set_level(logging.INFO)
     rates = ("--trainer.callbacks+", "extras.Rates", "--resume_changes", "trainer.callbacks", "model.optimizer")
     lr = "--model.optimizer.init_args.lr"
@@ -205,7 +120,7 @@ def test_a_new_learning_rate_takes_effect_where_it_is_named(project, caplog):
     assert "resume: model.optimizer.init_args.lr is 0.001, 0.0005 in the checkpoint" in caplog.text
 
 
-def test_without_a_logger_no_file_of_ours_is_in_the_current_folder(project):
+def test_without_a_logger_no_file_of_ours_is_in_the_current_folder(small_project):
     Path("config.yaml").write_text("mine: 1\n")
     options = ("--trainer.logger", "false", "--trainer.callbacks", "[]")
     small = ["--data.prompts_per_step", "2", "--data.sampling.max_new_tokens", "8", "--trainer.accelerator", "cpu"]
@@ -217,7 +132,7 @@ def test_without_a_logger_no_file_of_ours_is_in_the_current_folder(project):
 
 
 @pytest.mark.filterwarnings("ignore:logger")
-def test_a_logger_that_raises_is_named_once_and_the_run_goes_on(project, recwarn):
+def test_a_logger_that_raises_is_named_once_and_the_run_goes_on(small_project, recwarn):
     failing = "{class_path: extras.Failing, init_args: {save_dir: runs, name: failing}}"
     assert fit(2, "--trainer.logger+", failing) == 0
     said = [str(warning.message) for warning in recwarn if "Failing" in str(warning.message)]

@@ -4,11 +4,13 @@ import pickle
 
 import pytest
 import torch
+from torch.distributed.checkpoint.api import CheckpointException
 
 from mentor_pl.runtime import checkpoint_files
 from mentor_pl.runtime.checkpoint_files import (
     SafeCheckpointIO,
     damage,
+    misfits,
     refuse_damaged,
     remove_unfinished,
     unfinished_of,
@@ -107,3 +109,10 @@ def test_what_a_kill_leaves_is_removed_and_nothing_else(path):
 def test_a_missing_checkpoint_is_one_line(tmp_path):
     with pytest.raises(UsageError, match="there is no checkpoint"):
         refuse_damaged(tmp_path / "none.ckpt")
+
+
+def test_what_ranks_miss_in_a_checkpoint_is_one_line():
+    missing = RuntimeError("Missing key in checkpoint state_dict: optimizer_0.param_groups.0.momentum.")
+    line = r"does not fit the configuration \(Missing key in checkpoint.*momentum"
+    with pytest.raises(UsageError, match=line), misfits():
+        raise CheckpointException("load", {0: (missing, None), 1: (missing, None)})

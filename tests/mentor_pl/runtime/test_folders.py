@@ -1,11 +1,12 @@
 """A folder that cannot be made is refused before anything is done for it."""
 
+import fcntl
 import os
 
 import pytest
 
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.folders import check_folder
+from mentor_pl.runtime.folders import check_folder, claim
 
 
 @pytest.mark.parametrize("name", ["there", "there/new/deeper", "new"])
@@ -33,3 +34,15 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(UsageError, match="may not be written to: name another folder"):
         check_folder("out", tmp_path / "new")
+
+
+def test_a_folder_is_for_one_process_and_one_process_may_ask_again(tmp_path):
+    claim(tmp_path / "run")
+    claim(tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    theirs = os.open(tmp_path / "other", os.O_RDONLY)  # another opening stands for another process
+    fcntl.flock(theirs, fcntl.LOCK_EX)
+    with pytest.raises(UsageError, match="another run is writing to"):
+        claim(tmp_path / "other")
+    os.close(theirs)
+    claim(tmp_path / "other")
