@@ -184,12 +184,7 @@ def read(path: Path) -> Saved:
         return Saved(
             int(own["step"]), int(own["ranks"]), contents.get("settings") or {}, contents.get("versions") or []
         )
-    except pickle.UnpicklingError as error:
-        raise UsageError(
-            f"{path} holds other things than tensors and plain values, and they could run code: it is not loaded; give "
-            "a checkpoint of `mentor fit`"
-        ) from error
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
         raise UsageError(f"{path} is no checkpoint of `mentor fit` ({reason(error)}): give one of a run") from error
 
 
