@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from mentor_pl.runtime.collectives import together
 from mentor_pl.runtime.errors import StorageError
-from mentor_pl.runtime.folders import claim
-from mentor_pl.training.checkpoints import run_folder
+from mentor_pl.runtime.folders import claim, release
+from mentor_pl.training.checkpoints import RunCheckpoints, run_folder
 
 # Defaults of Lightning's callbacks, such as Timer's, are plain values by another class.
 yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
@@ -33,7 +33,13 @@ class RunConfig(SaveConfigCallback):
             return
         folder = run_folder(trainer)
         text = self._text() if trainer.loggers else None
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        if text is None and not any(isinstance(callback, RunCheckpoints) for callback in callbacks):
+            return  # it writes nothing there
         together(lambda: _begin(folder, text) if trainer.is_global_zero else None, trainer.strategy.root_device)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        release()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["settings"] = self.settings()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from mentor_pl.runtime.errors import UsageError
 
-_claimed: dict[tuple[int, int], int] = {}  # open folders, by device and inode; the claim ends with the process
+_claimed: dict[
+    tuple[int, int], int
+] = {}  # open folders, by device and inode; with the process they are free again
 
 
 def claim(folder: Path) -> None:
-    """Make a folder, and have it for this process alone, until it ends.
+    """Make a folder, and have it for this process alone, until `release` or its end.
 
     A file system that knows no locks of folders, such as NFS, lets everyone in.
 
@@ -37,6 +39,12 @@ def claim(folder: Path) -> None:
         os.close(descriptor)
         return
     _claimed[identity] = descriptor
+
+
+def release() -> None:
+    """Let others have what this process has claimed."""
+    while _claimed:
+        os.close(_claimed.popitem()[1])
 
 
 def check_folder(key: str, folder: str | Path | None) -> None:

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.folders import check_folder, claim
+from mentor_pl.runtime.folders import check_folder, claim, release
 
 
 @pytest.mark.parametrize("name", ["there", "there/new/deeper", "new"])
@@ -46,3 +46,6 @@ def test_a_folder_is_for_one_process_and_one_process_may_ask_again(tmp_path):
         claim(tmp_path / "other")
     os.close(theirs)
     claim(tmp_path / "other")
+    release()
+    for name in ("run", "other"):
+        fcntl.flock(os.open(tmp_path / name, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
