@@ -8,9 +8,7 @@ from pathlib import Path
 
 from mentor_pl.runtime.errors import UsageError
 
-_claimed: dict[
-    tuple[int, int], int
-] = {}  # open folders, by device and inode; with the process they are free again
+_claimed: dict[tuple[int, int], int] = {}  # open folders, by device and inode; with the process they are free again
 
 
 def claim(folder: Path) -> None:
