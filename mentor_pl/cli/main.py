@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Sequence
 from datetime import timedelta
 from importlib import import_module
+from io import TextIOWrapper
 
 from mentor_pl import __version__
 from mentor_pl.runtime import signals
@@ -76,6 +77,9 @@ def help_text() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `mentor` with these arguments (by default the process's) and return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of ASCII is no reason to fail
     return leave(_status(argv))
 
 
@@ -106,6 +110,8 @@ def _dispatch(args: list[str]) -> int:
         print(help_text(), end="")
     elif args[0] == "--version":
         print(f"mentor {__version__}")
+    elif not os.path.isdir("."):
+        raise UsageError("the current folder has been removed: change to one that is there")
     elif args[0] == "doctor":
         examine = import_module("mentor_pl.cli.doctor.examine").run
         _look_here(args)

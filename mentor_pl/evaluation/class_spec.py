@@ -35,6 +35,7 @@ BUILT_IN: Mapping[str, type[Reward]] = {
     )
 }  # fmt: skip
 # What of the machine a file may ask for: processes, seconds for one answer, MiB for one process.
+_MOST_REWARDS = 16  # within one another, each with workers of its own
 _MOST = {"workers": 64, "timeout": 60.0, "memory_mb": 4096}
 
 
@@ -100,6 +101,8 @@ def built_in(spec: Any, place: str) -> Reward:
         UsageError: for anything else.
     """
     try:
+        if str(spec).count("class_path") > _MOST_REWARDS:
+            raise UsageError(f"more than {_MOST_REWARDS} graders within one another")
         kind = BUILT_IN[spec["class_path"]]
         arguments = {name: _built(value, place) for name, value in dict(spec["init_args"]).items()}
         _check(kind, arguments)

@@ -65,10 +65,15 @@ def regrade(samples: str | Path, reward: Reward | None = None) -> tuple[Summary,
 
 def _whole_header(folder: Path) -> dict[str, Any]:
     header = read_header(folder)
-    lists = [header.get(name) for name in ("pass_at", "without")]
-    if not all(isinstance(one, list) for one in lists) or not all(type(k) is int and k > 0 for k in header["pass_at"]):
+    passes, without = header.get("pass_at"), header.get("without")
+    whole = isinstance(passes, list) and all(type(k) is int and k > 0 for k in passes)
+    if not whole or not isinstance(without, list) or not all(isinstance(name, str) for name in without):
         raise UsageError(
             f"{folder / HEADER}: has no lists `pass_at` and `without`: give a folder that `mentor validate` wrote"
+        )
+    if not isinstance(header["settings"].get("correct"), str):
+        raise UsageError(
+            f"{folder / HEADER}: its settings have no `correct`: give a folder that `mentor validate` wrote"
         )
     return header
 

@@ -119,6 +119,9 @@ _HEADERS = {
     "arguments of wrong kinds": _spec(
         f"{_REWARDS}.math.MathReward", workers="2", units={"class_path": "planted.Reward"}
     ),
+    "a thousand graders": _spec(
+        f"{_REWARDS}.weighted.WeightedReward", rewards=[_spec(f"{_REWARDS}.math.MathReward")] * 1000, weights=[1] * 1000
+    ),
     "a million workers": _spec(f"{_REWARDS}.math.MathReward", workers=10**6),
 }
 

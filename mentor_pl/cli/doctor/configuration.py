@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning.pytorch as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.trainer.states import TrainerFn
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.algorithms.base import Algorithm
@@ -20,6 +21,7 @@ from mentor_pl.problems.prompts import LoadedPrompts
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.data import RolloutDataModule
 from mentor_pl.training.module import MentorModule
+from mentor_pl.training.trainer_settings import check_settings
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Configuration:
         Raises:
             UsageError: for settings that are wrong whatever the models are.
         """
+        self.trainer.state.fn = TrainerFn.FITTING
+        check_settings(self.trainer)
         try:
             module = MentorModule(**self.arguments)
             module.setup("fit")

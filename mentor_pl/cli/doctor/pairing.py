@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.cli.doctor.configuration import Configuration
@@ -77,7 +80,26 @@ def _read(configuration: Configuration) -> tuple[list[Finding], dict[str, Side]]
         sides[source.role] = side
         kind = (getattr(side.config, "architectures", None) or [type(side.config).__name__])[0]
         findings.append(ok(f"{source.role} {source.path}: {kind}, {side.config.num_hidden_layers} layers"))
+        findings += _weights(source)
     return findings, sides
+
+
+def _weights(source: ModelSource) -> list[Finding]:
+    """A problem where files of weights are missing or cut off, as far as their beginnings tell."""
+    folder = Path(source.folder)
+    if source.from_config or not folder.is_dir() or any(folder.glob("*.bin")):
+        return []  # random, or of the Hub; a .bin tells nothing before it is read
+    name = "model.safetensors"
+    try:
+        index = folder / f"{name}.index.json"
+        listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values() if index.exists() else [name]
+        for name in sorted(set(listed)):
+            safe_open(folder / name, "pt")
+    except Exception as error:  # of many kinds, for what is missing, cut off or no such file
+        reason = " ".join(str(error).split())[:200]
+        text = f"{source.role} {source.path}: its weights, {name}, cannot be read: {reason}"
+        return [problem(text, "copy or download them anew")]
+    return []
 
 
 def differing_ids(policy: Side, expert: Side) -> list[Finding]:

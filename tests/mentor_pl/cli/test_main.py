@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -165,3 +166,22 @@ def test_the_traceback_of_a_refusal_is_shown_on_request(
     told = capsys.readouterr().err
     assert "Traceback" in told
     assert told.splitlines()[-1] == "mentor: error: reward 3 is outside [0, 1]"
+
+
+def test_a_terminal_of_ascii_is_told_what_it_can_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main.main(["--version"]) == 0
+    print("α")
+    terminal.flush()
+    assert terminal.buffer.getvalue().endswith(b"\\u03b1\n")  # type: ignore[attr-defined]
+
+
+def test_a_current_folder_that_is_gone_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main.main(["grade"]) == 2
+    assert capsys.readouterr().err.startswith("mentor: error: the current folder has been removed: change")

@@ -163,6 +163,10 @@ def of(name, **arguments):
         (of("paper.PaperReward", outcome="a"), "outcome is 'a', which does not fit"),
         (of("weighted.WeightedReward", rewards=[1], weights=[1.0]), r"rewards is \[1\], which does not fit"),
         ({"class_path": "mentor_pl.rewards.math.MathReward", "init_args": 3}, "does not fit"),
+        (
+            of("weighted.WeightedReward", rewards=[of("math.MathReward")] * 20, weights=[1.0] * 20),
+            "more than 16 graders within one another",
+        ),
         ({"init_args": {}}, "'None' is no built-in grader"),
         (None, "does not fit"),
         ("a", "does not fit"),

@@ -115,9 +115,21 @@ def test_a_folder_whose_files_are_empty_is_a_usage_error(kept):
         regrade(kept)
 
 
-@pytest.mark.parametrize("notes", [{}, {"pass_at": 1, "without": []}, {"pass_at": ["1"], "without": []}], ids=str)
+@pytest.mark.parametrize(
+    "notes",
+    [{}, {"pass_at": 1, "without": []}, {"pass_at": ["1"], "without": []}, {"pass_at": [1], "without": [{}]}],
+    ids=str,
+)
 def test_a_header_without_its_notes_is_a_usage_error(notes, kept):
     header = read_header(kept / "toy")
     write_header(kept / "toy", {"settings": header["settings"], **notes})
     with pytest.raises(UsageError, match=r"header\.json: has no lists `pass_at` and `without`"):
+        regrade(kept)
+
+
+def test_a_header_that_does_not_say_what_is_correct_is_a_usage_error(kept):
+    header = read_header(kept / "toy")
+    del header["settings"]["correct"]
+    write_header(kept / "toy", header)
+    with pytest.raises(UsageError, match=r"header\.json: its settings have no `correct`"):
         regrade(kept)

@@ -68,10 +68,12 @@ def test_without_the_expert_problems_and_reward_are_examined_with_the_policys_to
         ("--model.alpha=-1", "model.alpha is -1.0"),
         ("--model.polcy=x", "--model.polcy: no such setting; did you mean 'policy'?"),
         ("--data.sampling.top_p=3", "sampling top_p is 3.0"),
+        ("--trainer.precision=64-true", "trainer.precision is 64-true"),
+        ("--trainer.max_epochs=3", "trainer.max_epochs is 3"),
         ("--trainer.strategy=foo", "trainer: You selected an invalid strategy name"),
         ("--model.expert=null", "algorithm Mentor asks an expert, but model.expert is null"),
     ],
-    ids=["module", "name", "nested", "Trainer", "pair"],
+    ids=["module", "name", "nested", "precision", "epochs", "Trainer", "pair"],
 )
 def test_wrong_settings_are_refused_as_by_fit_with_2(doctor: Doctor, option: str, line: str) -> None:
     status, out = doctor(option)

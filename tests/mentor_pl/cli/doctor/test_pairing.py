@@ -93,3 +93,13 @@ def test_an_embedding_that_is_too_small_is_a_problem(configuration: Read, expert
     changed(expert / "config.json", lambda config: config.update(vocab_size=20))
     (text,) = texts(examine(configuration("--model.expert", str(expert))), Level.PROBLEM)
     assert "embeds 20 ids, but the tokenizer has" in text
+
+
+def test_weights_that_are_cut_off_or_not_there_are_a_problem(configuration: Read, expert: Path) -> None:
+    file = expert / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    (text,) = texts(examine(configuration("--model.expert", str(expert))), Level.PROBLEM)
+    assert "its weights, model.safetensors, cannot be read: " in text
+    file.unlink()
+    (text,) = texts(examine(configuration("--model.expert", str(expert))), Level.PROBLEM)
+    assert "its weights, model.safetensors, cannot be read: " in text
