@@ -86,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: Sequence[str] | None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     try:
+        _refuse_nowhere()
         with signals.installed():
             return _dispatch(args)
     except (UsageError, RunError) as error:
@@ -110,8 +111,6 @@ def _dispatch(args: list[str]) -> int:
         print(help_text(), end="")
     elif args[0] == "--version":
         print(f"mentor {__version__}")
-    elif not os.path.isdir("."):
-        raise UsageError("the current folder has been removed: change to one that is there")
     elif args[0] == "doctor":
         examine = import_module("mentor_pl.cli.doctor.examine").run
         _look_here(args)
@@ -123,6 +122,13 @@ def _dispatch(args: list[str]) -> int:
     else:
         _run_function(args)
     return 0
+
+
+def _refuse_nowhere() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder has been removed: change to one that is there") from None
 
 
 def _look_here(args: list[str]) -> None:

@@ -190,10 +190,8 @@ FOLDERS = {
     "--trainer.logger.save_dir=base.yaml/runs": (None, "save_dir|base.yaml is no folder|name another"),
     "--trainer.logger.save_dir=loop": (linked("loop", "loop"), "save_dir|loop is no folder|name another"),
     "--trainer.logger.save_dir=/proc/runs": (None, "/proc"),
-    "--trainer.callbacks+='{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {dirpath: base.yaml/saved}}'": (
-        None,
-        "dirpath|base.yaml is no folder|name another",
-    ),
+    "--trainer.callbacks+='{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {dirpath: "
+    "base.yaml/saved}}'": (None, "dirpath|base.yaml is no folder|name another"),
     "--trainer.logger=lightning.pytorch.loggers.MLFlowLogger": (None, "mlflow"),
     "--trainer.logger=lightning.pytorch.loggers.CometLogger": (None, "comet"),
     "--trainer.logger=lightning.pytorch.loggers.NoLogger": (None, "NoLogger"),
