@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch.distributed.checkpoint.api import CheckpointException
 
 from mentor_pl.runtime import checkpoint_files
@@ -74,6 +75,20 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path):
     with pytest.raises(pickle.UnpicklingError):
         SafeCheckpointIO().load_checkpoint(path, weights_only=False)
     assert not (tmp_path / "ran").exists()
+
+
+def test_one_by_url_that_holds_code_or_cannot_be_read_is_one_line(monkeypatch):
+    for error, words in (
+        (pickle.UnpicklingError("weights_only"), "code in a checkpoint is not run"),
+        (OSError("refused"), "refused"),
+    ):
+
+        def load(*_, error=error):
+            raise error
+
+        monkeypatch.setattr(TorchCheckpointIO, "load_checkpoint", load)
+        with pytest.raises(UsageError, match=rf"^checkpoint http://a/b\.ckpt cannot be read .*{words}.*: give "):
+            SafeCheckpointIO().load_checkpoint("http://a/b.ckpt")
 
 
 @pytest.mark.parametrize("step", ["writing", "flushing", "placing"])
