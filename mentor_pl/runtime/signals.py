@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 8.0  # seconds for an end where nothing can be lost
+_END = b"\0"  # no signal has this number
 
 
 class Stopped(BaseException):
@@ -67,13 +68,16 @@ def installed() -> Iterator[None]:
     heard, told = socket.socketpair()
     told.setblocking(False)
     woken = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(heard,), daemon=True).start()
+    watch = threading.Thread(target=_watch, args=(heard,), daemon=True)
+    watch.start()
     _take()
     try:
         yield
     finally:
         signal.set_wakeup_fd(woken)
-        told.close()  # which ends the thread
+        told.send(_END)  # so that the thread ends, once it has heard what was told before
+        watch.join()
+        told.close()
         _Process.installed, _Process.careful, _Process.children = False, False, list
         for signum, handler in before.items():
             signal.signal(signum, handler)
@@ -132,7 +136,7 @@ def _watch(heard: socket.socket) -> None:
                 told = heard.recv(1)
             except TimeoutError:
                 _end(first)
-            if not told:
+            if told == _END:
                 return
             if told[0] in SIGNALS and not (first and is_launched()):
                 if first:

@@ -83,7 +83,7 @@ def test_one_by_url_that_holds_code_or_cannot_be_read_is_one_line(monkeypatch):
         (OSError("refused"), "refused"),
     ):
 
-        def load(*_, error=error):
+        def load(*_, error=error, **__):
             raise error
 
         monkeypatch.setattr(TorchCheckpointIO, "load_checkpoint", load)
