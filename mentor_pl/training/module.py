@@ -286,4 +286,6 @@ class MentorModule(L.LightningModule):
         self._alpha, self.steps_done, self._step.skipped = state["alpha"], state["step"], state["skipped"]
         self.algorithm.load_state_dict(state["algorithm"])
         self._resumed = state
+        # max_time is of one attempt: with those before it counted, a command that a scheduler repeats would end at once
+        checkpoint.get("callbacks", {}).pop("Timer", None)
         set_place(checkpoint["loops"]["fit_loop"], self.steps_done)

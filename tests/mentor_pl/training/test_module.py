@@ -210,3 +210,17 @@ def test_bf16_mixed_trains(run):
 def test_gradient_checkpointing_changes_no_gradient(run, equal_weights):
     plain = run(steps=1).fit()
     assert equal_weights(plain, run(steps=1, module_options={"gradient_checkpointing": True}).fit())
+
+
+def test_the_time_of_attempts_before_does_not_count(run, tmp_path):
+    hour = {"trainer_options": {"max_time": "00:01:00:00"}}
+    first = run(steps=1, **hour)
+    first.fit()
+    path = tmp_path / "one.ckpt"
+    first.trainer.save_checkpoint(path)
+    saved = torch.load(path, weights_only=True)
+    saved["callbacks"]["Timer"]["time_elapsed"]["train"] = 7200.0
+    torch.save(saved, path)
+    second = run(steps=3, **hour)
+    second.fit(ckpt_path=str(path))
+    assert second.module.steps_done == 3
