@@ -200,7 +200,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_its_statistics_and_leaves_th
     assert fit("--model.algorithm.loss", "components.Poisoned", interval, "2", "--data.steps", "9") == 1
     error = capfd.readouterr().err
     assert "Traceback" not in error
-    assert "mentor: error: step 6: loss or gradient was no number in 10 updates in a row (loss nan, entropy" in error
+    assert "mentor: error: step 7: loss or gradient was no number in 10 updates in a row (loss nan, entropy" in error
     for step in (4, 6):
         saved = torch.load(f"runs/quickstart/version_0/checkpoints/step={step}.ckpt", weights_only=True)
         assert saved["global_step"] == 4

@@ -121,7 +121,7 @@ def test_an_update_whose_loss_is_no_number_is_skipped_and_counted(run, equal_wei
 
     start = Start()
     job = run(steps=1, algorithm=Mentor(loss=_Poisoned(1, 2)), callbacks=[start])
-    with pytest.warns(match=r"step 0: loss or gradient is no number \(.*loss nan.*\): this update is skipped"):
+    with pytest.warns(match=r"step 1: loss or gradient is no number \(.*loss nan.*\): this update is skipped"):
         weights = job.fit()
     assert equal_weights(start.weights, weights)
     assert job.trainer.callback_metrics["train/skipped_updates"] == 2
@@ -137,7 +137,7 @@ def test_an_update_whose_loss_is_no_number_is_skipped_and_counted(run, equal_wei
 @pytest.mark.filterwarnings("ignore:step:UserWarning")
 def test_a_loss_that_is_no_number_ten_times_in_a_row_ends_the_run(run):
     job = run(steps=9, algorithm=Mentor(loss=_Poisoned(*range(3, 99))))
-    with pytest.raises(DivergenceError, match=r"step 5: .* 10 updates in a row \(.*loss nan.*--resume_changes"):
+    with pytest.raises(DivergenceError, match=r"step 6: .* 10 updates in a row \(.*loss nan.*--resume_changes"):
         job.fit()
     assert job.trainer.global_step == 2
 
