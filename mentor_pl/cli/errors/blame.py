@@ -50,7 +50,10 @@ def refusal_of_callback(error: Exception) -> str | None:
 
 def refusal_of_exit(end: SystemExit) -> str | None:
     """What to say where something that is configured ended the process; None where the parser did, as for --help."""
-    frame, line = list(traceback.walk_tb(end.__traceback__))[-1]
+    frames = list(traceback.walk_tb(end.__traceback__))
+    while len(frames) > 1 and frames[-1][0].f_code.co_name == "exit":  # put around sys.exit by a library, as W&B does
+        frames.pop()
+    frame, line = frames[-1]
     if _module(frame).startswith(("argparse", "jsonargparse", "lightning.", *_OURS)):
         return None
     place = f"{frame.f_code.co_filename}:{line}"

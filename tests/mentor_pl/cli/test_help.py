@@ -1,5 +1,6 @@
 """`--help` begins with this project's settings, on two screens; `--help_all` has every setting there is."""
 
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -73,3 +74,14 @@ def test_an_entry_has_the_default_that_holds_and_the_constructors_words():
         "--data.inner.depth": "[2] how deep.",
         "--data.text": "words that go on and on until nothing of them can be seen.",
     }
+
+
+def test_an_exit_that_a_library_has_wrapped_is_still_the_parsers(capsys, monkeypatch):
+    """W&B puts a function of its own in place of sys.exit."""
+    leave = sys.exit
+
+    def exit(code=None):
+        leave(code)
+
+    monkeypatch.setattr(sys, "exit", exit)
+    assert "--trainer.max_steps" in told(capsys, "fit", "--help_all")
