@@ -39,7 +39,9 @@ def refusal_of_callback(error: Exception) -> str | None:
     from lightning.pytorch import Callback
 
     frames = list(traceback.walk_tb(error.__traceback__))
-    if not frames or _module(frames[-1][0]).startswith(_OURS):
+    if not frames or _module(frames[-1][0]).startswith(
+        (*_OURS, "torch.distributed.")
+    ):  # there, another rank has failed
         return None
     callbacks = (one for frame, _ in frames if isinstance(one := frame.f_locals.get("self"), Callback))
     name = next((type(one).__name__ for one in callbacks if type(one).__module__.startswith("lightning.")), None)

@@ -1,6 +1,7 @@
 """What a library says of a setting is one line; a bug of this project keeps its traceback."""
 
 import pytest
+import torch
 from lightning.pytorch import Callback
 
 from mentor_pl.cli.errors import blame
@@ -80,3 +81,14 @@ def test_a_callback_of_lightnings_that_fails_is_named_unless_the_fault_is_ours(a
         Finder().on_fit_start(None, None)
     said = blame.refusal_of_callback(caught.value)
     assert (said or "").startswith("trainer.callbacks: Finder fails here: AttributeError no lr: leave it out") is named
+
+
+def test_a_rank_that_has_gone_is_not_the_fault_of_the_callback_that_waits_for_it():
+    class Keeper(Callback):
+        def on_train_batch_end(self, *_):
+            torch.distributed.all_reduce(torch.zeros(1))  # there is no group to reduce over, as none is left
+
+    Keeper.__module__ = "lightning.pytorch.callbacks.keeper"
+    with pytest.raises(ValueError, match="process group") as caught:
+        Keeper().on_train_batch_end()
+    assert blame.refusal_of_callback(caught.value) is None
