@@ -39,9 +39,8 @@ def refusal_of_callback(error: Exception) -> str | None:
     from lightning.pytorch import Callback
 
     frames = list(traceback.walk_tb(error.__traceback__))
-    if not frames or _module(frames[-1][0]).startswith(
-        (*_OURS, "torch.distributed.")
-    ):  # there, another rank has failed
+    elsewhere = (*_OURS, "torch.distributed.")  # a bug of ours, or another rank that has failed
+    if not frames or _module(frames[-1][0]).startswith(elsewhere):
         return None
     callbacks = (one for frame, _ in frames if isinstance(one := frame.f_locals.get("self"), Callback))
     name = next((type(one).__name__ for one in callbacks if type(one).__module__.startswith("lightning.")), None)
