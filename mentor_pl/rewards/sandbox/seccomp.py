@@ -9,7 +9,8 @@ import struct
 from collections.abc import Iterable
 
 # name -> its number on x86_64 and on aarch64, where it has one (linux/unistd.h)
-_NUMBERS: dict[str, tuple[int | None, int | None]] = {
+_Calls = dict[str, tuple[int | None, int | None]]
+_ALWAYS: _Calls = {
     # other processes
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "process_madvise": (440, 440), "setpriority": (141, 140),
@@ -26,17 +27,16 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442),
     # what others do with their files
     "inotify_init": (253, None), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
-    # files by their names, which Landlock does not look at
+}  # fmt: skip
+_BY_NAME: _Calls = {  # which change files by their names: Landlock does not look at them
     "truncate": (76, 45), "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
     "chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54), "utime": (132, None),
     "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88), "setxattr": (188, 5),
     "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463), "removexattr": (197, 14),
     "lremovexattr": (198, 15), "fremovexattr": (199, 16), "removexattrat": (466, 466), "file_setattr": (469, 469),
-    # those whose arguments decide
-    "socket": (41, 198), "clone": (56, 220), "clone3": (435, 435), "prlimit64": (302, 261),
 }  # fmt: skip
-_BY_NAME = list(_NUMBERS)[list(_NUMBERS).index("truncate") : list(_NUMBERS).index("socket")]
-_BY_ARGUMENT = ("socket", "clone", "clone3", "prlimit64")
+_BY_ARGUMENT: _Calls = {"socket": (41, 198), "clone": (56, 220), "clone3": (435, 435), "prlimit64": (302, 261)}
+_NUMBERS: _Calls = _ALWAYS | _BY_NAME | _BY_ARGUMENT
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # linux/audit.h
 _INTERNET = (2, 10, 16)  # AF_INET, AF_INET6, AF_NETLINK
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEW*
@@ -49,8 +49,9 @@ _PR_SET_SECCOMP, _FILTER = 22, 2
 
 def restrict(in_namespaces: bool) -> bool:
     """Install the filter; `in_namespaces`: the network is one's own, and no file outside the folder can be changed."""
-    kept = _BY_NAME if in_namespaces else []
-    return refuse((name for name in _NUMBERS if name not in kept), _INTERNET if in_namespaces else ())
+    if in_namespaces:
+        return refuse(_ALWAYS | _BY_ARGUMENT, _INTERNET)
+    return refuse(_NUMBERS)
 
 
 def refuse(names: Iterable[str], families: tuple[int, ...] = ()) -> bool:
@@ -67,7 +68,7 @@ def refuse(names: Iterable[str], families: tuple[int, ...] = ()) -> bool:
         *(_step(_EQUAL, one, 0, 1) + _step(_RETURN, _REFUSE | errno.EPERM) for one in plain if one is not None),
     ]  # fmt: skip
     if "clone3" in names:  # its flags lie in memory, which no filter sees; libraries then fall back to clone
-        parts.append(_step(_EQUAL, 435, 0, 1) + _step(_RETURN, _REFUSE | errno.ENOSYS))
+        parts.append(_step(_EQUAL, _NUMBERS["clone3"][column] or 0, 0, 1) + _step(_RETURN, _REFUSE | errno.ENOSYS))
     if "prlimit64" in names:
         parts.append(_argument(_NUMBERS["prlimit64"][column], [_step(_EQUAL, 0, 1, 0)]))
     if "clone" in names:
