@@ -27,7 +27,7 @@ def time_left(limit: float, spent: float, waited: float) -> float:
 def processor_seconds(pid: int) -> float:
     """User and system seconds of a process; infinity where the system does not tell."""
     try:
-        user, system = _stat(Path(f"/proc/{pid}/stat"))[11:13]
+        user, system = map(int, _stat(Path(f"/proc/{pid}/stat"))[11:13])
     except (OSError, ValueError):
         return math.inf
     return (user + system) / os.sysconf("SC_CLK_TCK")
@@ -39,20 +39,19 @@ def session_seconds(session: int) -> float:
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):  # it has ended meanwhile
             fields = _stat(path)
-            if fields[3] == session:
-                ticks, found = ticks + sum(fields[11:15]), True
+            if int(fields[3]) == session:
+                ticks, found = ticks + sum(map(int, fields[11:15])), True
     return ticks / os.sysconf("SC_CLK_TCK") if found else math.inf
 
 
 def is_stopped(pid: int) -> bool:
     """Whether a signal has stopped a process, which can then do nothing until it is told to; False where unknown."""
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"T"
+        return _stat(Path(f"/proc/{pid}/stat"))[0] == b"T"
     except (OSError, IndexError):
         return False
 
 
-def _stat(path: Path) -> list[int]:
-    """The numbers behind a process's name in /proc, its state as 0: fields 3 and on of proc_pid_stat(5)."""
-    _, *numbers = path.read_bytes().rpartition(b")")[2].split()
-    return [0, *map(int, numbers)]
+def _stat(path: Path) -> list[bytes]:
+    """What stands behind a process's name in /proc, its state first: fields 3 and on of proc_pid_stat(5)."""
+    return path.read_bytes().rpartition(b")")[2].split()
