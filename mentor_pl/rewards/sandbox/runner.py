@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,8 @@ def execute(
     request = {
         "code": code, "tested": bool(tests), "seconds": seconds, "required": required, "probe": False,
         "namespaces": _surroundings()[0],
-        "memory_mb": limits.memory_mb, "file_mb": limits.file_mb,
     }  # fmt: skip
-    done = _child(request, list(tests), stdin, seconds)
+    done = _child(request | asdict(limits), list(tests), stdin, seconds)
     passed: Any = []
     with contextlib.suppress(ValueError, RecursionError):
         passed = json.loads(done.verdict) if tests else []
@@ -98,8 +97,8 @@ def _surroundings() -> tuple[bool, tuple[str, ...]]:
     them), so this is found out by runs of no code.
     """
     for alone in (True, False):
-        probe = {"code": "", "seconds": _PROBE_SECONDS, "memory_mb": 512, "file_mb": 8, "required": False}
-        done = _child(probe | {"probe": True, "namespaces": alone}, [], "", _PROBE_SECONDS)
+        probe = {"code": "", "seconds": _PROBE_SECONDS, "required": False, "probe": True, "namespaces": alone}
+        done = _child(probe | asdict(Limits()), [], "", _PROBE_SECONDS)
         with contextlib.suppress(ValueError, KeyError, TypeError):
             found = json.loads(done.verdict)
             if found["namespaces"] is alone:
