@@ -14,7 +14,7 @@ from mentor_pl.rewards.answers.rules import Conventions
 from mentor_pl.rewards.answers.text import same_text
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.futures import combine
-from mentor_pl.rewards.pool.pool import CRASH, TIMEOUT, WorkerPool
+from mentor_pl.rewards.pool.pool import Failure, WorkerPool
 from mentor_pl.types import Prompt, Response
 
 # Run once before the first worker starts: they fill the parser's caches, which every worker then shares.
@@ -26,8 +26,8 @@ _WARMUP = (
     (r"y=2x+\sin\theta", r"2x+y=1"),
 )
 _FAILURES = {
-    TIMEOUT: "the answer's comparison overran its time",
-    CRASH: "every process that compared the answer was lost, as for want of memory",
+    Failure.TIMEOUT: "the answer's comparison overran its time",
+    Failure.CRASH: "every process that compared the answer was lost, as for want of memory",
 }
 
 

@@ -30,10 +30,6 @@ MAX_SETBACKS = 8  # times in a row, without an item done, that a fork server is 
 _FIRST_PAUSE = 0.1  # seconds after the first setback, twice that after the next: 25 in all
 
 
-TIMEOUT = Failure.TIMEOUT
-CRASH = Failure.CRASH
-
-
 class Dispatcher:
     """Owns the fork_server, the workers and the jobs; everything but the jobs belongs to its thread.
 
@@ -206,9 +202,9 @@ class Dispatcher:
         self._write(worker)
 
     def _give_up(self, job: Job) -> None:
-        self._counts[CRASH] += 1
+        self._counts[Failure.CRASH] += 1
         self._crashes_in_row += 1
-        self._resolve(job, CRASH)
+        self._resolve(job, Failure.CRASH)
         if self._crashes_in_row >= MAX_CONSECUTIVE_CRASHES:
             raise WorkerError(
                 f"{MAX_CONSECUTIVE_CRASHES} items in a row each ended {TRIES} workers: the grading task cannot run here"
@@ -273,9 +269,9 @@ class Dispatcher:
                 continue
             job = worker.job
             self._end(worker)
-            self._counts[TIMEOUT] += 1
+            self._counts[Failure.TIMEOUT] += 1
             if job is not None:
-                self._resolve(job, TIMEOUT)
+                self._resolve(job, Failure.TIMEOUT)
 
     def _replace(self, worker: Worker) -> None:
         """End a worker that is of no use, dead or alive; its item is the next to be given to another."""

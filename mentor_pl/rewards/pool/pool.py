@@ -1,15 +1,15 @@
 """A pool of killable workers: every item has a deadline that the parent keeps, and none can take the batch with it.
 
     pool = WorkerPool("package.module:function", workers=2, timeout=1.0)
-    pool.map(items)       # results in the items' order; TIMEOUT or CRASH stands where a worker had to be replaced
+    pool.map(items)       # results in the items' order; a `Failure` stands where a worker had to be replaced
     pool.submit(item)     # the same for one item, as a future
 
 One thread in the parent feeds the workers, one item each, over a socket each. A worker that overruns its deadline is
 killed with SIGKILL and replaced by a fork of a warm process (`worker.py`); so is one that dies or is stopped, and its
 item goes to another, to `TRIES` in all, before it is given up. Where the warm process itself is killed, stopped or
 silent, or the system refuses a fork, everything is started anew and every item without a result is sent again. So each
-item comes back: as a result, as `TIMEOUT` or `CRASH`, or, where nothing can be started time and again, as
-`WorkerError`. The result of an item does not depend on the number of workers or on the items beside it.
+item comes back: as a result, as a `Failure`, or, where nothing can be started time and again, as `WorkerError`. The
+result of an item does not depend on the number of workers or on the items beside it.
 
 The deadline counts the worker's own processor time where the system tells it (/proc), so a busy machine does not
 turn right answers into zeros; a worker that merely waits is killed `LAST_RESORT` seconds later (`rewards/deadline.py`).
@@ -23,12 +23,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from mentor_pl.rewards.pool.dispatcher import CRASH, TIMEOUT, Dispatcher
+from mentor_pl.rewards.pool.dispatcher import Dispatcher
 from mentor_pl.rewards.pool.fork_server import WorkerError
 from mentor_pl.rewards.pool.job import Failure
 from mentor_pl.runtime.ranges import MAX_SECONDS, check
 
-__all__ = ["CRASH", "TIMEOUT", "Failure", "WorkerError", "WorkerPool"]
+__all__ = ["Failure", "WorkerError", "WorkerPool"]
 
 
 class WorkerPool:
@@ -65,20 +65,20 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
         self._finalizer: weakref.finalize[..., WorkerPool] | None = None
-        self._counts = {TIMEOUT: 0, CRASH: 0}
+        self._counts = dict.fromkeys(Failure, 0)
 
     @property
     def timeouts(self) -> int:
         """Items that overran their deadline, since the pool was built."""
-        return self._counts[TIMEOUT]
+        return self._counts[Failure.TIMEOUT]
 
     @property
     def crashes(self) -> int:
         """Items under which every worker was lost by other means (out of memory, a fault of the interpreter)."""
-        return self._counts[CRASH]
+        return self._counts[Failure.CRASH]
 
     def submit(self, item: Any) -> Future[Any]:
-        """Hand over one item. The future yields the task's result, `TIMEOUT` or `CRASH`.
+        """Hand over one item. The future yields the task's result, or a `Failure`.
 
         The future raises `WorkerError` where the workers cannot start or the task itself is at fault.
         """

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mentor_pl.rewards.pool import dispatcher
-from mentor_pl.rewards.pool.dispatcher import TIMEOUT, Dispatcher
+from mentor_pl.rewards.pool.dispatcher import Dispatcher
 from mentor_pl.rewards.pool.job import Failure, Job, Worker
 
 
@@ -49,7 +49,7 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float, float]
         job = worker.job
         assert job is not None
         under_test._end_overdue()
-        assert counts[TIMEOUT] == len(server.ended)
+        assert counts[Failure.TIMEOUT] == len(server.ended)
         return job, server
 
     yield look
@@ -67,9 +67,9 @@ def test_an_item_that_a_busy_machine_kept_waiting_is_not_timed_out(at_work: Any)
 
 def test_an_item_over_its_processor_time_is_timed_out(at_work: Any) -> None:
     job, server = at_work(1.0, 1.0)
-    assert job.future.result() is TIMEOUT
+    assert job.future.result() is Failure.TIMEOUT
     assert server.ended == [7]
 
 
 def test_an_item_that_takes_no_processor_time_at_all_ends_in_the_end(at_work: Any) -> None:
-    assert at_work(0.0, 1e4)[0].future.result() is TIMEOUT
+    assert at_work(0.0, 1e4)[0].future.result() is Failure.TIMEOUT

@@ -16,7 +16,7 @@ import pytest
 
 from mentor_pl.rewards import deadline
 from mentor_pl.rewards.pool import dispatcher
-from mentor_pl.rewards.pool.pool import CRASH, TIMEOUT, WorkerError, WorkerPool
+from mentor_pl.rewards.pool.pool import Failure, WorkerError, WorkerPool
 from mentor_pl.runtime.errors import UsageError
 
 HERE = Path(__file__).parent
@@ -60,7 +60,7 @@ def test_an_item_over_its_deadline_is_killed_and_counted_and_no_other_is_touched
     monkeypatch.setattr(deadline, "LAST_RESORT", 2.0)
     one = pool()
     items = [["echo", 1], ["spin"], ["echo", 2], ["wait"], *(["echo", number] for number in range(3, 20))]
-    assert one.map(items) == [1, TIMEOUT, 2, TIMEOUT, *range(3, 20)]
+    assert one.map(items) == [1, Failure.TIMEOUT, 2, Failure.TIMEOUT, *range(3, 20)]
     assert (one.timeouts, one.crashes) == (2, 0)
 
 
@@ -70,12 +70,12 @@ def test_the_deadline_counts_the_processor_time_of_the_worker(
     if not Path("/proc/self/stat").exists():
         pytest.skip("this system does not tell a process's processor time in /proc")
     monkeypatch.setattr(deadline, "LAST_RESORT", 1e9)
-    assert pool().submit(["spin"]).result(timeout=60) is TIMEOUT
+    assert pool().submit(["spin"]).result(timeout=60) is Failure.TIMEOUT
 
 
 def test_an_item_that_ends_its_worker_is_given_up_and_counted(pool: Callable[..., WorkerPool]) -> None:
     one = pool()
-    assert one.map([["die"], ["echo", 1], ["memory", 2048], ["echo", 2]]) == [CRASH, 1, CRASH, 2]
+    assert one.map([["die"], ["echo", 1], ["memory", 2048], ["echo", 2]]) == [Failure.CRASH, 1, Failure.CRASH, 2]
     assert (one.timeouts, one.crashes) == (0, 2)
 
 

@@ -18,7 +18,7 @@ import pytest
 from mentor_pl.rewards.pool import dispatcher, fork_server
 from mentor_pl.rewards.pool.dispatcher import TRIES
 from mentor_pl.rewards.pool.fork_server import ForkRefused, ForkServer
-from mentor_pl.rewards.pool.pool import CRASH, WorkerError, WorkerPool
+from mentor_pl.rewards.pool.pool import Failure, WorkerError, WorkerPool
 
 HERE = Path(__file__).parent
 PATIENCE = 60  # seconds after which an item counts as lost
@@ -65,7 +65,7 @@ def test_an_item_whose_workers_are_killed_from_outside_is_given_to_others_and_gi
     for _ in range(TRIES):
         killed = busy_worker(one, but=killed)
         os.kill(killed, signal.SIGKILL)
-    assert results([pending, queued]) == [CRASH, 5]
+    assert results([pending, queued]) == [Failure.CRASH, 5]
     assert (one.timeouts, one.crashes) == (0, 1)
 
 
@@ -78,12 +78,12 @@ def test_a_stopped_worker_is_replaced_and_its_item_graded_by_another(pool: Build
 
 def test_an_item_that_stops_every_worker_is_given_up(pool: Build) -> None:
     one = pool(timeout=0.1)
-    assert results([one.submit(["stop"]), one.submit(["echo", 1])]) == [CRASH, 1]
+    assert results([one.submit(["stop"]), one.submit(["echo", 1])]) == [Failure.CRASH, 1]
 
 
 def test_a_worker_that_answers_nonsense_is_replaced(pool: Build) -> None:
     one = pool(workers=1)
-    assert results([one.submit(["garbage"]), one.submit(["echo", 1])]) == [CRASH, 1]
+    assert results([one.submit(["garbage"]), one.submit(["echo", 1])]) == [Failure.CRASH, 1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
@@ -94,7 +94,7 @@ def test_a_fork_server_that_is_lost_under_waiting_items_is_started_anew_and_no_i
     (_, server), _ = results([one.submit(["pid"]), one.submit(["echo", 0])])
     os.kill(server, number)
     futures = [one.submit(["die" if i == 7 else "echo", i]) for i in range(40)]  # a death asks the server to act
-    assert results(futures) == [CRASH if i == 7 else i for i in range(40)]
+    assert results(futures) == [Failure.CRASH if i == 7 else i for i in range(40)]
     assert results([one.submit(["pid"])])[0][1] != server
 
 
