@@ -89,7 +89,8 @@ class BenchmarkValidation(Callback):
         self._pending = False  # whether a signal came before the step's measurement
         # under validate: what has been measured, where its samples are, and what is good to know of them
         self._kept: list[tuple[Benchmark, Evaluation]] = []
-        self._folder, self._notes = self.out, {"": ""}
+        self._folder = self.out
+        self._notes: dict[str, str] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._check_others(trainer)

@@ -136,6 +136,7 @@ def right_and_parts(benchmark: str, correct: str, grades: Grades) -> tuple[list[
             "`correct`"
         )
     parts = [{name: float(part[i]) for name, part in grades.parts.items() if name != correct} for i in rows]
-    for part in (part for part, known in zip(parts, graded, strict=True) if not known):
-        part["not_graded"] = 1.0
+    for i in rows:
+        if not graded[i]:
+            parts[i]["not_graded"] = 1.0
     return [graded[i] and float(grades.parts[correct][i]) == 1 for i in rows], parts

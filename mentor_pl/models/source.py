@@ -118,12 +118,17 @@ class ModelSource:
         Args:
             dtype: of the parameters. RoPE's frequencies stay in float32 whatever it is.
         """
-        options: dict[str, Any] = {"dtype": dtype}
         config = self.config()
         if self.from_config:
-            return AutoModelForCausalLM.from_config(config, **options)
-        options["weights_only"] = True  # of .bin files: a pickle could run code
-        model, report = self._read("weights", AutoModelForCausalLM, self.path, output_loading_info=True, **options)
+            return AutoModelForCausalLM.from_config(config, dtype=dtype)
+        model, report = self._read(
+            "weights",
+            AutoModelForCausalLM,
+            self.path,
+            dtype=dtype,
+            weights_only=True,  # of .bin files: a pickle could run code
+            output_loading_info=True,
+        )
         if report["missing_keys"]:
             names = sorted(report["missing_keys"])
             raise UsageError(

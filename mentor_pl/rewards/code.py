@@ -115,11 +115,8 @@ class CodeReward(Reward):
     def _tests(self, prompt: Prompt) -> tuple[list[str], list[tuple[str, str]]]:
         """Test statements, or pairs of input and output."""
         tests, inputs, outputs = (prompt.metadata.get(name) for name in self.fields)
-        asserts, given, wanted = (
-            _strings([tests] if isinstance(tests, str) else tests),
-            _strings(inputs),
-            _strings(outputs),
-        )
+        given, wanted = _strings(inputs), _strings(outputs)
+        asserts = _strings([tests] if isinstance(tests, str) else tests)
         asserts = [test for test in asserts if re.sub(r"#.*", "", test).strip()]  # an empty one is passed by any code
         if asserts:
             return asserts, []

@@ -43,10 +43,8 @@ class AcceptanceStats:
     def add(self, drafts: int, scored_positions: int, replaced: int) -> None:
         """Count what came between two calls of the expert."""
         left = 0.5 ** (drafts / MEMORY)
-        self.drafts, self.scored_positions = (
-            left * self.drafts + drafts,
-            left * self.scored_positions + scored_positions,
-        )
+        self.drafts = left * self.drafts + drafts
+        self.scored_positions = left * self.scored_positions + scored_positions
         self.replaced = left * self.replaced + replaced
 
     @property
