@@ -148,7 +148,7 @@ def of(name, **arguments):
         (of("paper.PaperReward", outcome=of("code.CodeReward", **CODE)), "CodeReward' is no built-in grader"),
         (
             of("weighted.WeightedReward", rewards=[{"class_path": "pathlib.Path", "init_args": {}}], weights=[1.0]),
-            "Path",
+            "'pathlib.Path' is no built-in grader",
         ),
         ({"class_path": "planted.Reward", "init_args": {}}, "'planted.Reward' is no built-in grader"),
         ({"class_path": ["os.system"], "init_args": {}}, "does not fit"),

@@ -90,15 +90,15 @@ def test_required_isolation_that_cannot_be_had_is_one_line_that_says_how_to_waiv
         CodeReward(allow_execution=True, isolation="none")  # type: ignore[arg-type]
 
 
-def test_nothing_runs_where_required_isolation_is_lost_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_runs_where_required_isolation_is_lost_on_the_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     if missing_isolation():
         pytest.skip("this system does not isolate")
     monkeypatch.setattr(runner, "_surroundings", lambda: (True, ()))
-    program = Path(runner._CHILD).read_text(encoding="utf-8").replace("files = landlock.restrict(", "files = not (")
-    changed = Path(runner._CHILD).with_name("child_without_landlock.py")
-    changed.write_text(program, encoding="utf-8")
+    program = runner._CHILD.read_text(encoding="utf-8").replace("Path(__file__).parents[3]", repr(str(ROOT)))
+    changed = tmp_path / "child.py"
     monkeypatch.setattr(runner, "_CHILD", changed)
-    try:
-        assert runner.execute("print(1)", [], "", 20.0, runner.Limits()).output == ""
-    finally:
-        changed.unlink()
+    for restrict, output in (("files = landlock.restrict(", "1\n"), ("files = not (", "")):
+        changed.write_text(program.replace("files = landlock.restrict(", restrict), encoding="utf-8")
+        assert runner.execute("print(1)", [], "", 20.0, runner.Limits()).output == output
