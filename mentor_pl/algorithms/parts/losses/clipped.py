@@ -45,10 +45,8 @@ class ClippedSurrogate(Term):
         dual_clip: float | None = None,
         aggregation: Literal["token", "sequence"] = "token",
     ) -> None:
-        check(
-            "loss clip_low", clip_low, above=0, below=1, because="the ratio's lower bound 1 − clip_low lies in (0, 1)"
-        )
-        check("loss clip_high", clip_high, above=0, because="the ratio's upper bound 1 + clip_high lies above 1")
+        check("loss clip_low", clip_low, above=0, below=1, because="the ratio's lower bound 1 − clip_low is in (0, 1)")
+        check("loss clip_high", clip_high, above=0, because="the ratio's upper bound 1 + clip_high is above 1")
         check("loss dual_clip", dual_clip, above=1, because="it bounds ratios above 1", otherwise="or null")
         self.clip_low, self.clip_high, self.dual_clip, self.aggregation = clip_low, clip_high, dual_clip, aggregation
 
