@@ -114,23 +114,22 @@ def read_pairs(path: str | Path) -> list[dict[str, Any]]:
         if not isinstance(row, dict):
             raise UsageError(f"{path}, line {number} is not an object; write one object per line")
         for field, (wanted, fits) in _FIELDS.items():
-            if not fits(row.get(field, _NO_FIELD)):
+            if not fits(row.get(field)):
                 shown = f"is {row[field]!r:.60}" if field in row else "is missing"
                 raise UsageError(f"{path}, line {number}: {field} {shown}; it must be {wanted}")
         pairs.append(row | {"line": number})
     return pairs
 
 
-_NO_FIELD = object()
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "prediction": ("a string", lambda value: isinstance(value, str)),
     "gold": (
         "a string or a number",
         lambda value: isinstance(value, str | int | float) and not isinstance(value, bool),
     ),
-    "correct": ("true, false or absent", lambda value: value in (_NO_FIELD, None) or isinstance(value, bool)),
-    "kind": ("a string or absent", lambda value: value in (_NO_FIELD, None) or isinstance(value, str)),
-    "choices": ("a list or absent", lambda value: value in (_NO_FIELD, None) or isinstance(value, list)),
+    "correct": ("true, false or absent", lambda value: value is None or isinstance(value, bool)),
+    "kind": ("a string or absent", lambda value: value is None or isinstance(value, str)),
+    "choices": ("a list or absent", lambda value: value is None or isinstance(value, list)),
 }
 
 
