@@ -7,8 +7,10 @@ all files have merged. The merged settings are saved as config.yaml in the run f
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, NoReturn
+from typing import Any
 
 import jsonargparse
 import lightning.pytorch as L
@@ -19,10 +21,11 @@ from lightning.pytorch.loggers import CSVLogger
 from omegaconf.errors import OmegaConfBaseException
 
 from mentor_pl.cli.changes import check_changes
-from mentor_pl.cli.errors.blame import refusal_of_callback, refusal_of_exit, refusal_of_settings, refusal_of_system
-from mentor_pl.cli.errors.explain import Refusal, check_groups, check_nulls, explain
+from mentor_pl.cli.errors.blame import refusal_of_callback, refusal_of_settings
+from mentor_pl.cli.errors.explain import check_groups, check_nulls
 from mentor_pl.cli.errors.names import among
-from mentor_pl.cli.errors.sources import Source, read_sources
+from mentor_pl.cli.errors.refusing import refusing, usage_errors
+from mentor_pl.cli.errors.sources import read_sources
 from mentor_pl.cli.errors.types import Setting, settings, show
 from mentor_pl.cli.help import short_help
 from mentor_pl.cli.quiet import quiet
@@ -63,7 +66,7 @@ class MentorCLI(LightningCLI):
             seed_everything_default=0,
             trainer_defaults={"max_epochs": 1},  # a run is one epoch of `data.steps` batches
             parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "mentor"},
-            parser_class=_parser_class(self.sources, self.accepted),
+            parser_class=refusing(LightningArgumentParser, self.sources, self.accepted),
             auto_configure_optimizers=False,  # the module takes an optimizer of its own
             # a table of ours is printed in place of Lightning's
             args=args if self.command == "fit" else [self.command, "--verbose=false", *args[1:]],
@@ -215,22 +218,24 @@ def run(args: list[str]) -> None:
 
 def start(model: type[L.LightningModule], data: type[L.LightningDataModule], args: list[str]) -> None:
     """Run a Trainer command over these classes."""
-    try:
+    with trainer_errors():
         MentorCLI(model, data, args)
-    except (Refusal, MisconfigurationException) as error:  # the latter for settings that do not go together
+
+
+@contextmanager
+def trainer_errors() -> Iterator[None]:
+    """`usage_errors`, and so are settings of the Trainer that do not go together, and callbacks that cannot work here.
+
+    Raises:
+        UsageError: for these; all else passes.
+    """
+    try:
+        with usage_errors():
+            yield
+    except MisconfigurationException as error:
         raise UsageError(str(error)) from error
-    except OSError as error:
-        refusal = refusal_of_system(error)
-        if refusal is None:
-            raise
-        raise UsageError(refusal) from error
-    except SystemExit as end:
-        refusal = refusal_of_exit(end)
-        if refusal is None:
-            raise
-        raise UsageError(refusal) from end
     except Exception as error:
-        refusal = None if isinstance(error, UsageError | RunError) else refusal_of_callback(error)
+        refusal = None if isinstance(error, UsageError | RunError | OSError) else refusal_of_callback(error)
         if refusal is None:
             raise
         raise UsageError(refusal) from error
@@ -248,15 +253,3 @@ def _accepted(model: type, data: type, command: str) -> dict[str, Setting]:
         "seed_everything": Setting(bool | int, 0),
         **own,
     }
-
-
-def _parser_class(sources: list[Source], accepted: dict[str, Setting]) -> type[LightningArgumentParser]:
-    class Parser(LightningArgumentParser):
-        """Says what is wrong in one line, without the usage and without leaving the process."""
-
-        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-            if not self.exit_on_error:  # one of several types is being tried
-                super().error(message, ex)
-            raise Refusal(explain(message, sources, accepted)) from ex
-
-    return Parser

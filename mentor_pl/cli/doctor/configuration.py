@@ -13,8 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.mentor import Mentor
-from mentor_pl.cli.errors.explain import Refusal
-from mentor_pl.cli.lightning import MentorCLI
+from mentor_pl.cli.lightning import MentorCLI, trainer_errors
 from mentor_pl.models.loading import Vocabulary, shared_vocabulary
 from mentor_pl.models.source import ModelSource
 from mentor_pl.problems.prompts import LoadedPrompts
@@ -135,11 +134,9 @@ def read(args: list[str]) -> Configuration:
     Raises:
         UsageError: for what `mentor fit` refuses as well.
     """
-    try:
-        args = ["fit", *("--help" if one == "--help_all" else one for one in args)]
+    args = ["fit", *("--help" if one == "--help_all" else one for one in args)]
+    with trainer_errors():
         made = Examination(MentorModule, RolloutDataModule, args)
-    except (Refusal, MisconfigurationException) as error:
-        raise UsageError(str(error)) from error
     accelerator = made._get(made.config_init, "trainer")["accelerator"]
     cuda = accelerator in ("gpu", "cuda") or made.trainer.strategy.root_device.type == "cuda"
     arguments = made.model | {"algorithm": made.model["algorithm"] or Mentor()}

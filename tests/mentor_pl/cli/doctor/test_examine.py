@@ -85,6 +85,13 @@ def test_wrong_settings_are_refused_also_where_models_are_missing(doctor: Doctor
     assert doctor("--model.policy=no/such/folder", "--model.alpha=-1")[0] == 2
 
 
+def test_a_module_that_ends_the_process_is_refused_as_by_fit(doctor: Doctor) -> None:
+    Path("ending.py").write_text("raise SystemExit(0)\n")
+    status, out = doctor("--data.reward", "ending.Reward")
+    assert status == 2
+    assert "ending.py:1: ends the process (SystemExit 0)" in out
+
+
 def test_a_group_that_fails_does_not_hide_the_others(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "examine", lambda _: 1 / 0)
     monkeypatch.setattr(disk, "examine", lambda _: [ok("disks")])
