@@ -10,25 +10,25 @@ from lightning.pytorch.utilities import rank_zero_info
 from mentor_pl.cli.errors.types import show
 from mentor_pl.runtime.errors import UsageError
 
+# What resuming itself sets, so that nothing is said of it.
+_HIDDEN = (
+    *("ckpt_path", "config", "resume", "resume_changes", "weights_only"),
+    *("trainer.logger", "trainer.default_root_dir"),
+)
 # Settings that change where a run lies, what it shows, how far it goes or what it runs on, and no result of a step.
 _FREE = (
-    *("ckpt_path", "config", "resume", "resume_changes", "weights_only", "data.steps"),
+    *("data.steps", "trainer.max_time", "trainer.log_every_n_steps", "trainer.profiler", "trainer.detect_anomaly"),
     *("trainer.accelerator", "trainer.strategy", "trainer.devices", "trainer.num_nodes", "trainer.plugins"),
-    *("trainer.logger", "trainer.log_every_n_steps", "trainer.default_root_dir", "trainer.profiler"),
     *("trainer.enable_checkpointing", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
-    *(
-        "trainer.enable_autolog_hparams",
-        "trainer.inference_mode",
-        "trainer.max_time",
-        "trainer.detect_anomaly",
-        "trainer.model_registry",
-    ),
+    *("trainer.enable_autolog_hparams", "trainer.inference_mode", "trainer.model_registry"),
 )
 _FREE_CALLBACKS = (
     *("BenchmarkValidation", "EarlyStopping", "EntropyLogging", "ExportPolicy", "RunCheckpoints", "RunSummary"),
     *("DeviceStatsMonitor", "LearningRateMonitor", "ModelCheckpoint", "ModelSummary", "OnExceptionCheckpoint"),
     *("RichModelSummary", "RichProgressBar", "ThroughputMonitor", "Timer", "TQDMProgressBar"),
 )
+
+_ABSENT = object()  # equal to no value
 
 
 def check_changes(saved: Mapping[str, Any], now: Mapping[str, Any], allowed: Sequence[str]) -> None:
@@ -49,36 +49,24 @@ def check_changes(saved: Mapping[str, Any], now: Mapping[str, Any], allowed: Seq
     if not saved:
         rank_zero_info("resume: the checkpoint holds no configuration, so none is compared")
         return
-    absent = object()
-    changed = [
-        (key, before.get(key, absent), after.get(key, absent))
+    changed = {
+        key: f"{key} is {_shown(after, key)}, {_shown(before, key)} in the checkpoint"
         for key in sorted({*before, *after})
-        if before.get(key, absent) != after.get(key, absent) and not any(_within(key, hidden) for hidden in _HIDDEN)
-    ]
-
-    def shown(value: Any) -> str:
-        return "absent" if value is absent else show(value)
-
-    for key, was, new in changed:
-        rank_zero_info(f"resume: {key} is {shown(new)}, {shown(was)} in the checkpoint")
-    refused = [
-        (key, was, new)
-        for key, was, new in changed
-        if not _is_free(key) and not any(_within(key, name) for name in allowed)
-    ]
+        if before.get(key, _ABSENT) != after.get(key, _ABSENT) and not any(_within(key, name) for name in _HIDDEN)
+    }
+    for line in changed.values():
+        rank_zero_info(f"resume: {line}")
+    refused = [key for key in changed if not _is_free(key) and not any(_within(key, name) for name in allowed)]
     if refused:
-        listed = "; ".join(f"{key} is {shown(new)}, {shown(was)} in the checkpoint" for key, was, new in refused)
-        keys = " ".join(key for key, _, _ in refused)
         raise UsageError(
-            f"results would change with settings that differ from the run's: {listed}: put them back, or name those "
-            f"that are meant to change: --resume_changes {keys}"
+            "results would change with settings that differ from the run's: "
+            f"{'; '.join(changed[key] for key in refused)}: put them back, or name those that are meant to change: "
+            f"--resume_changes {' '.join(refused)}"
         )
 
 
-_HIDDEN = (  # what resuming sets
-    *("ckpt_path", "config", "resume", "resume_changes", "weights_only"),
-    *("trainer.logger", "trainer.default_root_dir"),
-)
+def _shown(settings: Mapping[str, Any], key: str) -> str:
+    return show(settings[key]) if key in settings else "absent"
 
 
 def _is_free(key: str) -> bool:
