@@ -32,7 +32,8 @@ from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
 from mentor_pl.runtime.collectives import all_sum, together
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.logging import forgive, log_once
+from mentor_pl.runtime.failing_loggers import forgive
+from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.parallel import check_trainer, shard
 from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.signals import Stopped
