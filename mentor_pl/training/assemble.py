@@ -48,7 +48,7 @@ def assemble(
     given = joined_columns([one.given for one in rounds], torch.tensor(places))
     device = samples.ids.device
     prompt_ids, prompt_lengths = _right_padded([rows[place].context for place in places], device)
-    futures = [one.grading[place] for one in rounds for place in range(len(one.rows))]
+    futures = [one.futures[place] for one in rounds for place in range(len(one.rows))]
     texts = [one.responses[place].text for one in rounds for place in range(len(one.rows))]
     grades = reward.gather([rows[place].prompt for place in places], [futures[place] for place in places], grading)
     names = dict.fromkeys(name for theirs in all_objects(list(grades.parts)) for name in theirs)

@@ -38,9 +38,9 @@ class Round:
 
     def __init__(self, rows: Sequence[Row], models: Models, reward: Reward, grading: Grading) -> None:
         self.rows, self.models = rows, models
-        self.reward, self.rule = reward, grading
+        self.reward, self.grading = reward, grading
         self.responses: dict[int, Response] = {}  # by row
-        self.grading: dict[int, Future[Grade | None]] = {}
+        self.futures: dict[int, Future[Grade | None]] = {}  # of grades; likewise
         self.samples = _as_given([], models.device)
 
     def sample(self, sampler: Sampler, sampling: SamplingParams, blend: Blend | None, *, seed: int, step: int) -> None:
@@ -85,7 +85,7 @@ class Round:
         """Hand a row that has ended with the sampled `ids` to the grader."""
         row = self.rows[place]
         self.responses[place] = as_response(self.models, [*row.given, *ids])
-        self.grading[place] = self.reward.submit(row.prompt, self.responses[place], self.rule)
+        self.futures[place] = self.reward.submit(row.prompt, self.responses[place], self.grading)
 
     @property
     def given(self) -> Tensor:
@@ -96,7 +96,7 @@ class Round:
     def grades(self) -> Grades:
         """Grades of all rows; waits for those that are not there yet."""
         prompts = [row.prompt for row in self.rows]
-        return self.reward.gather(prompts, [self.grading[place] for place in range(len(prompts))], self.rule)
+        return self.reward.gather(prompts, [self.futures[place] for place in range(len(prompts))], self.grading)
 
     def graded(self) -> Graded:
         """What the algorithm is told; all ranks together."""
