@@ -29,6 +29,7 @@ from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.collect import Learner, collect
+from mentor_pl.training.process_state import random_states, restore_random
 from mentor_pl.types import Prompt, Rollouts
 
 
@@ -222,7 +223,7 @@ class RolloutDataModule(L.LightningDataModule):
         """The rollouts of a step. One that is stopped leaves no trace, and the run is saved as it was before it."""
         assert self.trainer is not None
         learner = self.learner
-        before = deepcopy((learner.algorithm.state_dict(), self.sampler.state_dict(), torch.get_rng_state()))
+        before = deepcopy((learner.algorithm.state_dict(), self.sampler.state_dict(), random_states()))
         try:
             with self.trainer.precision_plugin.forward_context():
                 return collect(
@@ -240,7 +241,7 @@ class RolloutDataModule(L.LightningDataModule):
         except Stopped as stopped:
             learner.algorithm.load_state_dict(before[0])
             self.sampler.load_state_dict(before[1])
-            torch.set_rng_state(before[2])
+            restore_random(before[2])
             save_and_leave(self.trainer, step, stopped)
 
     def state_dict(self) -> dict[str, Any]:

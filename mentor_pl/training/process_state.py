@@ -23,7 +23,7 @@ def process_state(optimizer: LightningOptimizer) -> dict[str, Any]:
     """Random states of all ranks, their number, and the optimizer's class and settings; call on every rank."""
     defaults = {name: _plain(value) for name, value in optimizer.optimizer.defaults.items()}
     return {
-        "random_states": all_objects(_random_states()),  # only rank 0 writes the file
+        "random_states": all_objects(random_states()),  # only rank 0 writes the file
         "ranks": world_size(),
         "optimizer": {"class": type(optimizer.optimizer).__name__, "settings": defaults},
     }
@@ -60,7 +60,7 @@ def restore(state: dict[str, Any], optimizer: LightningOptimizer, warmup: Lambda
             "further ranks have fresh random states"
         )
     if rank() < len(state["random_states"]):
-        _restore_random(state["random_states"][rank()])
+        restore_random(state["random_states"][rank()])
 
 
 def set_place(fit_loop: dict[str, Any], steps: int) -> None:
@@ -78,14 +78,16 @@ def set_place(fit_loop: dict[str, Any], steps: int) -> None:
     fit_loop["state_dict"]["combined_loader"] = [{"step": steps}]
 
 
-def _random_states() -> dict[str, Tensor]:
+def random_states() -> dict[str, Tensor]:
+    """Of torch's generators in this process, by kind of device."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state()
     return states
 
 
-def _restore_random(states: dict[str, Tensor]) -> None:
+def restore_random(states: dict[str, Tensor]) -> None:
+    """Put back what `random_states` gave."""
     torch.set_rng_state(states["cpu"])
     if "cuda" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])
