@@ -75,7 +75,7 @@ class RunCheckpoints(Checkpoint):
 
     def _save(self, trainer: L.Trainer, step: int) -> None:
         self.saved = step
-        save(trainer, step)
+        trainer.save_checkpoint(_place(trainer, step), weights_only=False)
         if trainer.is_global_zero:
             for path in numbered(folder_of(trainer))[self.keep :]:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -113,11 +113,10 @@ def refuse_checkpoints(folder: Path) -> None:
         )
 
 
-def save(trainer: L.Trainer, step: int) -> Path:
-    """Write the checkpoint of a run that has done `step` batches; call on every rank."""
-    path: Path = trainer.strategy.broadcast(folder_of(trainer)) / f"step={step}.ckpt"
-    trainer.save_checkpoint(path, weights_only=False)
-    return path
+def _place(trainer: L.Trainer, step: int) -> Path:
+    """Where the checkpoint of a run that has done `step` batches goes; call on every rank."""
+    folder: Path = trainer.strategy.broadcast(folder_of(trainer))
+    return folder / f"step={step}.ckpt"
 
 
 def save_and_leave(trainer: L.Trainer, step: int, stopped: Stopped) -> NoReturn:
@@ -126,7 +125,7 @@ def save_and_leave(trainer: L.Trainer, step: int, stopped: Stopped) -> NoReturn:
     Raises:
         Stopped: always, with the step and the checkpoint.
     """
-    path = trainer.strategy.broadcast(folder_of(trainer)) / f"step={step}.ckpt" if step else None
+    path = _place(trainer, step) if step else None
     if path is not None and not trainer.strategy.broadcast(path.exists()):
         trainer.save_checkpoint(path, weights_only=False)
     raise Stopped(stopped.signum, step, path) from None
