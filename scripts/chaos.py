@@ -17,8 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from faults import damaged, disks, endurance, graders, kills, signalled
+from faults.environment import ROOT
 from faults.report import Outcome, finish
-from faults.runs import ROOT, SmallRun
+from faults.runs import SmallRun
 
 PARTS = ("kills", "signals", "disks", "damage", "graders", "memory")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import signal
 import subprocess
 import sys
@@ -11,12 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from faults.environment import ROOT, environment
 from faults.processes import fork_servers, kill
 from faults.report import Outcome
 
 from mentor_pl.testbed.build import build
 
-ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300
 
 REWARDS = '''
@@ -72,12 +71,10 @@ def _start(folder: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "mentor_pl.cli", "fit"]
     for config in configs:
         command += ["--config", config]
-    own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MENTOR_CACHE": str(folder / "cache")}
-    unset = ("PL_GLOBAL_SEED", "LOCAL_RANK", "NODE_RANK")
     return subprocess.Popen(
         [*command, *small, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", *options],
         cwd=folder,
-        env={name: value for name, value in os.environ.items() if name not in unset} | own,
+        env=environment(folder / "cache"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

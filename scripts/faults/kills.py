@@ -10,13 +10,11 @@ from pathlib import Path
 from faults.report import Outcome
 from faults.runs import SmallRun, difference
 
-# moments and how often they come before the kill, for runs that are killed on until they are through
+# Moments and how often they come before the kill: of runs on one process, and of one on two.
 MOMENTS = (
     *("loading:1", "sampling:9", "updating:1", "writing:1", "writing:40", "placing:1", "metrics:2", "validating:20"),
     *("sampling:60", "updating:3", "placing:2", "writing:90", "grading:40", "sampling:200", "metrics:1", "placing:1"),
 )
-
-
 SHARDED = ("placing:1", "sampling:90", "placing:2", "updating:3")
 
 

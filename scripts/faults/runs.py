@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 import yaml
+from faults.environment import ROOT, environment
 
-ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 1800  # seconds of the clock after which a run hangs; most take a few
 
 
@@ -87,14 +87,11 @@ class SmallRun:
         if self.sharded:
             command += ["--trainer.strategy.init_args.save_distributed_checkpoint", "true"]
         paths = os.pathsep.join([str(ROOT), str(ROOT / "scripts/faults")])
-        own = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "STRIKE": strike or "::", "MENTOR_CACHE": str(self.cache)}
-        unset = ("PL_GLOBAL_SEED", "LOCAL_RANK", "NODE_RANK")
-        environment = {name: value for name, value in os.environ.items() if name not in unset} | own
         (self.folder / "struck").unlink(missing_ok=True)
         return subprocess.Popen(
             [*command, *(options or ("--resume", "auto"))],
             cwd=self.folder,
-            env=environment,
+            env=environment(self.cache, PYTHONPATH=paths, STRIKE=strike or "::"),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -17,25 +17,31 @@ def strangers_samples(folder: Path) -> None:
     written("samples/maze/samples.0.jsonl", "{}\n")(folder)
 
 
+def measuring(arguments: str) -> str:
+    """`validate` with one more callback that measures, and its arguments."""
+    return f"validate --trainer.callbacks+='{{class_path: callbacks.BenchmarkValidation, init_args: {{{arguments}}}}}'"
+
+
 MISTAKES: dict[str, tuple[str, object]] = {
     "validate --trainer.callbacks '[]'": ("trainer.callbacks has no benchmarks|--config configs/benchmarks.yaml", None),
     "validate --model.policy nobody/nothing": ("policy 'nobody/nothing'|give a model folder", None),
     "validate --trainer.precision=64-true": ("trainer.precision is 64-true|32-true", None),
     "validate --ckpt_path nowhere.ckpt": ("nowhere.ckpt|give a file", None),
-    "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {benchmarks: []}}'": (
-        "BenchmarkValidation has no benchmarks|give one",
+    measuring("benchmarks: []"): ("BenchmarkValidation has no benchmarks|give one", None),
+    measuring("benchmarks: [{name: maze, path: data/testbed/heldout.jsonl}]"): (
+        "BenchmarkValidation twice|leave one out",
         None,
     ),
-    "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {benchmarks: "
-    "[{name: maze, path: data/testbed/heldout.jsonl}]}}'": ("BenchmarkValidation twice|leave one out", None),
-    "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {out: base.yaml, "
-    "benchmarks: [{name: other, path: data/testbed/heldout.jsonl}]}}'": ("out is 'base.yaml'|name another", None),
-    "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {benchmarks: "
-    "[{name: other, path: nowhere.jsonl}]}}'": ("nowhere.jsonl: no such file|give", None),
-    "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {benchmarks: "
-    "[{name: a/b, path: data/testbed/heldout.jsonl}]}}'": ("'a/b'|give letters", None),
-    "validate --trainer.callbacks+='{class_path: callbacks.BenchmarkValidation, init_args: {benchmarks: "
-    "[{name: other, path: data/testbed/heldout.jsonl, pass_at: [99]}]}}'": ("pass_at is 99|at most 8", None),
+    measuring("out: base.yaml, benchmarks: [{name: other, path: data/testbed/heldout.jsonl}]"): (
+        "out is 'base.yaml'|name another",
+        None,
+    ),
+    measuring("benchmarks: [{name: other, path: nowhere.jsonl}]"): ("nowhere.jsonl: no such file|give", None),
+    measuring("benchmarks: [{name: a/b, path: data/testbed/heldout.jsonl}]"): ("'a/b'|give letters", None),
+    measuring("benchmarks: [{name: other, path: data/testbed/heldout.jsonl, pass_at: [99]}]"): (
+        "pass_at is 99|at most 8",
+        None,
+    ),
     "test --model.alpha=.nan": ("model.alpha is nan|give at least 0", None),
     "test --trainer.callbacks.words=5": ("RunCheckpoints has no setting 'words'|accepted", None),
     "grade": ("--pairs|--samples", None),
