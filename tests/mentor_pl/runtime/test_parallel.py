@@ -1,6 +1,5 @@
 """Two processes against one, through the command line; and what a checkpoint must hold, on both."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from child_environment import ROOT, child_environment
 
 from mentor_pl.cli.main import main
-
-ROOT = Path(__file__).parents[3]
 
 PROBE = '''
 """A reward and a callback that lie in the folder of the run, as a user's would."""
@@ -112,8 +110,7 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
             return
         words += ["--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices", str(processes)]
         command = [sys.executable, "-m", "mentor_pl.cli", *words]
-        environment = {k: v for k, v in os.environ.items() if k not in ("PL_GLOBAL_SEED", "LOCAL_RANK", "NODE_RANK")}
-        environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment = child_environment()
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 

@@ -1,12 +1,11 @@
 """Training where some responses have no grade: they end the run, count as zero, or teach nothing at all."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from child_environment import child_environment
 from collecting import EIGHT, THREE, GivenRounds, Learner, ScriptedSampler, WordReward, gather, row
 
 from callbacks import EntropyLogging
@@ -14,8 +13,6 @@ from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.rewards.base import Grade, Grading, Reward
 from mentor_pl.runtime.errors import UsageError
-
-ROOT = Path(__file__).parents[3]
 
 
 class Flaky(Reward):
@@ -178,8 +175,7 @@ def test_a_rank_of_which_nothing_is_graded_keeps_no_other_waiting(
 ):
     (tmp_path / "ranks.py").write_text(RANKS, encoding="utf-8")
     command = [sys.executable, "ranks.py", str(llama_folder), str(llama_expert_folder), str(word_problems)]
-    environment = {k: v for k, v in os.environ.items() if k not in ("PL_GLOBAL_SEED", "LOCAL_RANK", "NODE_RANK")}
-    environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = child_environment()
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("counts [16.0, 16.0]") == 2, done.stdout
