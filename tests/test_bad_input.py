@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from mentor_pl.cli.main import main
-from mentor_pl.testbed.build import build
 
 ROOT = Path(__file__).parents[1]
 GATES = "mentor_pl.algorithms.parts.gates"
@@ -41,21 +40,11 @@ class Poisoned(Term):
 '''
 
 
-@pytest.fixture(scope="module")
-def testbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("testbed")
-    build(folder, train_problems=12, heldout_problems=4)
-    return folder
-
-
 @pytest.fixture
-def project(testbed, tmp_path, monkeypatch):
+def project(testbed_project):
     """A folder to start `mentor` from, with testbed and components of one's own."""
-    shutil.copytree(testbed, tmp_path / "data/testbed")
-    (tmp_path / "components.py").write_text(COMPONENTS, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return tmp_path
+    (testbed_project / "components.py").write_text(COMPONENTS, encoding="utf-8")
+    return testbed_project
 
 
 SMALL = [

@@ -15,7 +15,6 @@ import cli_standin
 from small_fit import EXTRAS, fit
 
 from mentor_pl.cli import lightning, main
-from mentor_pl.testbed.build import build
 
 BASE = """\
 model: {policy: a, lr: 0.5}
@@ -48,13 +47,6 @@ def mentor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mentor:
 
 
 @pytest.fixture(scope="session")
-def small_testbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("testbed")
-    build(folder, train_problems=12, heldout_problems=4)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def three_steps(small_testbed, tmp_path_factory):
     """A folder with a finished run of three steps."""
     folder = tmp_path_factory.mktemp("three")
@@ -66,13 +58,10 @@ def three_steps(small_testbed, tmp_path_factory):
 
 
 @pytest.fixture
-def small_project(small_testbed, tmp_path, monkeypatch):
-    shutil.copytree(small_testbed, tmp_path / "data/testbed")
-    (tmp_path / "extras.py").write_text(EXTRAS, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("MENTOR_CACHE", str(tmp_path / "cache"))
-    return tmp_path
+def small_project(testbed_project, monkeypatch):
+    (testbed_project / "extras.py").write_text(EXTRAS, encoding="utf-8")
+    monkeypatch.setenv("MENTOR_CACHE", str(testbed_project / "cache"))
+    return testbed_project
 
 
 @pytest.fixture

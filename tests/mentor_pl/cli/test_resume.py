@@ -129,12 +129,3 @@ def test_without_a_logger_no_file_of_ours_is_in_the_current_folder(small_project
     assert main([*command, "--data.steps", "2", "--resume", "auto"]) == 0
     assert Path("config.yaml").read_text() == "mine: 1\n"
     assert sorted(path.name for path in Path("checkpoints").iterdir()) == ["step=1.ckpt", "step=2.ckpt"]
-
-
-@pytest.mark.filterwarnings("ignore:logger")
-def test_a_logger_that_raises_is_named_once_and_the_run_goes_on(small_project, recwarn):
-    failing = "{class_path: extras.Failing, init_args: {save_dir: runs, name: failing}}"
-    assert fit(2, "--trainer.logger+", failing) == 0
-    said = [str(warning.message) for warning in recwarn if "Failing" in str(warning.message)]
-    assert len(said) == 1 and "failed in log_metrics (the server is gone): the run goes on" in said[0]
-    assert steps_logged() == [1, 2]

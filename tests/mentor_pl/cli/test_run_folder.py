@@ -15,12 +15,17 @@ from mentor_pl.cli.main import main
 
 
 @pytest.mark.filterwarnings("ignore:logger")
-def test_a_logger_that_cannot_begin_is_named_and_the_run_goes_on(small_project, recwarn):
-    away = "{class_path: extras.Away, init_args: {save_dir: runs, name: away}}"
-    assert fit(1, "--trainer.logger+", away) == 0
-    said = [str(warning.message) for warning in recwarn if "Away" in str(warning.message)]
-    assert len(said) == 1 and "failed in experiment (the server is away): the run goes on" in said[0]
-    assert steps_logged() == [1]
+@pytest.mark.parametrize(
+    ("kind", "failure"),
+    [("Away", "experiment (the server is away)"), ("Failing", "log_metrics (the server is gone)")],
+)
+def test_a_logger_that_fails_is_named_once_and_the_run_goes_on(kind, failure, small_project, recwarn):
+    assert (
+        fit(2, "--trainer.logger+", f"{{class_path: extras.{kind}, init_args: {{save_dir: runs, name: other}}}}") == 0
+    )
+    said = [str(warning.message) for warning in recwarn if kind in str(warning.message)]
+    assert len(said) == 1 and f"failed in {failure}: the run goes on" in said[0]
+    assert steps_logged() == [1, 2]
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["a server's logger first", "a server's logger second"])
