@@ -13,7 +13,6 @@ from math import isnan
 
 import torch
 
-from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, as_response
 from mentor_pl.evaluation.benchmark import Benchmark
@@ -21,6 +20,7 @@ from mentor_pl.evaluation.samples_file import Answered, GradedResponse
 from mentor_pl.models.loading import Models
 from mentor_pl.rewards.base import Grade, Grades, Grading
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.noise import rollout_keys
 from mentor_pl.types import Prompt, Response
 
 

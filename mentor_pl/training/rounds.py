@@ -17,12 +17,12 @@ from torch.nn.functional import pad
 from mentor_pl.algorithms.base import Graded
 from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.decoding.engine.stats import DecodeStats
-from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, as_response
 from mentor_pl.models.loading import Models
 from mentor_pl.rewards.base import Grade, Grades, Grading, Reward
 from mentor_pl.runtime.collectives import all_values
+from mentor_pl.runtime.noise import rollout_keys
 from mentor_pl.types import Origin, Response, Row
 
 

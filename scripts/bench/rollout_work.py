@@ -20,10 +20,10 @@ from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.kv_cache import cached_attention
 from mentor_pl.decoding.engine.timings import ForwardTimings, measure_timings
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decoding
 from mentor_pl.models.loading import Models, Vocabulary
+from mentor_pl.runtime.noise import rollout_keys
 
 NEVER = -1  # a stop id that no model says: lengths are set by limits
 SMALL, LARGE, WIDE = Shape(128, 4, 4, 1, 384), Shape(256, 4, 8, 2, 944), Shape(512, 4, 8, 2, 1536)  # 1, 4, 13 M

@@ -17,9 +17,9 @@ from mentor_pl.decoding.distribution import draw, entropy, log_distribution
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.slots import Slots
-from mentor_pl.decoding.noise import DRAFT, draft_and_coin, exponential
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Vocabulary
+from mentor_pl.runtime.noise import DRAFT, draft_and_coin, exponential
 
 
 class OutputBuffers:

@@ -19,8 +19,8 @@ from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.slots import Slots
-from mentor_pl.decoding.noise import COIN, RESIDUAL, exponential, uniform
 from mentor_pl.models.attention import spans
+from mentor_pl.runtime.noise import COIN, RESIDUAL, exponential, uniform
 
 DECIDED_ELEMENTS = 2**25  # of each [F, V] tensor at a time: 128 MiB in float32
 

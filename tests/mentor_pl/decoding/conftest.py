@@ -9,10 +9,10 @@ from torch import Tensor
 
 from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
-from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decoding
 from mentor_pl.models.loading import Models
+from mentor_pl.runtime.noise import rollout_keys
 
 TEXTS = (
     "find the value of x",

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mentor_pl.decoding.distribution import draw, entropy, log_distribution
-from mentor_pl.decoding.noise import DRAFT, exponential, rollout_keys
 from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.runtime.noise import DRAFT, exponential, rollout_keys
 
 ALPHA = 1e-4  # of each statistical test, on fixed keys
 N = 200_000

@@ -17,8 +17,8 @@ from mentor_pl.decoding.engine import draft, verify
 from mentor_pl.decoding.engine.lookahead import FixedK
 from mentor_pl.decoding.engine.verify import CallResult, Verifier
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.noise import DRAFT
 from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.runtime.noise import DRAFT
 
 # At most so many rows at a time: with 100,000 rollouts a call, rows are refilled 30 times over and are out of step.
 ROWS = 3_000

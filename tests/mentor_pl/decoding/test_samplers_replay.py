@@ -11,9 +11,9 @@ from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.lookahead import AnyFlag, FixedK, MarginalValue
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, exponential, uniform
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Models
+from mentor_pl.runtime.noise import COIN, DRAFT, RESIDUAL, exponential, uniform
 
 LIMIT = SamplingParams(max_new_tokens=32)
 SAMPLERS = {

@@ -7,7 +7,7 @@ import torch
 from collecting import EIGHT, THREE, GivenRounds, Learner, ScriptedSampler, WordReward, gather, guided_by, row
 
 from mentor_pl.decoding.naive import Naive
-from mentor_pl.decoding.noise import rollout_keys
+from mentor_pl.runtime.noise import rollout_keys
 from mentor_pl.types import Origin, Prompt
 
 

@@ -6,7 +6,7 @@ import torch
 from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import ConstantGate
 from mentor_pl.decoding.distribution import draw
-from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, exponential, rollout_keys, uniform
+from mentor_pl.runtime.noise import COIN, DRAFT, RESIDUAL, exponential, rollout_keys, uniform
 
 ALPHA = 1e-4  # of each statistical test, on fixed keys
 N = 200_000

@@ -8,11 +8,11 @@ from mentor_pl.algorithms.parts.gates import EntropyGate
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.engine import Engine
 from mentor_pl.decoding.engine.memory import decoding_bytes
-from mentor_pl.decoding.noise import rollout_keys
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import decoding
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.source import ModelSource
+from mentor_pl.runtime.noise import rollout_keys
 
 SAMPLING = SamplingParams(max_new_tokens=11)
 

@@ -9,8 +9,8 @@ import math
 import pytest
 import torch
 
-from mentor_pl.decoding import noise
-from mentor_pl.decoding.noise import COIN, DRAFT, RESIDUAL, draft_and_coin, exponential, rollout_keys, uniform
+from mentor_pl.runtime import noise
+from mentor_pl.runtime.noise import COIN, DRAFT, RESIDUAL, draft_and_coin, exponential, rollout_keys, uniform
 
 ALPHA = 1e-4
 N = 2**17
