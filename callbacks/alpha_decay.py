@@ -1,4 +1,4 @@
-"""Moves α, the weight of mixed-policy advantages, along a schedule: by default 1 → 0 by a cosine over 120 steps."""
+"""Moves α, the weight of what the expert teaches, along a schedule: by default the method's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from mentor_pl.algorithms.parts.schedules import AlphaSchedule, Cosine
+from mentor_pl.algorithms.parts.schedules import AlphaSchedule
 from mentor_pl.training.collect import Learner
 from mentor_pl.types import Rollouts
 
@@ -15,22 +15,25 @@ class AlphaDecay(Callback):
     """Sets the module's `alpha` for the rollouts of each step.
 
     Args:
-        schedule: step -> α; a step is a batch of rollouts, counted from 0.
+        schedule: step -> α; a step is a batch of rollouts, counted from 0. By default the method's own.
     """
 
     def __init__(self, schedule: AlphaSchedule | None = None) -> None:
-        self.schedule = schedule if schedule is not None else Cosine()
+        self.schedule = schedule
         self.step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        cast(Learner, pl_module).alpha = self.schedule(self.step)
+        self._move(cast(Learner, pl_module))
+
+    def _move(self, learner: Learner) -> None:
+        learner.alpha = (self.schedule or learner.algorithm.schedule)(self.step)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
     ) -> None:
         # here and not at a batch's start: the next rollouts are sampled before that hook runs
         self.step = batch.step + 1
-        cast(Learner, pl_module).alpha = self.schedule(self.step)
+        self._move(cast(Learner, pl_module))
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step}

@@ -27,6 +27,7 @@ class Prompt:
             that look at the whole response put it in front.
         metadata: the row's other columns.
         demonstrations: responses of an expert to this problem, for the methods that train on them.
+        traces: the demonstrations as response tokens, a stop token at the end, where the method reads them.
     """
 
     index: int
@@ -36,6 +37,7 @@ class Prompt:
     response_prefix: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     demonstrations: tuple[str, ...] = ()
+    traces: tuple[tuple[int, ...], ...] = ()
 
 
 class Origin(IntEnum):
@@ -57,6 +59,7 @@ class Row:
         origin: who speaks.
         given: response tokens that are not sampled: a demonstration, or a prefix of one.
         complete: nothing is sampled behind `given`.
+        probe: it is sampled and graded for the method to look at, and nobody learns from it.
     """
 
     prompt: Prompt
@@ -65,6 +68,7 @@ class Row:
     origin: Origin = Origin.POLICY
     given: tuple[int, ...] = ()
     complete: bool = False
+    probe: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,9 @@ class Rollouts:
     gamma: float  # γ_p in force; inf where nothing was guided
     step: int  # rollout batches before this one
     policy_updates: int  # optimizer steps that the sampling weights had seen
+    margins: Tensor | None = None  # [N, T] float32, difference of π_θ's two greatest probabilities; 0 as below
+    divergences: Tensor | None = None  # [N, T] float32, KL(π* ‖ π_θ) in nats; 0 where a blend did not ask for it
+    max_tokens: int = 0  # that a response may have
     expert_logprobs: Tensor | None = None  # [N, T] float32, log π* of each response token, where a method needs it
     reference_logprobs: Tensor | None = None  # [N, T] float32, log π_ref, likewise
     seconds: Mapping[str, float] = field(default_factory=dict)  # part of the work -> wall time

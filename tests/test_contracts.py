@@ -46,7 +46,7 @@ def test_the_code_keeps_the_plan(tree):
 @pytest.mark.parametrize(
     ("importer", "imported", "contracts"),
     [
-        ("models/loading.py", "mentor_pl.runtime.noise", [FLOORS]),  # from a floor above
+        ("models/loading.py", "mentor_pl.decoding.params", [FLOORS]),  # from a floor above
         ("evaluation/intervals.py", "mentor_pl.training.batching", [FLOORS]),  # from beside, as the next two
         ("training/batching.py", "mentor_pl.evaluation.intervals", [FLOORS]),
         ("rewards/maze.py", "mentor_pl.models.logprobs", [FLOORS]),

@@ -15,22 +15,51 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.blends import Blend
-from mentor_pl.algorithms.parts.losses.base import Term
+from mentor_pl.algorithms.parts.losses.base import Need, Term
+from mentor_pl.algorithms.parts.schedules import AlphaSchedule, Cosine
+from mentor_pl.runtime import noise
 from mentor_pl.types import Prompt, Rollouts, Row
 
+_EXPERT = frozenset({Need.EXPERT_LOGPROBS, Need.CHOICE_LOGPROBS, Need.REVERSE_KL, Need.FORWARD_KL})
 
-class Need(Enum):
-    """What a method's terms read of each response token beyond what sampling keeps; one scoring pass each."""
 
-    EXPERT_LOGPROBS = "expert_logprobs"  # log π*
-    REFERENCE_LOGPROBS = "reference_logprobs"  # log π_ref, of the policy that the run started from
+def _nothing(*_: Any) -> Any:
+    raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a method may ask of a step.
+
+    Attributes:
+        prompts: this rank's share of the step's problems.
+        alpha: weight of what the expert teaches.
+        number: rollout batches before this one.
+        seed: of the noise.
+        draw: further problems of this rank, as many as are asked for, none of them twice within a step.
+        render: from a problem's text, such as one with a hint, to the tokens that the policy reads.
+        likelihoods: mean log π_θ of the given tokens of rows, [n] float32.
+    """
+
+    prompts: Sequence[Prompt]
+    alpha: float = 1.0
+    number: int = 0
+    seed: int = 0
+    draw: Callable[[int], list[Prompt]] = _nothing
+    render: Callable[[str], tuple[int, ...]] = _nothing
+    likelihoods: Callable[[Sequence[Row]], Tensor] = _nothing
+
+    def uniform(self, prompt: Prompt, salt: int = 0) -> float:
+        """A random number in (0, 1] that depends on seed, step, problem and `salt` alone."""
+        key = noise.rollout_keys(self.seed, self.number, torch.tensor([prompt.index]), torch.tensor([-1 - salt]))
+        return float(noise.uniform(key, torch.zeros_like(key), noise.DECISION))
 
 
 @dataclass(frozen=True)
@@ -39,49 +68,55 @@ class Graded:
 
     rows: Sequence[Row]  # [n], as they were asked for
     lengths: Tensor  # [n] int64, response tokens, on the CPU
-    entropies: Tensor  # [·] float32, H_t in nats of the sampled tokens of policy rows, over all ranks
-    wait: Callable[[], Tensor]  # waits for the grader
+    entropies: Sequence[Tensor]  # [·] float32 of each rank, H_t in nats of the sampled tokens of its policy rows
+    wait: Callable[[], tuple[Tensor, Tensor]]  # waits for the grader: `rewards` and `successes`
 
     @cached_property
+    def _verdicts(self) -> tuple[Tensor, Tensor]:
+        return self.wait()
+
+    @property
     def rewards(self) -> Tensor:
         """[n] float32, on the CPU; NaN where a row is not graded.
 
         Grading goes on beside the next round where a method does not ask for them.
         """
-        return self.wait()
+        return self._verdicts[0]
+
+    @property
+    def successes(self) -> Tensor:
+        """[n] bool, on the CPU: the grade's part `outcome` is 1, or where there is none the reward its greatest."""
+        return self._verdicts[1]
+
+
+Rounds = Generator[list[Row], Graded, None]
 
 
 class Algorithm(ABC):
     """A method.
 
     Attributes:
-        needs: what is scored for the terms once a step's rollouts are complete.
         blend: the law of the rows of `Origin.MIXTURE`; none for methods without such rows.
         uses_alpha: whether the weight α means anything to the method.
+        uses_traces: whether it reads `Prompt.traces`.
+        requires_traces: whether it can do nothing with a problem without any; such problems are then left out.
+        schedule: how α falls where `callbacks.AlphaDecay` names no other.
+        added: terms that the run adds to the method's own, such as `model.terms`.
     """
 
-    needs: frozenset[Need] = frozenset()
     blend: Blend | None = None
     uses_alpha: bool = False
-
-    @property
-    def uses_expert(self) -> bool:
-        """Whether a frozen expert must be loaded."""
-        return self.blend is not None or Need.EXPERT_LOGPROBS in self.needs
+    uses_traces: bool = False
+    requires_traces: bool = False
+    schedule: AlphaSchedule = Cosine()
+    added: Sequence[Term] = ()
 
     @abstractmethod
-    def rounds(
-        self, prompts: Sequence[Prompt], alpha: float, draw: Callable[[int], list[Prompt]]
-    ) -> Generator[list[Row], Graded, None]:
+    def rounds(self, step: Step) -> Rounds:
         """Yield the rows of a round; what `yield` returns is what became of them.
 
         Every rank runs this on its own prompts. Rounds are collective: a rank that is done takes part without rows
         until all are, so ranks may ask for different numbers of rounds and rows.
-
-        Args:
-            prompts: this rank's share of the step's problems.
-            alpha: weight of what the expert teaches.
-            draw: further problems of this rank, as many as are asked for, none of them twice within a step.
         """
 
     @abstractmethod
@@ -97,8 +132,26 @@ class Algorithm(ABC):
         """What is minimised."""
 
     def train_mask(self, rollouts: Rollouts) -> Tensor:
-        """Which response tokens are trained on, [N, T] bool: by default all."""
+        """Which response tokens are trained on, [N, T] bool: by default all. Asked on every rank once a step."""
         return rollouts.mask
+
+    def observe(self, rollouts: Rollouts) -> None:  # noqa: B027 (most need not learn)
+        """Learn from a step's graded rollouts, once its advantages are known; called on every rank."""
+
+    @property
+    def all_terms(self) -> list[Term]:
+        """The method's own terms, and those that the run adds."""
+        return [*self.terms(), *self.added]
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What is read of each response token beyond what sampling keeps: by default what the terms need."""
+        return frozenset[Need]().union(*(term.needs for term in self.all_terms))
+
+    @property
+    def uses_expert(self) -> bool:
+        """Whether a frozen expert must be loaded."""
+        return self.blend is not None or bool(self.needs & _EXPERT)
 
     def state_dict(self) -> dict[str, Any]:
         """What must survive in a checkpoint: by default the blend's state."""
@@ -119,6 +172,6 @@ def advantages_of(algorithm: Algorithm, rollouts: Rollouts) -> Tensor:
     return advantages
 
 
-def policy_rows(prompts: Sequence[Prompt], count: int) -> list[Row]:
-    """`count` rollouts of the policy itself for each prompt, numbered from 0."""
-    return [Row(prompt, prompt.token_ids, number) for prompt in prompts for number in range(count)]
+def policy_rows(prompts: Sequence[Prompt], count: int, first: int = 0) -> list[Row]:
+    """`count` rollouts of the policy itself for each prompt, numbered from `first`."""
+    return [Row(prompt, prompt.token_ids, first + number) for prompt in prompts for number in range(count)]

@@ -13,19 +13,19 @@ authors' code draws 8 + 4, then 8: `on_policy: 8, refill: false`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.base import Algorithm, Graded, policy_rows
+from mentor_pl.algorithms.base import Algorithm, Rounds, Step, policy_rows
 from mentor_pl.algorithms.parts.advantages import improvement, standardised
 from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
 from mentor_pl.runtime.ranges import MAX_GROUP, check
-from mentor_pl.types import Origin, Prompt, Rollouts, Row
+from mentor_pl.types import Origin, Rollouts, Row
 
 
 class Mentor(Algorithm):
@@ -70,16 +70,14 @@ class Mentor(Algorithm):
         self.blend = GatedMixture(self.gate)
         self.loss = loss if loss is not None else ClippedSurrogate()
 
-    def rounds(
-        self, prompts: Sequence[Prompt], alpha: float, draw: Callable[[int], list[Prompt]]
-    ) -> Generator[list[Row], Graded, None]:
-        if alpha == 0:
-            yield policy_rows(prompts, self.on_policy + (self.mixed if self.refill else 0))
+    def rounds(self, step: Step) -> Rounds:
+        if step.alpha == 0:
+            yield policy_rows(step.prompts, self.on_policy + (self.mixed if self.refill else 0))
             return
-        graded = yield policy_rows(prompts, self.on_policy)
+        graded = yield policy_rows(step.prompts, self.on_policy)
         self.gate.observe(graded.entropies)
         numbers = range(self.on_policy, self.on_policy + self.mixed)
-        yield [Row(prompt, prompt.token_ids, number, Origin.MIXTURE) for prompt in prompts for number in numbers]
+        yield [Row(prompt, prompt.token_ids, number, Origin.MIXTURE) for prompt in step.prompts for number in numbers]
 
     def advantages(self, rollouts: Rollouts) -> Tensor:
         mixed = rollouts.origin == Origin.MIXTURE

@@ -32,6 +32,17 @@ def entropy(logp: Tensor, p: Tensor | None = None) -> Tensor:
     return -(p * logp.clamp(min=torch.finfo(logp.dtype).min)).sum(-1)
 
 
+def margin(logp: Tensor) -> Tensor:
+    """Difference of the two greatest probabilities: log p [N, V] -> [N]."""
+    first, second = logp.topk(2, -1).values.exp().unbind(-1)
+    return first - second
+
+
+def kl(logp: Tensor, logq: Tensor) -> Tensor:
+    """KL(p ‖ q) in nats: log p, log q [N, V] -> [N]; infinite where q leaves out what p says."""
+    return torch.where(logp > -torch.inf, logp.exp() * (logp - logq), 0).sum(-1).clamp(min=0)
+
+
 def draw(weights: Tensor, noise: Tensor) -> Tensor:
     """A draw by the exponential race: weights ∝ p [N, V] and exponential noise [N, V] -> ids [N].
 

@@ -34,6 +34,8 @@ class Samples:
     guided: Tensor  # [N, T] bool
     replaced: Tensor  # [N, T] bool
     truncated: Tensor  # [N] bool, no stop token within the length limit
+    margins: Tensor  # [N, T] float32, difference of the policy's two greatest probabilities; 0 where not asked for
+    divergences: Tensor  # [N, T] float32, KL(π* ‖ π_θ) in nats where the blend is not lazy, else 0
     stats: DecodeStats = field(default_factory=DecodeStats)  # what decoding them cost
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_info
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.problems.filter_report import FilterReport
@@ -155,3 +156,41 @@ def load_prompts(
             f"tokens; they have {min(lengths)} to {max(lengths)}: widen the limits"
         )
     return LoadedPrompts(prompts, filter_report)
+
+
+def with_traces(
+    loaded: LoadedPrompts, tokenizer: PreTrainedTokenizerBase, stop_id: int, max_tokens: int, required: bool
+) -> LoadedPrompts:
+    """The prompts with their demonstrations as response tokens, `stop_id` at the end.
+
+    Args:
+        loaded: the prompts, and the report, which learns how many have no trace.
+        tokenizer: the policy's.
+        stop_id: ends a response.
+        max_tokens: demonstrations with more tokens are no traces: cut off, they would teach not to end.
+        required: leave out prompts without any.
+
+    Raises:
+        UsageError: where traces are required and there are none.
+    """
+    prompts = [replace(prompt, traces=_traces(prompt, tokenizer, stop_id, max_tokens)) for prompt in loaded.prompts]
+    without = sum(not prompt.traces for prompt in prompts)
+    if required and without == len(prompts):
+        raise UsageError(
+            f"the method learns from an expert's traces, but no problem has one of at most {max_tokens} tokens: name "
+            "their column in data.select.columns.demonstrations, or raise max_new_tokens"
+        )
+    if without:
+        meaning = "are left out" if required else "get no guidance"
+        rank_zero_info(
+            f"{without} of {len(prompts)} problems have no trace of at most {max_tokens} tokens, and {meaning}"
+        )
+    return replace(loaded, prompts=[prompt for prompt in prompts if prompt.traces or not required])
+
+
+def _traces(
+    prompt: Prompt, tokenizer: PreTrainedTokenizerBase, stop_id: int, max_tokens: int
+) -> tuple[tuple[int, ...], ...]:
+    texts = [text.strip().removeprefix(prompt.response_prefix) for text in prompt.demonstrations]
+    traces = [(*tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], stop_id) for text in texts]
+    return tuple(trace for trace in traces if 1 < len(trace) <= max_tokens)

@@ -53,8 +53,13 @@ def all_objects(value: Any) -> list[Any]:
 
 def all_values(values: Tensor) -> Tensor:
     """The values [n] of all ranks in one tensor [Σn], in order of rank; n may differ between ranks."""
+    return torch.cat(values_of_ranks(values))
+
+
+def values_of_ranks(values: Tensor) -> list[Tensor]:
+    """The values [n] of each rank, in order of rank; n may differ between ranks."""
     if world_size() == 1:
-        return values
+        return [values]
     counts = torch.zeros(world_size(), dtype=torch.int64, device=values.device)
     counts[rank()] = len(values)
     dist.all_reduce(counts)
@@ -62,7 +67,7 @@ def all_values(values: Tensor) -> Tensor:
     padded[: len(values)] = values
     parts = [torch.empty_like(padded) for _ in range(world_size())]
     dist.all_gather(parts, padded)
-    return torch.cat([part[:count] for part, count in zip(parts, counts.tolist(), strict=True)])
+    return [part[:count] for part, count in zip(parts, counts.tolist(), strict=True)]
 
 
 def together(work: Callable[[], T], device: torch.device | str = "cpu") -> T:

@@ -17,7 +17,7 @@ _FIRST = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _SECOND = -7723592293110705685  # 0x94D049BB133111EB
 
 # One stream of noise per decision, so that no decision tells anything about another.
-DRAFT, COIN, RESIDUAL = 1, 2, 3
+DECISION, DRAFT, COIN, RESIDUAL = 0, 1, 2, 3
 STREAMS = 4  # numbers of the key's sequence that belong to one position
 
 

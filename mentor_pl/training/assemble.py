@@ -13,10 +13,12 @@ from torch import Tensor
 
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.parts.gates import NO_GUIDANCE
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_objects
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.rounds import Round, joined, joined_columns
+from mentor_pl.training.scoring import right_padded
 from mentor_pl.types import Origin, Rollouts, Row
 
 
@@ -26,7 +28,7 @@ def assemble(
     reward: Reward,
     grading: Grading,
     alpha: float,
-    temperature: float,
+    sampling: SamplingParams,
     step: int,
     policy_updates: int,
 ) -> Rollouts:
@@ -41,19 +43,20 @@ def assemble(
     """
     rows = [row for one in rounds for row in one.rows]
     _check_rows(rows, algorithm)
+    kept = [place for place, row in enumerate(rows) if not row.probe]
     groups: dict[int, int] = {}
-    group = [groups.setdefault(row.prompt.index, len(groups)) for row in rows]
-    places = sorted(range(len(rows)), key=lambda place: (group[place], rows[place].number))
+    group = {place: groups.setdefault(rows[place].prompt.index, len(groups)) for place in kept}
+    places = sorted(kept, key=lambda place: (group[place], rows[place].number))
     samples = joined([one.samples for one in rounds], torch.tensor(places))
     given = joined_columns([one.given for one in rounds], torch.tensor(places))
     device = samples.ids.device
-    prompt_ids, prompt_lengths = _right_padded([rows[place].context for place in places], device)
+    prompt_ids, prompt_lengths = right_padded([rows[place].context for place in places], device)
     futures = [one.futures[place] for one in rounds for place in range(len(one.rows))]
     texts = [one.responses[place].text for one in rounds for place in range(len(one.rows))]
     grades = reward.gather([rows[place].prompt for place in places], [futures[place] for place in places], grading)
     names = dict.fromkeys(name for theirs in all_objects(list(grades.parts)) for name in theirs)
-    none = [0.0] * len(rows)
-    mixed = any(row.origin == Origin.MIXTURE for row in rows)
+    none = [0.0] * len(places)
+    mixed = any(rows[place].origin == Origin.MIXTURE for place in places)
 
     def column(values: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.tensor(values, dtype=dtype, device=device)
@@ -76,7 +79,7 @@ def assemble(
         rewards=column(grades.total),
         reward_parts={name: column(grades.parts.get(name, none)) for name in names},
         reward_range=reward.range[1] - reward.range[0],
-        temperature=temperature,
+        temperature=sampling.temperature,
         alpha=alpha,
         gamma=algorithm.blend.gamma if mixed and algorithm.blend is not None else NO_GUIDANCE,
         step=step,
@@ -84,6 +87,9 @@ def assemble(
         seconds={f"sampling/{part}": seconds for part, seconds in samples.stats.seconds.items()},
         decoding=samples.stats.per_token(),
         texts=tuple(texts[place] for place in places),
+        margins=samples.margins,
+        divergences=samples.divergences,
+        max_tokens=sampling.max_new_tokens,
         without_verdict=grades.without_verdict,
     )
     return replace(rollouts, train_mask=rollouts.mask)
@@ -91,8 +97,10 @@ def assemble(
 
 def _check_rows(rows: Sequence[Row], algorithm: Algorithm) -> None:
     name = type(algorithm).__name__
-    if not rows:
-        raise UsageError(f"algorithm {name} asked for no rollouts: yield at least one row from `rounds`")
+    if all(row.probe for row in rows):
+        raise UsageError(
+            f"algorithm {name} asked for no rollouts: yield at least one row from `rounds` that is no probe"
+        )
     seen: set[tuple[int, int]] = set()
     for row in rows:
         if (row.prompt.index, row.number) in seen:
@@ -103,9 +111,3 @@ def _check_rows(rows: Sequence[Row], algorithm: Algorithm) -> None:
         seen.add((row.prompt.index, row.number))
         if row.origin == Origin.MIXTURE and algorithm.blend is None:
             raise UsageError(f"algorithm {name} asked for a mixture rollout, but has no blend: set its `blend`")
-
-
-def _right_padded(contexts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    longest = max(map(len, contexts))
-    ids = torch.tensor([list(ids) + [0] * (longest - len(ids)) for ids in contexts], device=device)
-    return ids, torch.tensor([len(ids) for ids in contexts], device=device)

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from mentor_pl.algorithms.base import Algorithm, Graded
+from mentor_pl.algorithms.base import Algorithm, Graded, Step
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, decoding
 from mentor_pl.models.loading import Models, Vocabulary
@@ -21,7 +21,7 @@ from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_max, together
 from mentor_pl.training.assemble import assemble
 from mentor_pl.training.rounds import Round
-from mentor_pl.training.scoring import scored
+from mentor_pl.training.scoring import given_likelihoods, scored
 from mentor_pl.types import Prompt, Rollouts, Row
 
 
@@ -47,6 +47,7 @@ def collect(
     learner: Learner,
     prompts: Sequence[Prompt],
     draw: Callable[[int], list[Prompt]],
+    render: Callable[[str], tuple[int, ...]],
     sampler: Sampler,
     sampling: SamplingParams,
     reward: Reward,
@@ -61,6 +62,7 @@ def collect(
     Args:
         learner: owner of the models, the algorithm and α.
         prompts, draw: this rank's share of the step's problems; further ones, for algorithms that ask for them.
+        render: from a problem's text to the prompt's tokens.
         sampler, sampling: decoder; temperature, filters, maximum length.
         reward: grader of responses.
         seed, step: of the noise; `step` counts the rollout batches before this one.
@@ -75,7 +77,8 @@ def collect(
     models, algorithm, clock = learner.models, learner.algorithm, _Clock()
     done: list[Round] = []
     with decoding(models.policy):
-        rounds = algorithm.rounds(prompts, learner.alpha, draw)
+        likelihoods = partial(given_likelihoods, models, learner.micro_batch_tokens, sampling.temperature)
+        rounds = algorithm.rounds(Step(prompts, learner.alpha, step, seed, draw, render, likelihoods))
         rows = next(rounds, [])
         while int(all_max(torch.tensor(len(rows), device=models.device))):
             done.append(Round(rows, models, reward, grading))
@@ -84,7 +87,7 @@ def collect(
             rows = _next(rounds, done[-1].graded())
         clock.lap("sampling")
         together(lambda: [one.grades() for one in done], models.device)
-        rollouts = assemble(done, algorithm, reward, grading, learner.alpha, sampling.temperature, step, policy_updates)
+        rollouts = assemble(done, algorithm, reward, grading, learner.alpha, sampling, step, policy_updates)
         clock.lap("grading")
         rollouts = scored(models, rollouts, algorithm.needs, learner.micro_batch_tokens)
     clock.lap("scoring")

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler
-from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts
+from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts, render, with_traces
 from mentor_pl.problems.selection import Selection
 from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.rewards.paper import PaperReward
@@ -163,7 +163,7 @@ class RolloutDataModule(L.LightningDataModule):
                 f"max_prompt_tokens + max_new_tokens = {longest}, but the models attend to {learner.vocabulary.window} "
                 "tokens at most: lower one of the two"
             )
-        self.problems = self.load(learner.tokenizer)
+        self.problems = self._with_traces(self.load(learner.tokenizer))
         for line in self.problems.filter_report.lines(self.train):
             rank_zero_info(line)
         count = len(self.problems.prompts)
@@ -186,6 +186,14 @@ class RolloutDataModule(L.LightningDataModule):
                 min_prompt_tokens=self.min_prompt_tokens,
                 progress=progress,
             )
+
+    def _with_traces(self, loaded: LoadedPrompts) -> LoadedPrompts:
+        """The prompts with their traces, where the algorithm reads them."""
+        algorithm, tokenizer = self.learner.algorithm, self.learner.tokenizer
+        if not algorithm.uses_traces:
+            return loaded
+        stop = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else self.learner.vocabulary.stop_ids[0]
+        return with_traces(loaded, tokenizer, stop, self.sampling.max_new_tokens, algorithm.requires_traces)
 
     def train_dataloader(self) -> RolloutLoader:
         signals.be_careful()  # until training ends: from here on there is something to lose
@@ -219,6 +227,10 @@ class RolloutDataModule(L.LightningDataModule):
 
         return draw
 
+    def _rendered(self, problem: str) -> list[int]:
+        """A problem's text as the policy reads it."""
+        return render(self.learner.tokenizer, problem, self.system_prompt, self.template)[0]
+
     def _produce(self, step: int) -> Rollouts:
         """The rollouts of a step. One that is stopped leaves no trace, and the run is saved as it was before it."""
         assert self.trainer is not None
@@ -230,6 +242,7 @@ class RolloutDataModule(L.LightningDataModule):
                     learner,
                     self.prompts_of_rank(step),
                     self._further(step),
+                    lambda text: tuple(self._rendered(text)),
                     self.sampler,
                     self.sampling,
                     self.reward,

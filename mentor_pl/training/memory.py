@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mentor_pl.algorithms.base import Algorithm, Need
+from mentor_pl.algorithms.base import Algorithm
+from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.memory import DecodingBytes, decoding_bytes
 from mentor_pl.decoding.engine.slots import slots_for

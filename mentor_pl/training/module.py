@@ -24,8 +24,9 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from mentor_pl.algorithms.base import Algorithm, Need, advantages_of
+from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.algorithms.parts.losses.base import Need, Term
 from mentor_pl.models.loading import Models, load_frozen, load_policy, shared_vocabulary
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
@@ -54,6 +55,7 @@ class MentorModule(L.LightningModule):
         policy: model folder, Hub name, or JSON file of a model configuration (random weights).
         expert: likewise, over the same token ids; loaded where the algorithm asks for it.
         algorithm: the method; by default `mentor_pl.algorithms.mentor.Mentor`.
+        terms: of the loss, added to the method's own, such as a KL to the initial policy.
         stop_tokens: all tokens that end a response, such as `<|im_end|>`, in training, on benchmarks and in what is
             exported; by default those of policy and expert together. Name them to train a policy without its expert
             that is to be compared with one under it.
@@ -86,6 +88,7 @@ class MentorModule(L.LightningModule):
         policy: str,
         expert: str | None = None,
         algorithm: Algorithm | None = None,
+        terms: list[Term] | None = None,
         stop_tokens: list[str] | None = None,
         reference: str | None = None,
         optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-6, weight_decay=0.01),
@@ -108,6 +111,7 @@ class MentorModule(L.LightningModule):
         check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise=".inf for no clipping")
         self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
         self.algorithm = algorithm if algorithm is not None else Mentor()
+        self.algorithm.added = tuple(terms or ())
         self.policy_source = ModelSource(policy, "policy", trust_remote_code)
         self.expert_source = ModelSource(expert, "expert", trust_remote_code) if expert else None
         self.reference_source = ModelSource(reference or policy, "reference", trust_remote_code)
@@ -209,7 +213,9 @@ class MentorModule(L.LightningModule):
         self._assert_current(rollouts)
         started = time.perf_counter()
         advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
-        update = Update(self.policy, self.algorithm.terms(), self.vocabulary.size, self.micro_batch_tokens)
+        graded = rollouts.graded
+        self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
+        update = Update(self.policy, self.algorithm.all_terms, self.vocabulary.size, self.micro_batch_tokens)
         batches = mini_batches(rollouts.group, self.mini_batches)
         gaps, steps = [], []
         if self.recompute_logprobs:

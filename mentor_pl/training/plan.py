@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mentor_pl.algorithms.base import Algorithm, Graded
+from mentor_pl.algorithms.base import Algorithm, Graded, Step
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.training.batching import micro_batches
 from mentor_pl.types import Origin, Prompt
@@ -75,14 +75,22 @@ class Plan:
 
 def rounds_of(algorithm: Algorithm, prompts: Sequence[Prompt], alpha: float) -> list[tuple[int, int]]:
     """Rows of the policy and of the mixture in each round, by asking the algorithm; rewards are 0 and 1 in turn."""
-    rounds = algorithm.rounds(prompts, alpha, lambda count: [prompts[0]] * count)
+    step = Step(
+        prompts,
+        alpha,
+        draw=lambda count: [prompts[0]] * count,
+        render=lambda text: prompts[0].token_ids,
+        likelihoods=lambda rows: torch.zeros(len(rows)),
+    )
+    rounds = algorithm.rounds(step)
     counts: list[tuple[int, int]] = []
     rows = next(rounds, [])
     while rows and len(counts) < ROUNDS:
         mixed = sum(row.origin == Origin.MIXTURE for row in rows)
         counts.append((len(rows) - mixed, mixed))
         rewards = torch.arange(len(rows)).remainder(2).float()
-        graded = Graded(rows, torch.ones(len(rows), dtype=torch.int64), torch.ones(len(rows)), lambda r=rewards: r)  # type: ignore[misc]
+        verdicts = rewards, rewards > 0
+        graded = Graded(rows, torch.ones(len(rows)).long(), [torch.ones(len(rows))], lambda v=verdicts: v)  # type: ignore[misc]
         try:
             rows = rounds.send(graded)
         except StopIteration:

@@ -21,7 +21,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, as_response
 from mentor_pl.models.loading import Models
 from mentor_pl.rewards.base import Grade, Grades, Grading, Reward
-from mentor_pl.runtime.collectives import all_values
+from mentor_pl.runtime.collectives import values_of_ranks
 from mentor_pl.runtime.noise import rollout_keys
 from mentor_pl.types import Origin, Response, Row
 
@@ -107,9 +107,16 @@ class Round:
         return Graded(
             rows=self.rows,
             lengths=samples.lengths.cpu(),
-            entropies=all_values(samples.entropies[tokens]),
-            wait=lambda: torch.tensor(self.grades().total, dtype=torch.float32),
+            entropies=values_of_ranks(samples.entropies[tokens]),
+            wait=self._grades,
         )
+
+    def _grades(self) -> tuple[Tensor, Tensor]:
+        """Totals, and whether rows succeeded, of all rows: by the part `outcome` of their grades where there is one."""
+        grades = self.grades()
+        best = 1.0 if "outcome" in grades.parts else self.reward.range[1]
+        successes = torch.tensor(grades.parts.get("outcome", grades.total)) >= best
+        return torch.tensor(grades.total, dtype=torch.float32), successes
 
 
 def joined(parts: Sequence[Samples], order: Tensor) -> Samples:
@@ -134,7 +141,8 @@ def _as_given(rows: Sequence[Row], device: torch.device) -> Samples:
     for i, row in enumerate(rows):
         ids[i, : len(row.given)] = torch.tensor(row.given, device=device)
     zeros, never = torch.zeros(ids.shape, device=device), torch.zeros(ids.shape, dtype=torch.bool, device=device)
-    return Samples(ids, lengths, zeros, zeros, zeros, never, never, torch.zeros_like(lengths, dtype=torch.bool))
+    ended = torch.zeros_like(lengths, dtype=torch.bool)
+    return Samples(ids, lengths, zeros, zeros, zeros, never, never, ended, zeros, zeros)
 
 
 def _behind(prefixes: Sequence[Sequence[int]], samples: Samples) -> Samples:

@@ -5,17 +5,17 @@ Shapes: N rollouts, B of a forward, T response tokens.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.base import Need
+from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.models.loading import Models
 from mentor_pl.training.batching import micro_batches
-from mentor_pl.types import Rollouts
+from mentor_pl.types import Rollouts, Row
 
 
 def score(model: Any, rollouts: Rollouts, rows: Tensor, vocab_size: int, tokens: int) -> tuple[Tensor, Tensor]:
@@ -42,6 +42,41 @@ def score(model: Any, rollouts: Rollouts, rows: Tensor, vocab_size: int, tokens:
             )
         )
     return values[0], values[1]
+
+
+def given_likelihoods(models: Models, tokens: int, temperature: float, rows: Sequence[Row]) -> Tensor:
+    """Mean log π_θ of the given tokens of each row, [n] float32 on the CPU; call inside `decoding(models.policy)`.
+
+    Args:
+        models: policy and vocabulary.
+        tokens: of one forward.
+        temperature: as of sampling.
+        rows: n rows with given tokens.
+    """
+    if not rows:
+        return torch.zeros(0)
+    prompts, prompt_lengths = right_padded([row.context for row in rows], models.device)
+    responses, lengths = right_padded([row.given for row in rows], models.device)
+    sums = torch.zeros(len(rows))
+    apart = torch.arange(len(rows))
+    for some in micro_batches(prompt_lengths, lengths, apart, tokens, apart):
+        values, _ = models.policy.token_logprobs(
+            prompts[some],
+            prompt_lengths[some],
+            responses[some],
+            lengths[some],
+            vocab_size=models.vocabulary.size,
+            temperature=temperature,
+        )
+        sums[some] = values.sum(1).float().cpu()
+    return sums / lengths.cpu()
+
+
+def right_padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Lists of ids as a tensor [n, L] int64, right-padded with 0, and their lengths [n]."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([list(ids) + [0] * (longest - len(ids)) for ids in rows], device=device)
+    return ids, torch.tensor([len(ids) for ids in rows], device=device)
 
 
 def scored(models: Models, rollouts: Rollouts, needs: Collection[Need], tokens: int) -> Rollouts:

@@ -152,4 +152,5 @@ def _tokens(rollouts: Rollouts, advantages: Tensor, rows: Tensor, longest: int) 
         given=of(rollouts.given),
         expert_logprobs=if_scored(rollouts.expert_logprobs),
         reference_logprobs=if_scored(rollouts.reference_logprobs),
+        max_tokens=rollouts.max_tokens,
     )

@@ -15,9 +15,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.parts.gates import NO_GUIDANCE, Gate
+from mentor_pl.algorithms.parts.gates import NO_GUIDANCE, Drafted, Gate, Scored
 
 MIN_RESIDUAL = 1e-6  # a residual with less mass than this is rounding: the draft stands
 
@@ -37,9 +38,14 @@ class Blend(ABC):
         """The entropy at and above which a token is the expert's alone; infinite for a law without such a bound."""
         return NO_GUIDANCE
 
-    @abstractmethod
-    def weights(self, entropies: Tensor) -> Tensor:
-        """The expert's share w at each draft, in [0, 1], from the policy's entropies in nats: [A] -> [A]."""
+    def weights(self, drafts: Drafted) -> Tensor:
+        """The expert's share w at each draft, [A] in [0, 1]; a law that is not lazy knows it once the expert has read
+        them."""
+        return torch.zeros_like(drafts.entropies)
+
+    def informed(self, drafts: Scored) -> Tensor:
+        """The expert's share w, [F], of a law that is not lazy."""
+        raise NotImplementedError
 
     @abstractmethod
     def mixture(self, policy: Tensor, expert: Tensor, weights: Tensor) -> Tensor:
@@ -94,17 +100,19 @@ class GatedMixture(Blend):
         gate: the weights.
     """
 
-    lazy = True
-
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
+        self.lazy = not gate.needs_expert
 
     @property
     def gamma(self) -> float:
         return self.gate.gamma
 
-    def weights(self, entropies: Tensor) -> Tensor:
-        return self.gate(entropies)
+    def weights(self, drafts: Drafted) -> Tensor:
+        return self.gate(drafts) if self.lazy else super().weights(drafts)
+
+    def informed(self, drafts: Scored) -> Tensor:
+        return self.gate(drafts)
 
     def mixture(self, policy: Tensor, expert: Tensor, weights: Tensor) -> Tensor:
         w = weights[:, None]

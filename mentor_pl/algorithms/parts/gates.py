@@ -3,13 +3,15 @@
 Departures from the paper, all off by default: `source: previous` takes γ_p from the rollouts of the step before and
 `floor` bounds it from below, as the authors' released code does (there: previous, 1.5).
 
-Shapes: tensors of entropies are of any shape; a gate returns weights of the same shape.
+Shapes: A drafts, F drafts that the expert has read, V vocabulary.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -20,20 +22,45 @@ from mentor_pl.runtime.ranges import check
 NO_GUIDANCE = math.inf
 
 
+@dataclass(frozen=True)
+class Drafted:
+    """What the policy alone tells of A drafts."""
+
+    entropies: Tensor  # [A] float32, H in nats
+    positions: Tensor  # [A] int64, the token's place among those sampled
+    keys: Tensor  # [A] int64, noise key of its rollout
+
+
+@dataclass(frozen=True)
+class Scored(Drafted):
+    """What is known of F drafts once the expert has read them."""
+
+    policy: Tensor  # [F, V] log π_θ
+    expert: Tensor  # [F, V] log π*
+    margins: Tensor  # [F] float32, difference of the policy's two greatest probabilities
+    divergences: Tensor  # [F] float32, KL(π* ‖ π_θ) in nats
+
+
 class Gate(ABC):
-    """Maps the policy's token entropies to weights of the expert in π_mix = (1 − w)π_θ + wπ*."""
+    """Maps drafts to weights of the expert in π_mix = (1 − w)π_θ + wπ*.
+
+    Attributes:
+        needs_expert: whether it weighs `Scored` drafts, so that the expert must read every token, or `Drafted` ones.
+    """
+
+    needs_expert: bool = False
 
     @property
     def gamma(self) -> float:
         """The entropy at and above which a token is the expert's alone; infinite for a gate without such a bound."""
         return NO_GUIDANCE
 
-    def observe(self, entropies: Tensor) -> None:  # noqa: B027 (a gate need not learn)
-        """Take in the entropies (nats) of all ranks' on-policy response tokens of this step."""
+    def observe(self, entropies: Sequence[Tensor]) -> None:  # noqa: B027 (a gate need not learn)
+        """Take in the entropies (nats) of this step's on-policy response tokens, a tensor for each rank."""
 
     @abstractmethod
-    def __call__(self, entropies: Tensor) -> Tensor:
-        """Weights w in [0, 1] for entropies H in nats, shape kept."""
+    def __call__(self, drafts: Any) -> Tensor:
+        """Weights w in [0, 1], [A] of `Drafted` or [F] of `Scored` ones."""
 
     def state_dict(self) -> dict[str, Any]:
         """What must survive in a checkpoint."""
@@ -84,15 +111,15 @@ class EntropyGate(Gate):
     def gamma(self) -> float:
         return self._gamma
 
-    def observe(self, entropies: Tensor) -> None:
-        observed = max(quantile(entropies, self.p), self.floor)
+    def observe(self, entropies: Sequence[Tensor]) -> None:
+        observed = max(quantile(torch.cat(list(entropies)), self.p), self.floor)
         self._gamma = observed if self.source == "current" else self._upcoming
         self._upcoming = observed
 
-    def __call__(self, entropies: Tensor) -> Tensor:
+    def __call__(self, drafts: Drafted) -> Tensor:
         if self._gamma == 0:  # most of the batch is certain: whatever is not, is above the quantile
-            return (entropies > 0).to(entropies.dtype)
-        return (entropies / self._gamma).clamp(0, 1)
+            return (drafts.entropies > 0).to(drafts.entropies.dtype)
+        return (drafts.entropies / self._gamma).clamp(0, 1)
 
     def state_dict(self) -> dict[str, Any]:
         return {"gamma": self._gamma, "upcoming": self._upcoming}
@@ -112,5 +139,5 @@ class ConstantGate(Gate):
         check("gate weight", weight, at_least=0, at_most=1, because="a share lies between 0 and 1")
         self.weight = weight
 
-    def __call__(self, entropies: Tensor) -> Tensor:
-        return torch.full_like(entropies, self.weight)
+    def __call__(self, drafts: Drafted) -> Tensor:
+        return torch.full_like(drafts.entropies, self.weight)

@@ -21,7 +21,10 @@ def examine(configuration: Configuration) -> list[Finding]:
         return [warning("not read: prompts are measured in tokens, and the models have no tokenizer to share")]
     # as much of a Trainer as `setup` asks for
     learner = SimpleNamespace(
-        tokenizer=tokenizer, vocabulary=configuration.vocabulary, mini_batches=configuration.arguments["mini_batches"]
+        tokenizer=tokenizer,
+        vocabulary=configuration.vocabulary,
+        mini_batches=configuration.arguments["mini_batches"],
+        algorithm=configuration.algorithm,
     )
     data.trainer = cast(Any, SimpleNamespace(world_size=configuration.trainer.world_size, lightning_module=learner))
     refused: list[str] = []

@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mentor_pl.algorithms.parts.gates import Drafted
 from mentor_pl.decoding.distribution import draw, entropy, log_distribution
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.model_runner import ModelRunner
@@ -37,6 +38,7 @@ class OutputBuffers:
         self.values = torch.zeros(rollouts + 1, limit, 3, device=device)
         self.logprobs, self.entropies, self.weights = self.values.unbind(-1)
         self.guided, self.replaced = table(torch.bool), table(torch.bool)
+        self.margins, self.divergences = table(torch.float32), table(torch.float32)
 
 
 class Drafts:
@@ -101,7 +103,8 @@ class Drafts:
         token = p.argmax(-1) if self.sampling.temperature == 0 else draw(p, noise)
         values = [logp.gather(1, token[:, None]).squeeze(1), entropy(logp, p)]
         if coins is not None:
-            values.append(self._mark(logits, values[1], coins, rollout, column, drafting, rows))
+            drafted = Drafted(values[1], column, keys)
+            values.append(self._mark(logits, drafted, coins, rollout, drafting, rows))
         self.buffers.values[rollout, column, : len(values)] = torch.stack(values, -1)
         self.buffers.context[rollout, column + 1] = token
 
@@ -112,16 +115,15 @@ class Drafts:
     def _mark(
         self,
         logits: Tensor,
-        entropies: Tensor,
+        drafted: Drafted,
         coins: Tensor,
         rollout: Tensor,
-        column: Tensor,
         drafting: Tensor,
         rows: int,
     ) -> Tensor:
         """Note which drafts wait for the expert, and keep the logits that it will be compared with: w [A]."""
         assert self.guidance is not None
-        weights = self.guidance.blend.weights(entropies)
+        weights, column = self.guidance.blend.weights(drafted), drafted.positions
         guided = coins <= weights
         self.buffers.guided[rollout, column] = guided
         self.pending[:rows] += drafting if self.guidance.every else drafting & guided

@@ -262,5 +262,7 @@ class Engine:
             guided=to.guided[:n, :longest] & mask,
             replaced=to.replaced[:n, :longest] & mask,
             truncated=~(last == self.drafts.stop_ids).any(-1),
+            margins=to.margins[:n, :longest].where(mask, 0),
+            divergences=to.divergences[:n, :longest].where(mask, 0),
             stats=self.stats,
         )

@@ -87,4 +87,5 @@ class BatchedSampler(Sampler):
 def _nothing(device: torch.device) -> Samples:
     """No rollouts."""
     ids = torch.zeros(0, 0, dtype=torch.int64, device=device)
-    return Samples(ids, ids.sum(1), ids.float(), ids.float(), ids.float(), ids.bool(), ids.bool(), ids.sum(1).bool())
+    none = ids.float()
+    return Samples(ids, ids.sum(1), none, none, none, ids.bool(), ids.bool(), ids.sum(1).bool(), none, none)

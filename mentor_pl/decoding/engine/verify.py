@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mentor_pl.decoding.distribution import draw, log_distribution
+from mentor_pl.algorithms.parts.gates import Scored
+from mentor_pl.decoding.distribution import draw, kl, log_distribution, margin
 from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.model_runner import ModelRunner
@@ -139,12 +140,22 @@ class Verifier:
         to, keys = drafts.buffers, drafts.keys[rollouts]
         policy = log_distribution(drafts.logits_at(slots, places), drafts.sampling, drafts.size)  # [F, V]
         draft = to.context[rollouts, places + 1]
-        replaced, residual = self.guidance.rule(
-            policy,
-            log_distribution(logits, drafts.sampling, drafts.size),
-            draft,
-            to.weights[rollouts, places],
-            uniform(keys, places, COIN),
-        )
+        expert = log_distribution(logits, drafts.sampling, drafts.size)
+        coins = uniform(keys, places, COIN)
+        if not self.guidance.blend.lazy:
+            self._inform(
+                Scored(
+                    to.entropies[rollouts, places], places, keys, policy, expert, margin(policy), kl(expert, policy)
+                ),
+                rollouts,
+                coins,
+            )
+        replaced, residual = self.guidance.rule(policy, expert, draft, to.weights[rollouts, places], coins)
         ids = torch.where(replaced, draw(residual, exponential(keys, places, RESIDUAL, drafts.size)), draft)
         return ids, replaced, policy.gather(1, ids[:, None]).squeeze(1)
+
+    def _inform(self, scored: Scored, rollouts: Tensor, coins: Tensor) -> None:
+        """Note what the expert's word makes of the drafts `scored` [F] of `rollouts` [F]."""
+        to, places, weights = self.drafts.buffers, scored.positions, self.guidance.blend.informed(scored)
+        to.weights[rollouts, places], to.guided[rollouts, places] = weights, coins <= weights
+        to.margins[rollouts, places], to.divergences[rollouts, places] = scored.margins, scored.divergences

@@ -60,7 +60,7 @@ def test_mentor_measures_mixed_rollouts_by_the_graded_on_policy_ones():
 class PerToken(Algorithm):
     """Notes what it is asked about; its advantages are the tokens' rewards, with another token's beside."""
 
-    def rounds(self, prompts, alpha, draw):
+    def rounds(self, step):
         raise NotImplementedError
 
     def terms(self):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mentor_pl.algorithms.base import Step
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Origin, Prompt
@@ -11,7 +12,7 @@ PROMPTS = [Prompt(8, "eight", "8", (1, 2)), Prompt(3, "three", "3", (4,))]
 
 def test_one_round_of_g_policy_rows_of_each_problem_whatever_alpha():
     for alpha in (1.0, 0.0):
-        (rows,) = GRPO(3).rounds(PROMPTS, alpha, lambda count: [])
+        (rows,) = GRPO(3).rounds(Step(PROMPTS, alpha))
         assert [(row.prompt.index, row.number) for row in rows] == [(8, 0), (8, 1), (8, 2), (3, 0), (3, 1), (3, 2)]
         assert {row.origin for row in rows} == {Origin.POLICY}
         assert [row.context for row in rows[::3]] == [(1, 2), (4,)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.base import Graded
+from mentor_pl.algorithms.base import Graded, Step
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.gates import EntropyGate
 from mentor_pl.runtime.errors import UsageError
@@ -17,7 +17,7 @@ PROMPTS = [Prompt(8, "eight", "8", (1, 2)), Prompt(3, "three", "3", (4,))]
 
 def kinds(algorithm, alpha):
     """(policy rows, mixture rows) of the first problem, round by round; the policy's entropies are 1 … 5."""
-    rounds, told = algorithm.rounds(PROMPTS, alpha, lambda count: []), None
+    rounds, told = algorithm.rounds(Step(PROMPTS, alpha)), None
     found = []
     while True:
         try:
@@ -27,7 +27,9 @@ def kinds(algorithm, alpha):
         ours = [row for row in rows if row.prompt.index == 8]
         mixed = sum(row.origin == Origin.MIXTURE for row in ours)
         found.append((len(ours) - mixed, mixed))
-        told = Graded(rows, torch.ones(len(rows)), torch.arange(1.0, 6.0), wait=lambda: torch.zeros(0))
+        told = Graded(
+            rows, torch.ones(len(rows)), [torch.arange(1.0, 6.0)], wait=lambda: (torch.zeros(0), torch.zeros(0))
+        )
 
 
 @pytest.mark.parametrize(
@@ -45,9 +47,9 @@ def test_rounds_follow_alpha(options, alpha, expected):
 
 
 def test_numbers_go_on_in_the_second_round_so_that_no_noise_is_used_twice():
-    rounds = Mentor(2, 2).rounds(PROMPTS, 1.0, lambda count: [])
+    rounds = Mentor(2, 2).rounds(Step(PROMPTS))
     first = next(rounds)
-    second = rounds.send(Graded(first, torch.ones(4), torch.ones(4), wait=lambda: torch.zeros(0)))
+    second = rounds.send(Graded(first, torch.ones(4), [torch.ones(4)], wait=lambda: (torch.zeros(0), torch.zeros(0))))
     assert [(row.prompt.index, row.number) for row in first] == [(8, 0), (8, 1), (3, 0), (3, 1)]
     assert [(row.prompt.index, row.number) for row in second] == [(8, 2), (8, 3), (3, 2), (3, 3)]
 

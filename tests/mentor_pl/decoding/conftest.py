@@ -40,7 +40,7 @@ def gate_of() -> Callable[[float], EntropyGate]:
 
     def make(gamma: float) -> EntropyGate:
         gate = EntropyGate()
-        gate.observe(torch.tensor([gamma]))
+        gate.observe([torch.tensor([gamma])])
         return gate
 
     return make

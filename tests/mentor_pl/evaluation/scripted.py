@@ -58,6 +58,8 @@ class ScriptedSampler:
             guided=mask & False,
             replaced=mask & False,
             truncated=lengths == 3,
+            margins=torch.zeros(mask.shape),
+            divergences=torch.zeros(mask.shape),
         )
 
 

@@ -24,9 +24,9 @@ def test_rows_are_counted_by_asking_the_algorithm():
 
 def test_an_algorithm_that_draws_without_end_is_asked_for_a_few_rounds():
     class Endless(Mentor):
-        def rounds(self, prompts, alpha, draw):
+        def rounds(self, step):
             while True:
-                yield policy_rows(draw(1), 2)
+                yield policy_rows(step.draw(1), 2)
 
     assert issubclass(Endless, Algorithm)
     assert rounds_of(Endless(), [PROMPT], 1.0) == [(2, 0)] * ROUNDS

@@ -62,7 +62,7 @@ def test_an_algorithm_is_told_what_became_of_each_round(models):
     assert [(one.prompt.index, one.number) for one in first.rows] == [(8, 0), (3, 0)]
     assert first.lengths.tolist() == [2, 5]
     assert first.rewards.tolist() == pytest.approx([0.2, 0.5])
-    assert first.entropies.tolist() == [1.0] * 7
+    assert torch.cat(list(first.entropies)).tolist() == [1.0] * 7
     assert second.rewards.tolist() == pytest.approx([0.3])
 
 
@@ -88,7 +88,7 @@ def test_given_rows_are_taken_as_they_are_and_graded_and_scored(build_models, qw
     assert not rollouts.truncated[0]
     assert len(reward.seen) == 3
     assert (
-        algorithm.graded[0].entropies.numel() == int(rollouts.response_lengths.sum()) - 3 - 2
+        algorithm.graded[0].entropies[0].numel() == int(rollouts.response_lengths.sum()) - 3 - 2
     )  # only what was sampled
     for i in range(3):
         length = int(rollouts.response_lengths[i])

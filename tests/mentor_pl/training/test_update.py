@@ -119,8 +119,8 @@ def test_a_rank_without_groups_for_a_mini_batch_takes_its_part(run, reads):
     """One prompt for two mini-batches, as when an algorithm leaves problems out."""
 
     class One(GRPO):
-        def rounds(self, prompts, alpha, draw):
-            yield from super().rounds(prompts[:1], alpha, draw)
+        def rounds(self, step):
+            yield from super().rounds(replace(step, prompts=step.prompts[:1]))
 
     seen = Gradients()
     run(steps=1, algorithm=One(8), callbacks=[seen]).fit()

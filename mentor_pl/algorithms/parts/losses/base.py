@@ -13,8 +13,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from torch import Tensor
+
+
+class Need(Enum):
+    """What is read of each response token beyond what sampling keeps; a pass of the expert or the reference each."""
+
+    EXPERT_LOGPROBS = "expert_logprobs"  # log π*(y_t), scored once a step
+    REFERENCE_LOGPROBS = "reference_logprobs"  # log π_ref(y_t), of the policy that the run started from, likewise
+    CHOICE_LOGPROBS = "choice_logprobs"  # log π_θ(c_t) of the expert's choice c_t = argmax π*, as the update reads
+    REVERSE_KL = "reverse_kl"  # KL(π_θ ‖ π*) over the whole vocabulary, likewise
+    FORWARD_KL = "forward_kl"  # KL(π* ‖ π_θ), likewise
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ class Tokens:
     given: Tensor  # [B, T] bool
     expert_logprobs: Tensor | None = None  # [B, T] float32, log π*(y_t), where the algorithm needs it
     reference_logprobs: Tensor | None = None  # [B, T] float32, log π_ref(y_t), likewise
+    max_tokens: int = 0  # that a response may have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +51,9 @@ class LossInputs(Tokens):
 
     logprobs: Tensor  # [B, T] float32, log π_θ(y_t), carries the gradient
     entropies: Tensor  # [B, T] float32, entropy of π_θ in nats, carries the gradient
+    choice_logprobs: Tensor | None = None  # [B, T] float32, likewise; as the following where a term needs it
+    reverse_kl: Tensor | None = None  # [B, T] float32, in nats
+    forward_kl: Tensor | None = None  # [B, T] float32, in nats
 
 
 @dataclass(frozen=True)
@@ -57,11 +72,13 @@ class Term(ABC):
         coefficient: what the term counts for.
         skips_zero_advantage: whether a token without advantage adds nothing, neither to the sum nor to its gradient;
             rollouts that no term learns from are left out of the update's forward.
+        needs: what of `LossInputs` it reads beyond what is always there.
     """
 
     name: str
     coefficient: float = 1.0
     skips_zero_advantage: bool = False
+    needs: frozenset[Need] = frozenset()
 
     @abstractmethod
     def weight(self, tokens: Tokens) -> Tensor:

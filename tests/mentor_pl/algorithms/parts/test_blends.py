@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mentor_pl.algorithms.parts.blends import GatedMixture
-from mentor_pl.algorithms.parts.gates import ConstantGate
+from mentor_pl.algorithms.parts.gates import ConstantGate, Drafted
 from mentor_pl.decoding.distribution import draw
 from mentor_pl.runtime.noise import COIN, DRAFT, RESIDUAL, exponential, rollout_keys, uniform
 
@@ -149,6 +149,6 @@ def test_rounding_between_equal_models_replaces_nothing(rule, weight):
 
 def test_the_mixture_is_the_weighted_sum_and_its_weights_are_the_gates():
     blend = GatedMixture(ConstantGate(0.25))
-    assert blend.weights(torch.tensor([0.0, 3.0])).tolist() == [0.25, 0.25]
+    assert blend.weights(Drafted(torch.tensor([0.0, 3.0]), torch.arange(2), torch.arange(2))).tolist() == [0.25, 0.25]
     got = blend.mixture(torch.tensor([[0.8, 0.2]]), torch.tensor([[0.0, 1.0]]), torch.tensor([0.25]))
     assert got.tolist() == [[pytest.approx(0.6), pytest.approx(0.4)]]  # ¾ · .8, ¾ · .2 + ¼

@@ -5,12 +5,17 @@ import math
 import pytest
 import torch
 
-from mentor_pl.algorithms.parts.gates import ConstantGate, EntropyGate, quantile
+from mentor_pl.algorithms.parts.gates import ConstantGate, Drafted, EntropyGate, quantile
 from mentor_pl.runtime.errors import UsageError
 
 
+def drafted(entropies):
+    """Drafts of these entropies; where they stand means nothing to these gates."""
+    return Drafted(entropies, torch.zeros(entropies.shape).long(), torch.zeros(entropies.shape).long())
+
+
 def observed(gate: EntropyGate, *entropies: float) -> EntropyGate:
-    gate.observe(torch.tensor(entropies))
+    gate.observe([torch.tensor(entropies)])
     return gate
 
 
@@ -49,20 +54,20 @@ def test_quantile_of_nothing_is_an_error_and_not_a_nan():
 def test_weight_is_the_entropy_over_gamma_capped_at_one():
     gate = observed(EntropyGate(p=0.5), 1.0, 2.0, 3.0)
     assert gate.gamma == 2.0
-    weights = gate(torch.tensor([[0.0, 0.5], [2.0, 5.0]]))
+    weights = gate(drafted(torch.tensor([[0.0, 0.5], [2.0, 5.0]])))
     assert weights.tolist() == [[0.0, 0.25], [1.0, 1.0]]
 
 
 def test_gamma_zero_guides_exactly_the_uncertain_tokens():
     gate = observed(EntropyGate(p=0.5), 0.0, 0.0, 0.0, 1.0)
     assert gate.gamma == 0
-    assert gate(torch.tensor([0.0, 1e-6, 3.0])).tolist() == [0.0, 1.0, 1.0]
+    assert gate(drafted(torch.tensor([0.0, 1e-6, 3.0]))).tolist() == [0.0, 1.0, 1.0]
 
 
 def test_nothing_is_guided_before_anything_was_observed():
     gate = EntropyGate()
     assert gate.gamma == math.inf
-    assert gate(torch.tensor([0.0, 1.0, 1e30])).tolist() == [0.0, 0.0, 0.0]
+    assert gate(drafted(torch.tensor([0.0, 1.0, 1e30]))).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_current_takes_gamma_from_this_step_and_forgets_the_last():
@@ -93,8 +98,8 @@ def test_a_restored_gate_goes_on_as_the_saved_one(source):
 
 def test_constant_gate_gives_every_token_the_same_weight_and_learns_nothing():
     gate = ConstantGate(0.25)
-    gate.observe(torch.tensor([5.0]))
-    assert gate(torch.tensor([[0.0, 9.0]])).tolist() == [[0.25, 0.25]]
+    gate.observe([torch.tensor([5.0])])
+    assert gate(drafted(torch.tensor([[0.0, 9.0]]))).tolist() == [[0.25, 0.25]]
     assert gate.gamma == math.inf
     gate.load_state_dict(gate.state_dict())
     assert gate.weight == 0.25

@@ -37,8 +37,8 @@ def prompts(pair: Models) -> list[list[int]]:
 class Uncertain(Gate):
     """Guides whatever the policy is not certain of."""
 
-    def __call__(self, entropies: Tensor) -> Tensor:
-        return (entropies > 0.1).float()
+    def __call__(self, drafts) -> Tensor:
+        return (drafts.entropies > 0.1).float()
 
 
 @pytest.fixture(scope="session")

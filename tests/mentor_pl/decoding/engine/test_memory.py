@@ -23,7 +23,7 @@ def test_caches_and_kept_logits_are_those_of_the_engine(half, qwen2_folder, qwen
     dtype = torch.bfloat16 if half else torch.float32
     models.expert.to(dtype)
     gate = EntropyGate()
-    gate.observe(torch.full((8,), 0.5))
+    gate.observe([torch.full((8,), 0.5)])
     guidance = Coin().guidance(GatedMixture(gate))
     numbers = torch.arange(6)
     keys = rollout_keys(1, 0, numbers, numbers)

@@ -22,8 +22,8 @@ NAMES = list(asdict(DecodeStats()))[:-1]
 class Uncertain(Gate):
     """Guides whatever the policy is not certain of."""
 
-    def __call__(self, entropies):
-        return (entropies > 0.1).float()
+    def __call__(self, drafts):
+        return (drafts.entropies > 0.1).float()
 
 
 def counts(samples):

@@ -10,8 +10,8 @@ from mentor_pl.decoding.params import SamplingParams
 
 
 class Uncertain(Gate):
-    def __call__(self, entropies):
-        return (entropies > 0.1).float()
+    def __call__(self, drafts):
+        return (drafts.entropies > 0.1).float()
 
 
 def test_long_stretches_without_a_guided_token_are_read_in_bounded_chunks(lookup_models, keys, sample, monkeypatch):
