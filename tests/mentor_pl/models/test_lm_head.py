@@ -26,7 +26,7 @@ def plain(states, targets, head, vocab_size, temperature):
 
 def results(function, states, targets, head, temperature=1.0, weights=(1.0, 1.0)):
     """Both values, then the gradients of a sum that weighs every value differently: of states, W, b."""
-    logprobs, entropies = function(states, targets, head, V, temperature)
+    logprobs, entropies = function(states, targets, head, V, temperature)[:2]
     slopes = torch.linspace(-1, 2, M)
     parts = [w * (slopes * x).sum() for w, x in zip(weights, (logprobs, entropies.flip(0)), strict=True) if w]
     gradients = torch.autograd.grad(sum(parts), [states, *head.parameters()])
@@ -71,8 +71,8 @@ def test_the_gradient_of_a_half_precision_head_is_summed_in_float32(monkeypatch)
     monkeypatch.setattr(lm_head, "chunk_tokens", lambda vocab_size, hidden_size: 1)
     head = nn.Linear(1, 2, bias=False).bfloat16()
     nn.init.zeros_(head.weight)
-    logprobs, _ = head_logprobs(torch.ones(600, 1).bfloat16(), torch.zeros(600, dtype=torch.int64), head, 2, 1.0)
-    logprobs.sum().backward()
+    states, targets = torch.ones(600, 1).bfloat16(), torch.zeros(600, dtype=torch.int64)
+    head_logprobs(states, targets, head, 2, 1.0).logprobs.sum().backward()
     assert head.weight.grad.tolist() == [[300.0], [-300.0]]  # 600 · (1 − ½) and 600 · (−½)
 
 
@@ -93,8 +93,8 @@ def test_neither_pass_holds_more_of_the_logits_than_two_chunks(monkeypatch):
     monkeypatch.setattr(lm_head, "chunk_tokens", lambda vocab_size, hidden_size: 10)
     states, targets = torch.randn(200, 4, requires_grad=True), torch.randint(0, 1000, (200,))
     with LargestTensor() as seen:
-        logprobs, entropies = head_logprobs(states, targets, nn.Linear(4, 1000, bias=False), 1000, 1.0)
-        (logprobs.sum() + entropies.sum()).backward()
+        values = head_logprobs(states, targets, nn.Linear(4, 1000, bias=False), 1000, 1.0)
+        (values.logprobs + values.entropies).sum().backward()
     assert seen.largest == 2 * 10 * 1000
 
 
