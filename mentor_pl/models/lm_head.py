@@ -42,7 +42,7 @@ def buffer_bytes(tokens: int, vocab_size: int, hidden_size: int) -> int:
 class TokenValues(NamedTuple):
     """What is known of tokens under a model, in nats; all float32 of one shape.
 
-    A tuple, not a dataclass: sharding looks for the tensors of a forward's result, and does not look into the latter.
+    A tuple, since sharding must find the tensors by which gradients come back.
 
     Attributes:
         logprobs: log π(y).
@@ -62,8 +62,6 @@ class TokenValues(NamedTuple):
 @dataclass(frozen=True)
 class ExpertStates:
     """Where π* comes from; it gets no gradient.
-
-    A dataclass, not a tuple: sharding casts the tensors that it finds in a forward's arguments.
 
     Attributes:
         states: [M, H'], the expert's last hidden states before the same tokens.
