@@ -40,7 +40,7 @@ def score(model: Any, rollouts: Rollouts, rows: Tensor, vocab_size: int, tokens:
                 rollouts.response_lengths[some],
                 vocab_size=vocab_size,
                 temperature=rollouts.temperature,
-            )
+            )[:2]
         )
     return values[0], values[1]
 

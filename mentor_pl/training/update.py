@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.losses.base import LossInputs, Term, Tokens
+from mentor_pl.models.lm_head import TokenValues
 from mentor_pl.models.prefix_sharing import prefix_sharing
 from mentor_pl.runtime.collectives import all_max, all_sum, world_size
 from mentor_pl.training.batching import micro_batches
@@ -95,7 +96,7 @@ class Update:
         logprobs = rollouts.logprobs.clone()
         for mini_batch in batches:
             for rows, _ in self._passes(rollouts, mini_batch):
-                values, _ = self._logprobs(rollouts, rows)
+                values = self._logprobs(rollouts, rows).logprobs
                 logprobs[rows, : values.shape[1]] = values
         return logprobs, all_max(largest_gap(logprobs, rollouts.logprobs, rollouts.mask))
 
@@ -111,10 +112,10 @@ class Update:
         yield from ((batch, 1.0) for batch in batches)
         yield from ((spare, 0.0) for _ in range(passes - len(batches)))
 
-    def _logprobs(self, rollouts: Rollouts, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _logprobs(self, rollouts: Rollouts, rows: Tensor) -> TokenValues:
         """log π_θ and entropies of the rollouts `rows` [B], up to the longest of them."""
         longest = int(rollouts.response_lengths[rows].max())
-        values: tuple[Tensor, Tensor] = self.policy.token_logprobs(
+        values: TokenValues = self.policy.token_logprobs(
             rollouts.prompt_ids[rows],
             rollouts.prompt_lengths[rows],
             rollouts.response_ids[rows, :longest],
@@ -126,9 +127,9 @@ class Update:
 
     def _read(self, rollouts: Rollouts, advantages: Tensor, rows: Tensor) -> LossInputs:
         """The rollouts `rows` [B] as the current policy sees them."""
-        logprobs, entropies = self._logprobs(rollouts, rows)
-        known = _tokens(rollouts, advantages, rows, logprobs.shape[1])
-        return LossInputs(**vars(known), logprobs=logprobs, entropies=entropies)
+        values = self._logprobs(rollouts, rows)
+        known = _tokens(rollouts, advantages, rows, values.logprobs.shape[1])
+        return LossInputs(**vars(known), logprobs=values.logprobs, entropies=values.entropies)
 
 
 def _tokens(rollouts: Rollouts, advantages: Tensor, rows: Tensor, longest: int) -> Tokens:
