@@ -68,7 +68,7 @@ def token_logprobs(
 
 
 @torch.no_grad()
-def expert_choices(
+def expert_says(
     expert: Any,
     prompt_ids: Tensor,
     prompt_lengths: Tensor,
@@ -76,16 +76,25 @@ def expert_choices(
     response_lengths: Tensor,
     *,
     vocab_size: int,
-) -> Tensor:
-    """The expert's likeliest id in place of every response token: [B, T] int64, 0 on padding.
+    choices: bool,
+    divergences: bool,
+) -> dict[str, Any]:
+    """What `token_logprobs` is given of the expert, from one forward of it.
 
     Args:
-        expert: the causal LM; the other arguments are those of `token_logprobs`.
+        expert: the causal LM; ids and lengths are those of `token_logprobs`, and so is `vocab_size`.
+        choices: the expert's likeliest id in place of every response token, [B, T] int64, 0 on padding.
+        divergences: `ExpertStates`, from which both divergences come.
     """
     states = response_states(expert, prompt_ids, prompt_lengths, response_ids, response_lengths)
-    choices = head_choices(states, expert.get_output_embeddings(), vocab_size)
-    mask = _responses(response_ids, response_lengths)
-    return torch.zeros_like(response_ids).masked_scatter(mask, choices)
+    head, said = expert.get_output_embeddings(), dict[str, Any]()
+    if divergences:
+        said["expert"] = ExpertStates(states, head)
+    if choices:
+        mask = _responses(response_ids, response_lengths)
+        likeliest = head_choices(states, head, vocab_size)
+        said["choices"] = torch.zeros_like(response_ids).masked_scatter(mask, likeliest)
+    return said
 
 
 def response_states(

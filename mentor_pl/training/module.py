@@ -217,7 +217,8 @@ class MentorModule(L.LightningModule):
         advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
         graded = rollouts.graded
         self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
-        update = Update(self.policy, self.algorithm.all_terms, self.vocabulary.size, self.micro_batch_tokens)
+        terms = self.algorithm.all_terms
+        update = Update(self.policy, self._frozen[0], terms, self.vocabulary.size, self.micro_batch_tokens)
         batches = mini_batches(rollouts.group, self.mini_batches)
         gaps, steps = [], []
         if self.recompute_logprobs:

@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 
 from mentor_pl.models import lm_head
 from mentor_pl.models.lm_head import ExpertStates
-from mentor_pl.models.logprobs import expert_choices, response_states, token_logprobs
+from mentor_pl.models.logprobs import expert_says, response_states, token_logprobs
 from mentor_pl.models.prefix_sharing import prefix_sharing
 from mentor_pl.runtime.parallel import shard
 
@@ -177,7 +177,7 @@ def with_neighbours(models):
 def divergences(models, inputs, temperature=1.0):
     """The expert's choices, log π_θ of them, both divergences: as an update would ask for them."""
     policy, expert, size = models.policy, models.expert, models.vocabulary.size
-    choices = expert_choices(expert, *inputs, vocab_size=size)
+    choices = expert_says(expert, *inputs, vocab_size=size, choices=True, divergences=False)["choices"]
     with torch.no_grad():
         theirs = ExpertStates(response_states(expert, *inputs), expert.get_output_embeddings())
     values = policy.token_logprobs(*inputs, vocab_size=size, temperature=temperature, choices=choices, expert=theirs)
