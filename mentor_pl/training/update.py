@@ -132,8 +132,7 @@ class Update:
         choices, divergences = Need.CHOICE_LOGPROBS in needs, bool(_DIVERGENCES & frozenset(needs))
         said: dict[str, Any] = {}
         if choices or divergences:
-            options = {"vocab_size": self.vocab_size, "choices": choices, "divergences": divergences}
-            said = expert_says(self.expert, *ids, **options)
+            said = expert_says(self.expert, *ids, vocab_size=self.vocab_size, choices=choices, divergences=divergences)
         values: TokenValues = self.policy.token_logprobs(
             *ids, vocab_size=self.vocab_size, temperature=rollouts.temperature, **said
         )

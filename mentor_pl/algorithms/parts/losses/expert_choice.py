@@ -1,0 +1,31 @@
+"""The likelihood of the expert's choices: −α log π_θ(c_t), c_t = argmax π* at the policy's own prefix.
+
+Shapes: B rollouts, T response tokens.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from mentor_pl.algorithms.parts.losses.base import LossInputs, LossOutputs, Need, Term, Tokens
+
+
+class ExpertChoice(Term):
+    """The mean over all tokens that are trained on.
+
+    Args:
+        coefficient: what the term counts for.
+    """
+
+    name = "expert_choice"
+    needs = frozenset({Need.CHOICE_LOGPROBS})
+
+    def __init__(self, coefficient: float = 1.0) -> None:
+        self.coefficient = coefficient
+
+    def weight(self, tokens: Tokens) -> Tensor:
+        return tokens.mask.sum()
+
+    def __call__(self, batch: LossInputs) -> LossOutputs:
+        assert batch.choice_logprobs is not None
+        return LossOutputs(-batch.alpha * (batch.choice_logprobs * batch.mask).sum())

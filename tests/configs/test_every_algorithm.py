@@ -1,0 +1,154 @@
+"""Every YAML of configs/algorithms runs the quick start, goes on bit for bit, and learns the same on two processes.
+
+A new YAML is tested by being there.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from child_environment import ROOT, child_environment
+
+from mentor_pl.cli.main import main
+from mentor_pl.testbed.build import build
+
+YAMLS = sorted((ROOT / "configs/algorithms").glob("*.yaml"))
+PAGE = (ROOT / "docs/algorithms.md").read_text(encoding="utf-8")
+
+PROBE = '''
+"""Keeps what a run's first update sees, of every rank."""
+from pathlib import Path
+
+import lightning.pytorch as L
+import torch
+from torch.distributed.tensor import DTensor
+
+from mentor_pl.runtime.collectives import all_objects
+
+
+class Probe(L.Callback):
+    def __init__(self, file: str):
+        self.file, self.gradients, self.batch = Path(file), [], None
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if not any(gradient.any() for gradient in self.gradients):  # before the first that is none, weights are equal
+            found = [p.grad for p in pl_module.policy.parameters()]
+            self.gradients = [(g.full_tensor() if isinstance(g, DTensor) else g).clone() for g in found]
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if self.batch is None:
+            shown = zip(batch.group.tolist(), batch.mask, batch.response_ids, strict=True)
+            rows = [(group, ids[mask].tolist()) for group, mask, ids in shown]
+            # problems are dealt to ranks in turn
+            ranks = enumerate(all_objects(rows))
+            self.batch = sorted((g * trainer.world_size + rank, ids) for rank, some in ranks for g, ids in some)
+            if trainer.is_global_zero:
+                torch.save({"gradients": self.gradients, "batch": self.batch}, self.file)
+'''
+
+RUN_ALL = '''
+"""Both ranks of the first steps of every configuration, in one process each."""
+import json
+import sys
+import traceback
+
+from mentor_pl.cli.main import main
+
+for words in json.loads(sys.argv[1]):
+    try:
+        status = main(words)
+    except SystemExit as left:
+        status = left.code
+    if status:
+        print("status", status, "of", words, flush=True)
+'''
+
+
+def words_of(path, steps, file, *options):
+    """`mentor fit` on the quick start with a method's YAML, a few problems and short responses."""
+    callbacks = [{"class_path": f"callbacks.{name}"} for name in ("AlphaDecay", "EntropyLogging", "RunCheckpoints")]
+    callbacks.append({"class_path": "probe.Probe", "init_args": {"file": file}})
+    small = {"data.steps": steps, "data.prompts_per_step": 8, "trainer.enable_progress_bar": "false"}
+    small |= {"trainer.callbacks": json.dumps(callbacks), "trainer.logger.init_args.save_dir": f"runs/{file}"}
+    configs = ["--config", str(ROOT / "configs/quickstart.yaml"), "--config", str(path)]
+    return ["fit", *configs, *options, *(word for name, value in small.items() for word in (f"--{name}", str(value)))]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder with the testbed and the probe."""
+    folder = tmp_path_factory.mktemp("algorithms")
+    build(folder / "data/testbed", train_problems=40, heldout_problems=4)
+    (folder / "probe.py").write_text(PROBE, encoding="utf-8")
+    (folder / "run_all.py").write_text(RUN_ALL, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_processes(project):
+    """What two processes saw, and what they said."""
+    sharded = (
+        "--config",
+        str(ROOT / "configs/trainer/fsdp.yaml"),
+        "--trainer.devices",
+        "2",
+        "--trainer.accelerator",
+        "cpu",
+    )
+    runs = json.dumps([words_of(path, 1, f"two-{path.stem}.pt", *sharded) for path in YAMLS])
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, "run_all.py", runs],
+        cwd=project,
+        env=child_environment() | {"PYTHONPATH": f"{ROOT}:{project}"},
+        capture_output=True,
+        text=True,
+        timeout=1000,
+    )
+    return project, done.stdout[-3000:] + done.stderr[-6000:]
+
+
+@pytest.fixture
+def inside(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.syspath_prepend(str(project))
+    return project
+
+
+def weights(folder):
+    (path,) = Path(folder).glob("**/checkpoints/step=3.ckpt")
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
+def test_three_steps_are_one_and_two_more(path, inside):
+    name = path.stem
+    assert main(words_of(path, 3, f"one-{name}.pt")) == 0
+    assert main(words_of(path, 1, f"short-{name}.pt")) == 0
+    assert main(words_of(path, 3, f"short-{name}.pt", "--resume", "auto")) == 0
+    whole, resumed = weights(f"runs/one-{name}.pt"), weights(f"runs/short-{name}.pt")
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
+def test_two_processes_sample_and_learn_what_one_does(path, inside, two_processes):
+    folder, said = two_processes
+    one = folder / f"one-{path.stem}.pt"
+    if not one.exists():  # where this test is run by itself
+        assert main(words_of(path, 1, one.name)) == 0
+    assert (folder / f"two-{path.stem}.pt").exists(), said
+    single, double = (torch.load(folder / f"{n}-{path.stem}.pt", weights_only=True) for n in ("one", "two"))
+    assert single["batch"] == double["batch"]
+    assert any(gradient.any() for gradient in single["gradients"])
+    for a, b in zip(single["gradients"], double["gradients"], strict=True):
+        assert (a - b).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
+def test_it_has_a_line_on_the_page_of_algorithms(path):
+    lines = [line for line in PAGE.splitlines() if line.startswith("|") and f"configs/algorithms/{path.name}" in line]
+    assert len(lines) == 1, f"docs/algorithms.md has {len(lines)} lines of its table for {path.name}"
