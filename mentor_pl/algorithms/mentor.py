@@ -85,5 +85,8 @@ class Mentor(Algorithm):
         guided = improvement(rollouts.rewards, rollouts.group, baseline=~mixed) / rollouts.reward_range
         return torch.where(mixed, rollouts.alpha * guided, on_policy).float()
 
+    def observe(self, rollouts: Rollouts) -> None:
+        self.gate.learn(rollouts)
+
     def terms(self) -> Sequence[Term]:
         return [self.loss]
