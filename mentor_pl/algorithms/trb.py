@@ -39,6 +39,7 @@ class TRB(Algorithm):
     """
 
     uses_alpha = True
+    blend: GeometricBudget
 
     def __init__(
         self,

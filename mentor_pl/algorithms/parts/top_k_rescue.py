@@ -24,7 +24,7 @@ def top(values: Tensor, k: int) -> Tensor:
     k = min(k, values.shape[-1])
     least = values.topk(k, -1).values[:, -1:]  # [F, 1]
     above, equal = values > least, values == least
-    return above | (equal & (equal.cumsum(-1) <= k - above.sum(-1, keepdim=True)))
+    return above | (equal & (equal.cumsum(-1, dtype=torch.int32) <= k - above.sum(-1, keepdim=True)))
 
 
 class TopKRescue(Blend):
