@@ -54,7 +54,7 @@ class GeometricBudget(Blend):
         for halving in range(1, HALVINGS + 1):
             tried = beta + 0.5**halving
             law = geometric(drafts.policy, drafts.expert, tried)
-            divergence = torch.where(law > -torch.inf, law.exp() * (law - drafts.policy), 0).sum(-1)
+            divergence = (law.exp() * (law - drafts.policy)).masked_fill(law == -torch.inf, 0).sum(-1)
             beta = torch.where(divergence <= self.epsilon, tried, beta)  # NaN is no law and never within the budget
         return torch.where(drafts.divergences <= self.epsilon, 1, beta)
 

@@ -49,7 +49,7 @@ def gate_of() -> Callable[[float], EntropyGate]:
 
 @pytest.fixture(scope="session")
 def sample() -> Callable[..., Samples]:
-    """(sampler, models, prompts, keys, sampling, gate or blend, limits=…, on_end=…) -> samples of a policy in eval mode."""
+    """(sampler, models, prompts, keys, sampling, gate or blend, limits=…, on_end=…) -> samples in eval mode."""
 
     def run(
         sampler: Sampler,
