@@ -41,10 +41,10 @@ def test_the_paper_configuration_parses_with_its_models(capsys):
     assert config["model"]["expert"] == "open-r1/OpenR1-Qwen-7B"
     algorithm = config["model"]["algorithm"]
     assert algorithm["class_path"] == "mentor_pl.algorithms.mentor.Mentor"
-    assert {name: algorithm["init_args"][name] for name in ("on_policy", "mixed", "refill")} == {
+    assert {name: algorithm["init_args"][name] for name in ("on_policy", "mixed", "fidelity")} == {
         "on_policy": 4,
         "mixed": 4,
-        "refill": True,
+        "fidelity": "paper",
     }
 
 
@@ -77,4 +77,5 @@ def test_grpo_over_any_configuration_is_plain_grpo_without_an_expert(base, capsy
     model = yaml.safe_load(capsys.readouterr().out)["model"]
     assert model["expert"] is None
     assert model["algorithm"]["class_path"] == "mentor_pl.algorithms.grpo.GRPO"
-    assert model["algorithm"]["init_args"] == {"group_size": 8, "loss": None, "eps": 1e-6}
+    plain = {"group_size": 8, "loss": None, "eps": 1e-6, "advantage": "standardised", "top_entropy": 1.0}
+    assert model["algorithm"]["init_args"] == plain

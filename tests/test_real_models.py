@@ -44,13 +44,13 @@ def test_two_steps_on_ten_real_problems(family, run, request, tmp_path):
         assert set(rollouts.reward_parts) >= {"outcome", "format"}
         assert int(rollouts.response_ids.max()) < before.size
         assert rollouts.guided[rollouts.origin == Origin.MIXTURE].any()
-        logprobs, _ = job.module.policy.token_logprobs(
+        logprobs = job.module.policy.token_logprobs(
             rollouts.prompt_ids,
             rollouts.prompt_lengths,
             rollouts.response_ids,
             rollouts.response_lengths,
             vocab_size=before.size,
-        )
+        ).logprobs
         assert torch.isfinite(logprobs).all()
 
 

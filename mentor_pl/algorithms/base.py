@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -100,6 +100,8 @@ class Algorithm(ABC):
         uses_alpha: whether the weight α means anything to the method.
         uses_traces: whether it reads `Prompt.traces`.
         requires_traces: whether it can do nothing with a problem without any; such problems are then left out.
+        drafter: who drafts mixture rows: the `policy`, or the policy as it was at the start (`initial`).
+        notes: what a run says of the method when it starts, a line each.
         schedule: how α falls where `callbacks.AlphaDecay` names no other.
         added: terms that the run adds to the method's own, such as `model.terms`.
     """
@@ -108,6 +110,8 @@ class Algorithm(ABC):
     uses_alpha: bool = False
     uses_traces: bool = False
     requires_traces: bool = False
+    drafter: Literal["policy", "initial"] = "policy"
+    notes: Sequence[str] = ()
     schedule: AlphaSchedule = Cosine()
     added: Sequence[Term] = ()
 
@@ -152,6 +156,11 @@ class Algorithm(ABC):
     def uses_expert(self) -> bool:
         """Whether a frozen expert must be loaded."""
         return self.blend is not None or bool(self.needs & _EXPERT)
+
+    @property
+    def uses_reference(self) -> bool:
+        """Whether the policy as it was at the start, or what `model.reference` names, must be loaded."""
+        return self.drafter == "initial" or Need.REFERENCE_LOGPROBS in self.needs
 
     def state_dict(self) -> dict[str, Any]:
         """What must survive in a checkpoint: by default the blend's state."""

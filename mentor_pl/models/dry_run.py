@@ -138,7 +138,7 @@ class DryModel:
                 states, head = hidden_states(model, rows)[places], model.get_output_embeddings()
                 values = head_logprobs(states, torch.zeros_like(places), head, vocab_size, 1.0)
                 with prefix_sharing(model):  # for layers that run again on the way back
-                    torch.stack(values).sum().backward()
+                    (values.logprobs + values.entropies).sum().backward()
             return live.peak
         finally:
             model.gradient_checkpointing_disable()

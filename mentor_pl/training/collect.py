@@ -82,14 +82,14 @@ def collect(
         rows = next(rounds, [])
         while int(all_max(torch.tensor(len(rows), device=models.device))):
             done.append(Round(rows, models, reward, grading))
-            sample = partial(done[-1].sample, sampler, sampling, algorithm.blend, seed=seed, step=step)
+            sample = partial(done[-1].sample, sampler, sampling, algorithm, seed=seed, step=step)
             together(sample, models.device)
             rows = _next(rounds, done[-1].graded())
         clock.lap("sampling")
         together(lambda: [one.grades() for one in done], models.device)
         rollouts = assemble(done, algorithm, reward, grading, learner.alpha, sampling, step, policy_updates)
         clock.lap("grading")
-        rollouts = scored(models, rollouts, algorithm.needs, learner.micro_batch_tokens)
+        rollouts = scored(models, rollouts, algorithm, learner.micro_batch_tokens)
     clock.lap("scoring")
     learned = algorithm.train_mask(rollouts) & rollouts.graded[:, None]
     return replace(rollouts, train_mask=learned, seconds={**clock.seconds, **rollouts.seconds})

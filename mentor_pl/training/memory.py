@@ -21,7 +21,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mentor_pl.algorithms.base import Algorithm
-from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.memory import DecodingBytes, decoding_bytes
 from mentor_pl.decoding.engine.slots import slots_for
@@ -117,7 +116,7 @@ class MemoryEstimate:
         kind = str(plan.frozen_dtype).removeprefix("torch.")
         if self.has_expert:
             yield Part(f"expert weights, {kind}", "always", self.model("expert", plan.frozen_dtype).weight_bytes)
-        if Need.REFERENCE_LOGPROBS in self.algorithm.needs:
+        if self.algorithm.uses_reference:
             yield Part(f"reference weights, {kind}", "always", self.model("policy", plan.frozen_dtype).weight_bytes)
         if plan.cuda:
             yield Part("CUDA's context and libraries (assumed)", "always", CUDA_BYTES)

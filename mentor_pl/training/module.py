@@ -26,7 +26,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
-from mentor_pl.algorithms.parts.losses.base import Need, Term
+from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.models.loading import Models, load_frozen, load_policy, shared_vocabulary
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
@@ -183,7 +183,7 @@ class MentorModule(L.LightningModule):
 
         self._frozen = (
             frozen(self.expert_source, self.algorithm.uses_expert),
-            frozen(self.reference_source, Need.REFERENCE_LOGPROBS in self.algorithm.needs),
+            frozen(self.reference_source, self.algorithm.uses_reference),
         )
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
@@ -197,6 +197,8 @@ class MentorModule(L.LightningModule):
                 f"no callback has set α, so it stays at {self.alpha} and the expert never leaves: add "
                 "callbacks.AlphaDecay to trainer.callbacks"
             )
+        for note in self.algorithm.notes:
+            rank_zero_info(note)
         if self._resumed is not None:  # as late as can be: setting up models and loaders draws random numbers
             restore(self._resumed, self._optimizer, self._warmup)
             self._resumed = None
@@ -215,7 +217,8 @@ class MentorModule(L.LightningModule):
         advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
         graded = rollouts.graded
         self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
-        update = Update(self.policy, self.algorithm.all_terms, self.vocabulary.size, self.micro_batch_tokens)
+        terms = self.algorithm.all_terms
+        update = Update(self.policy, self._frozen[0], terms, self.vocabulary.size, self.micro_batch_tokens)
         batches = mini_batches(rollouts.group, self.mini_batches)
         gaps, steps = [], []
         if self.recompute_logprobs:

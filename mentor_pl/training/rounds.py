@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from mentor_pl.algorithms.base import Graded
+from mentor_pl.algorithms.base import Algorithm, Graded
 from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.params import SamplingParams
@@ -43,13 +43,13 @@ class Round:
         self.futures: dict[int, Future[Grade | None]] = {}  # of grades; likewise
         self.samples = _as_given([], models.device)
 
-    def sample(self, sampler: Sampler, sampling: SamplingParams, blend: Blend | None, *, seed: int, step: int) -> None:
+    def sample(self, sampler: Sampler, sampling: SamplingParams, algorithm: Algorithm, *, seed: int, step: int) -> None:
         """Have a response to each row, in their order; call inside `decoding(models.policy)`.
 
         Args:
             sampler: decoder.
             sampling: temperature, filters, maximum length.
-            blend: the law of the mixture rows.
+            algorithm: whose blend is the law of the mixture rows, and which says who drafts them.
             seed: of the noise.
             step: rollout batches before this one; part of the noise key.
         """
@@ -57,21 +57,30 @@ class Round:
         for place in order:
             self._end(place, [])
         parts = [_as_given([self.rows[place] for place in order], self.models.device)]
-        for law, origin in ((None, Origin.POLICY), (blend, Origin.MIXTURE)):
+        models, initial = self.models, replace(self.models, policy=self.models.reference)
+        mixing = initial if algorithm.drafter == "initial" else models
+        for who, law, origin in ((models, None, Origin.POLICY), (mixing, algorithm.blend, Origin.MIXTURE)):
             places = [i for i, row in enumerate(self.rows) if row.origin == origin and not row.complete]
             if places:
-                parts.append(self._sampled(places, sampler, sampling, law, seed, step))
+                parts.append(self._sampled(places, sampler, who, sampling, law, seed, step))
                 order += places
         self.samples = joined(parts, torch.tensor(order, dtype=torch.int64).argsort())
 
     def _sampled(
-        self, places: Sequence[int], sampler: Sampler, sampling: SamplingParams, law: Blend | None, seed: int, step: int
+        self,
+        places: Sequence[int],
+        sampler: Sampler,
+        models: Models,
+        sampling: SamplingParams,
+        law: Blend | None,
+        seed: int,
+        step: int,
     ) -> Samples:
         rows, device = [self.rows[place] for place in places], self.models.device
         numbers = torch.tensor([[row.prompt.index, row.number] for row in rows], device=device)
         prefixes = [row.given for row in rows]
         samples = sampler(
-            self.models,
+            models,
             [row.context + row.given for row in rows],
             rollout_keys(seed, step, numbers[:, 0], numbers[:, 1]),
             sampling,

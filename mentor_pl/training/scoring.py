@@ -5,17 +5,18 @@ Shapes: N rollouts, B of a forward, T response tokens.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.models.loading import Models
 from mentor_pl.training.batching import micro_batches
-from mentor_pl.types import Rollouts, Row
+from mentor_pl.types import Origin, Rollouts, Row
 
 
 def score(model: Any, rollouts: Rollouts, rows: Tensor, vocab_size: int, tokens: int) -> tuple[Tensor, Tensor]:
@@ -39,7 +40,7 @@ def score(model: Any, rollouts: Rollouts, rows: Tensor, vocab_size: int, tokens:
                 rollouts.response_lengths[some],
                 vocab_size=vocab_size,
                 temperature=rollouts.temperature,
-            )
+            )[:2]
         )
     return values[0], values[1]
 
@@ -79,24 +80,28 @@ def right_padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[T
     return ids, torch.tensor([len(ids) for ids in rows], device=device)
 
 
-def scored(models: Models, rollouts: Rollouts, needs: Collection[Need], tokens: int) -> Rollouts:
+def scored(models: Models, rollouts: Rollouts, algorithm: Algorithm, tokens: int) -> Rollouts:
     """The rollouts with what sampling could not keep; call inside `decoding(models.policy)`.
 
     Args:
         models: policy, and expert and reference where they are needed.
         rollouts: of this rank.
-        needs: of the algorithm.
+        algorithm: what it needs, and who drafted its mixture rows.
         tokens: of one forward.
     """
     everyone, size = torch.arange(len(rollouts)), models.vocabulary.size
-    rows = rollouts.given.any(1).nonzero().squeeze(1).cpu()
+    unknown = rollouts.given
+    if algorithm.drafter != "policy":
+        unknown = unknown | ((rollouts.origin == Origin.MIXTURE)[:, None] & rollouts.mask)
+    rows = unknown.any(1).nonzero().squeeze(1).cpu()
     if len(rows):
         logprobs, entropies = score(models.policy, rollouts, rows, size, tokens)
         rollouts = replace(
             rollouts,
-            logprobs=torch.where(rollouts.given, logprobs, rollouts.logprobs),
+            logprobs=torch.where(unknown, logprobs, rollouts.logprobs),
             entropies=torch.where(rollouts.given, entropies, rollouts.entropies),
         )
+    needs = algorithm.needs
     if Need.EXPERT_LOGPROBS in needs:
         rollouts = replace(rollouts, expert_logprobs=score(models.expert, rollouts, everyone, size, tokens)[0])
     if Need.REFERENCE_LOGPROBS in needs:

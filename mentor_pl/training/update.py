@@ -6,17 +6,21 @@ Shapes: N rollouts, M of a mini-batch, B of a micro-batch, T response tokens.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.parts.losses.base import LossInputs, Term, Tokens
+from mentor_pl.algorithms.parts.losses.base import LossInputs, Need, Term, Tokens
+from mentor_pl.models.lm_head import TokenValues
+from mentor_pl.models.logprobs import expert_says
 from mentor_pl.models.prefix_sharing import prefix_sharing
 from mentor_pl.runtime.collectives import all_max, all_sum, world_size
 from mentor_pl.training.batching import micro_batches
 from mentor_pl.types import Rollouts
+
+_DIVERGENCES = frozenset({Need.REVERSE_KL, Need.FORWARD_KL})
 
 
 def largest_gap(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
@@ -29,13 +33,18 @@ class Update:
 
     Args:
         policy: with `token_logprobs` as a method; sharded or not.
+        expert: read beside the policy where a term asks for it.
         terms: of the loss.
         vocab_size: ids of the tokenizer.
         micro_batch_tokens: tokens in one forward and backward pass.
     """
 
-    def __init__(self, policy: Any, terms: Sequence[Term], vocab_size: int, micro_batch_tokens: int) -> None:
-        self.policy, self.terms, self.vocab_size, self.tokens = policy, terms, vocab_size, micro_batch_tokens
+    def __init__(
+        self, policy: Any, expert: Any, terms: Sequence[Term], vocab_size: int, micro_batch_tokens: int
+    ) -> None:
+        self.policy, self.expert, self.terms = policy, expert, terms
+        self.vocab_size, self.tokens = vocab_size, micro_batch_tokens
+        self.needs = frozenset[Need]().union(*(term.needs for term in terms))
 
     def accumulate_gradients(
         self, rollouts: Rollouts, advantages: Tensor, rows: Tensor, backward: Callable[[Tensor], None]
@@ -95,7 +104,7 @@ class Update:
         logprobs = rollouts.logprobs.clone()
         for mini_batch in batches:
             for rows, _ in self._passes(rollouts, mini_batch):
-                values, _ = self._logprobs(rollouts, rows)
+                values = self._logprobs(rollouts, rows).logprobs
                 logprobs[rows, : values.shape[1]] = values
         return logprobs, all_max(largest_gap(logprobs, rollouts.logprobs, rollouts.mask))
 
@@ -111,24 +120,30 @@ class Update:
         yield from ((batch, 1.0) for batch in batches)
         yield from ((spare, 0.0) for _ in range(passes - len(batches)))
 
-    def _logprobs(self, rollouts: Rollouts, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """log π_θ and entropies of the rollouts `rows` [B], up to the longest of them."""
+    def _logprobs(self, rollouts: Rollouts, rows: Tensor, needs: Collection[Need] = ()) -> TokenValues:
+        """log π_θ and entropies of the rollouts `rows` [B], up to the longest of them, and what else is needed."""
         longest = int(rollouts.response_lengths[rows].max())
-        values: tuple[Tensor, Tensor] = self.policy.token_logprobs(
+        ids = (
             rollouts.prompt_ids[rows],
             rollouts.prompt_lengths[rows],
             rollouts.response_ids[rows, :longest],
             rollouts.response_lengths[rows],
-            vocab_size=self.vocab_size,
-            temperature=rollouts.temperature,
+        )
+        choices, divergences = Need.CHOICE_LOGPROBS in needs, bool(_DIVERGENCES & frozenset(needs))
+        said: dict[str, Any] = {}
+        if choices or divergences:
+            options = {"vocab_size": self.vocab_size, "choices": choices, "divergences": divergences}
+            said = expert_says(self.expert, *ids, **options)
+        values: TokenValues = self.policy.token_logprobs(
+            *ids, vocab_size=self.vocab_size, temperature=rollouts.temperature, **said
         )
         return values
 
     def _read(self, rollouts: Rollouts, advantages: Tensor, rows: Tensor) -> LossInputs:
         """The rollouts `rows` [B] as the current policy sees them."""
-        logprobs, entropies = self._logprobs(rollouts, rows)
-        known = _tokens(rollouts, advantages, rows, logprobs.shape[1])
-        return LossInputs(**vars(known), logprobs=logprobs, entropies=entropies)
+        values = self._logprobs(rollouts, rows, self.needs)
+        known = _tokens(rollouts, advantages, rows, values.logprobs.shape[1])
+        return LossInputs(**vars(known), **values._asdict())
 
 
 def _tokens(rollouts: Rollouts, advantages: Tensor, rows: Tensor, longest: int) -> Tokens:
@@ -153,4 +168,5 @@ def _tokens(rollouts: Rollouts, advantages: Tensor, rows: Tensor, longest: int) 
         expert_logprobs=if_scored(rollouts.expert_logprobs),
         reference_logprobs=if_scored(rollouts.reference_logprobs),
         max_tokens=rollouts.max_tokens,
+        alpha=rollouts.alpha,
     )

@@ -58,7 +58,7 @@ class Timed(L.Callback):
         gradients: dict[type, Tensor] = {}
         for _ in range(self.rounds):
             for kind in seconds:
-                update = Update(module.policy, [kind()], module.vocabulary.size, module.micro_batch_tokens)
+                update = Update(module.policy, None, [kind()], module.vocabulary.size, module.micro_batch_tokens)
                 started = time.process_time()
                 update.accumulate_gradients(batch, advantages, torch.arange(len(batch)), Tensor.backward)
                 seconds[kind].append(time.process_time() - started)

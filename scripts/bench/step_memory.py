@@ -54,8 +54,8 @@ def plain(update: Update) -> Cost:
 def _token_logprobs(policy: Any, prompts: Tensor, responses: Tensor) -> tuple[Tensor, Tensor]:
     lengths = [torch.full((len(ids),), ids.shape[1], device=ids.device) for ids in (prompts, responses)]
     size = policy.config.vocab_size
-    values: tuple[Tensor, Tensor] = policy.token_logprobs(prompts, lengths[0], responses, lengths[1], vocab_size=size)
-    return values
+    values = policy.token_logprobs(prompts, lengths[0], responses, lengths[1], vocab_size=size)
+    return values.logprobs, values.entropies
 
 
 def _full_logits(policy: Any, prompts: Tensor, responses: Tensor) -> tuple[Tensor, Tensor]:

@@ -98,17 +98,24 @@ class EntropyGate(Gate):
         source: `current` takes γ_p from this step's on-policy rollouts, `previous` from those of the step before
             (and 999, that is no guidance, at the first step).
         floor: γ_p is never below this, in nats.
+        ranks: `pooled` takes the quantile of all ranks' tokens, `mean` the mean of the ranks' own quantiles.
 
     Raises:
         UsageError: for p outside (0, 1) or a negative floor.
     """
 
-    def __init__(self, p: float = 0.95, source: Literal["current", "previous"] = "current", floor: float = 0.0) -> None:
+    def __init__(
+        self,
+        p: float = 0.95,
+        source: Literal["current", "previous"] = "current",
+        floor: float = 0.0,
+        ranks: Literal["pooled", "mean"] = "pooled",
+    ) -> None:
         check(
             "gate p", p, above=0, below=1, because="a quantile lies strictly between 0 and 1", otherwise="such as 0.95"
         )
         check("gate floor", floor, at_least=0, because="entropies, in nats, are never negative")
-        self.p, self.source, self.floor = p, source, floor
+        self.p, self.source, self.floor, self.ranks = p, source, floor, ranks
         self._gamma = NO_GUIDANCE
         self._upcoming = 999.0  # the authors' code: the first step of `previous` is unguided
 
@@ -117,7 +124,8 @@ class EntropyGate(Gate):
         return self._gamma
 
     def observe(self, entropies: Sequence[Tensor]) -> None:
-        observed = max(quantile(torch.cat(list(entropies)), self.p), self.floor)
+        parts = [torch.cat(list(entropies))] if self.ranks == "pooled" else [part for part in entropies if len(part)]
+        observed = max(sum(quantile(part, self.p) for part in parts) / len(parts), self.floor)
         self._gamma = observed if self.source == "current" else self._upcoming
         self._upcoming = observed
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from mentor_pl.algorithms.parts.gates import Drafted, EntropyGate, Gate
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.noise import DECISION, uniform
+from mentor_pl.runtime.ranges import MAX_COUNT
 
 
 class RandomGate(Gate):
@@ -42,8 +43,8 @@ class RandomGate(Gate):
     def observe(self, entropies: Sequence[Tensor]) -> None:
         self.gate.observe(entropies)
         known = torch.cat(list(entropies))
-        nowhere = torch.zeros(known.shape, dtype=torch.int64, device=known.device)
-        weights = self.gate(Drafted(known, nowhere, nowhere)).double()
+        somewhere = torch.full(known.shape, MAX_COUNT, dtype=torch.int64, device=known.device)  # behind any beginning
+        weights = self.gate(Drafted(known, somewhere, somewhere)).double()
         self.mean = float(weights.sum()) / max(1, len(weights))
 
     def __call__(self, drafts: Drafted) -> Tensor:

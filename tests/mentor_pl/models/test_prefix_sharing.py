@@ -107,7 +107,7 @@ def one_by_one(model, given, vocab_size):
 def assert_equal_up_to_rounding(model, given, vocab_size):
     expected = one_by_one(model, given, vocab_size)
     expected_gradients = gradients(model, *expected)
-    found = token_logprobs(model, *given, vocab_size=vocab_size)
+    found = token_logprobs(model, *given, vocab_size=vocab_size)[:2]
     assert torch.allclose(found[0], expected[0], atol=1e-5)
     assert torch.allclose(found[1], expected[1], atol=1e-5)
     found_gradients = gradients(model, *found)
@@ -141,11 +141,11 @@ def test_a_sliding_window_ends_where_it_does_in_a_plain_forward():
 def test_layers_that_run_again_on_the_way_back_give_the_same_gradients(models):
     given, size = inputs(models.vocabulary.size), models.vocabulary.size
     model = models.policy
-    expected = gradients(model, *token_logprobs(model, *given, vocab_size=size))
+    expected = gradients(model, *token_logprobs(model, *given, vocab_size=size)[:2])
     model.train()
     model.gradient_checkpointing_enable({"use_reentrant": False})
     assert model.model.layers[0]._gradient_checkpointing_func.func is checkpoint
-    found = gradients(model, *token_logprobs(model, *given, vocab_size=size))
+    found = gradients(model, *token_logprobs(model, *given, vocab_size=size)[:2])
     for name, gradient in expected.items():
         assert torch.allclose(found[name], gradient, atol=1e-6 * max(1.0, float(gradient.abs().max()))), name
 

@@ -43,6 +43,7 @@ class Tokens:
     expert_logprobs: Tensor | None = None  # [B, T] float32, log π*(y_t), where the algorithm needs it
     reference_logprobs: Tensor | None = None  # [B, T] float32, log π_ref(y_t), likewise
     max_tokens: int = 0  # that a response may have
+    alpha: float = 1.0  # weight of what the expert teaches, as the rollouts were sampled
 
 
 @dataclass(frozen=True, kw_only=True)
