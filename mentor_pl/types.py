@@ -102,8 +102,8 @@ class Rollouts:
     origin: Tensor  # [N] int64, an `Origin`
     logprobs: Tensor  # [N, T] float32, log π_old of each response token
     entropies: Tensor  # [N, T] float32, H_t in nats
-    gate_weights: Tensor  # [N, T] float32, w_t; 0 where nothing was mixed
-    guided: Tensor  # [N, T] bool, the coin came up: the token answers to the expert
+    gate_weights: Tensor  # [N, T] float32, the expert's share by the blend, such as w_t; 0 where nothing was mixed
+    guided: Tensor  # [N, T] bool, the token is the expert's: its coin came up, or without coins its draft fell
     replaced: Tensor  # [N, T] bool, the token differs from the policy's draft
     given: Tensor  # [N, T] bool, the token was not sampled
     train_mask: Tensor  # [N, T] bool, tokens that are trained on

@@ -140,5 +140,8 @@ class Mentor(Algorithm):
         chosen = rollouts.guided if self.mixture_tokens == "guided" else rollouts.replaced
         return rollouts.mask & (chosen | (rollouts.origin != Origin.MIXTURE)[:, None])
 
+    def observe(self, rollouts: Rollouts) -> None:
+        self.gate.learn(rollouts)
+
     def terms(self) -> Sequence[Term]:
         return [self.loss]

@@ -30,9 +30,9 @@ class Samples:
     lengths: Tensor  # [N] int64; the stop token counts
     logprobs: Tensor  # [N, T] float32, log π_θ of the token that stands
     entropies: Tensor  # [N, T] float32, of π_θ in nats
-    gate_weights: Tensor  # [N, T] float32, w_t
-    guided: Tensor  # [N, T] bool
-    replaced: Tensor  # [N, T] bool
+    gate_weights: Tensor  # [N, T] float32, the expert's share by the blend: w_t of a gate, β_t of a budget, …
+    guided: Tensor  # [N, T] bool, the token is the expert's: its coin came up, or its draft fell (`Blend.guided`)
+    replaced: Tensor  # [N, T] bool, the token differs from the policy's draft
     truncated: Tensor  # [N] bool, no stop token within the length limit
     margins: Tensor  # [N, T] float32, difference of the policy's two greatest probabilities; 0 where not asked for
     divergences: Tensor  # [N, T] float32, KL(π* ‖ π_θ) in nats where the blend is not lazy, else 0

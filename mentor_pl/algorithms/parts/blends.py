@@ -1,11 +1,14 @@
 """What a mixture row is drawn from: the law of a blend of policy and expert, as functions of tensors.
 
-    GatedMixture    μ = (1 − w) π_θ + w π*,  w a gate's weight [6]–[8]
+    GatedMixture       μ = (1 − w) π_θ + w π*,  w a gate's weight [6]–[8]
+    TopKRescue         μ = π_θ within the expert's K likeliest tokens, and what mass lies outside goes to π*
+    GeometricBudget    μ ∝ π_θ^{1−β} π*^β,  β as great as KL(μ ‖ π_θ) ≤ ε allows
 
-A draft y comes from π_θ. Told by the policy alone, it must answer to the expert where its coin v, uniform on (0, 1], is
-at most `weights`; a draft that must answer stands or falls by a rule, and what falls is redrawn from that rule's
-residual. Any μ is met exactly by Algorithm 1's rule: y stands with probability min(1, μ(y) / π_θ(y)), else a token is
-drawn from (μ − π_θ)⁺. Samplers (`mentor_pl.decoding`) execute a blend; the law knows nothing of caches and schedules.
+The first is below, the others have files of their own. A draft y comes from π_θ. Told by the policy alone, it must
+answer to the expert where its coin v, uniform on (0, 1], is at most `weights`; a draft that must answer stands or falls
+by a rule, and what falls is redrawn from that rule's residual. Any μ is met exactly by Algorithm 1's rule: y stands
+with probability min(1, μ(y) / π_θ(y)), else a token is drawn from (μ − π_θ)⁺. Samplers (`mentor_pl.decoding`) execute a
+blend; the law knows nothing of caches and schedules.
 
 Shapes: A rows that draft, F drafts that answer, V vocabulary.
 """
@@ -66,7 +69,7 @@ class Blend(ABC):
             coin: [F] v, uniform on (0, 1].
 
         Returns:
-            replaced [F] bool, whether the draft falls; and [F, V] weights ∝ the distribution of what takes its place.
+            [F] bool, whether the draft falls; and [F, V] weights ∝ the distribution of what takes its place.
         """
         p = policy.exp()
         mixture = self.mixture(p, expert.exp(), weights)
@@ -80,6 +83,11 @@ class Blend(ABC):
     ) -> tuple[Tensor, Tensor]:
         """The blend's own rule for drafts that must answer, by default `accept`; arguments and results are the same."""
         return self.accept(policy, expert, draft, weights, coin)
+
+    def guided(self, fell: Tensor, weights: Tensor, coin: Tensor) -> Tensor:
+        """Which of the drafts that answered are the expert's, [F] bool: those whose coin came up where the law is split
+        at the coin, else those that fell."""
+        return coin <= weights if self.lazy else fell
 
     def state_dict(self) -> dict[str, Any]:
         """What must survive in a checkpoint."""
@@ -126,6 +134,9 @@ class GatedMixture(Blend):
         ratio = (expert.gather(1, chosen) - policy.gather(1, chosen)).squeeze(1).exp().clamp(max=1)  # [F]
         residual = (expert.exp() - policy.exp()).clamp(min=0)  # [F, V]
         return (coin <= weights * (1 - ratio)) & (residual.sum(-1) > MIN_RESIDUAL), residual
+
+    def guided(self, fell: Tensor, weights: Tensor, coin: Tensor) -> Tensor:
+        return coin <= weights
 
     def state_dict(self) -> dict[str, Any]:
         return self.gate.state_dict()

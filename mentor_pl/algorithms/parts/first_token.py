@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.runtime.ranges import check
+from mentor_pl.types import Rollouts
 
 
 class ExpertFirst(Gate):
@@ -34,6 +35,9 @@ class ExpertFirst(Gate):
 
     def observe(self, entropies: Sequence[Tensor]) -> None:
         self.gate.observe(entropies)
+
+    def learn(self, rollouts: Rollouts) -> None:
+        self.gate.learn(rollouts)
 
     def __call__(self, drafts: Any) -> Tensor:
         weights = self.gate(drafts)

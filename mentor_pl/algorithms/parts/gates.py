@@ -1,7 +1,8 @@
 """When the expert is asked: w_t = min(1, H_t / γ_p), γ_p the p-quantile of the on-policy entropies. Equation [6].
 
 Departures from the paper, all off by default: `source: previous` takes γ_p from the rollouts of the step before and
-`floor` bounds it from below, as the authors' released code does (there: previous, 1.5).
+`floor` bounds it from below, as the authors' released code does (there: previous, 1.5). Gates that are not the paper's
+have files of their own.
 
 Shapes: A drafts, F drafts that the expert has read, V vocabulary.
 """
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.runtime.ranges import check
+from mentor_pl.types import Rollouts
 
 NO_GUIDANCE = math.inf
 
@@ -57,6 +59,9 @@ class Gate(ABC):
 
     def observe(self, entropies: Sequence[Tensor]) -> None:  # noqa: B027 (a gate need not learn)
         """Take in the entropies (nats) of this step's on-policy response tokens, a tensor for each rank."""
+
+    def learn(self, rollouts: Rollouts) -> None:  # noqa: B027 (likewise)
+        """Learn from a step's graded rollouts; called on every rank."""
 
     @abstractmethod
     def __call__(self, drafts: Any) -> Tensor:

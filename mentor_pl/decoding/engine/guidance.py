@@ -10,7 +10,7 @@ from torch import Tensor
 from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.decoding.engine.lookahead import LookaheadSchedule
 
-# (log π_θ [F, V], log π* [F, V], drafts [F], w [F], coins [F]) -> replaced [F] bool, residual [F, V]
+# (log π_θ [F, V], log π* [F, V], drafts [F], w [F], coins [F]) -> fallen [F] bool, residual [F, V]
 Rule = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 

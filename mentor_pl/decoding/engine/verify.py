@@ -148,14 +148,16 @@ class Verifier:
                     to.entropies[rollouts, places], places, keys, policy, expert, margin(policy), kl(expert, policy)
                 ),
                 rollouts,
-                coins,
             )
-        replaced, residual = self.guidance.rule(policy, expert, draft, to.weights[rollouts, places], coins)
-        ids = torch.where(replaced, draw(residual, exponential(keys, places, RESIDUAL, drafts.size)), draft)
-        return ids, replaced, policy.gather(1, ids[:, None]).squeeze(1)
+        weights = to.weights[rollouts, places]
+        fell, residual = self.guidance.rule(policy, expert, draft, weights, coins)
+        to.guided[rollouts, places] = self.guidance.blend.guided(fell, weights, coins)
+        ids = torch.where(fell, draw(residual, exponential(keys, places, RESIDUAL, drafts.size)), draft)
+        # where the same token is drawn again, what was drafted behind it still follows from it
+        return ids, ids != draft, policy.gather(1, ids[:, None]).squeeze(1)
 
-    def _inform(self, scored: Scored, rollouts: Tensor, coins: Tensor) -> None:
+    def _inform(self, scored: Scored, rollouts: Tensor) -> None:
         """Note what the expert's word makes of the drafts `scored` [F] of `rollouts` [F]."""
-        to, places, weights = self.drafts.buffers, scored.positions, self.guidance.blend.informed(scored)
-        to.weights[rollouts, places], to.guided[rollouts, places] = weights, coins <= weights
+        to, places = self.drafts.buffers, scored.positions
+        to.weights[rollouts, places] = self.guidance.blend.informed(scored)
         to.margins[rollouts, places], to.divergences[rollouts, places] = scored.margins, scored.divergences

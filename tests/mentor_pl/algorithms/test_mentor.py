@@ -133,3 +133,15 @@ def test_equal_on_policy_rewards_give_an_equal_mixed_reward_nothing():
 def test_counts_out_of_range_are_usage_errors(options, message):
     with pytest.raises(UsageError, match=message):
         Mentor(**options)
+
+
+def test_the_gate_learns_from_the_steps_rollouts():
+    class Noted(EntropyGate):
+        def learn(self, rollouts):
+            self.told = rollouts
+
+    algorithm = Mentor(gate=Noted())
+    rollouts = Rollouts(torch.zeros(1), torch.zeros(1), torch.zeros(1))
+    algorithm.observe(rollouts)
+    assert algorithm.gate.told is rollouts
+    assert Mentor().observe(rollouts) is None  # by default a gate learns nothing

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.parts.blends import GatedMixture
+from mentor_pl.algorithms.parts.blends import Blend, GatedMixture
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decoding
@@ -22,6 +22,7 @@ TEXTS = (
     "<think> if x = 2 then",
 )
 FAMILIES = ["qwen2", "llama", "qwen3", "sliding"]
+PER_CALL, END = 100_000, 4  # rollouts of the toy; the id that ends them
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +49,7 @@ def gate_of() -> Callable[[float], EntropyGate]:
 
 @pytest.fixture(scope="session")
 def sample() -> Callable[..., Samples]:
-    """(sampler, models, prompts, keys, sampling, gate=…, limits=…, on_end=…) -> samples of a policy in eval mode."""
+    """(sampler, models, prompts, keys, sampling, gate or blend, limits=…, on_end=…) -> samples in eval mode."""
 
     def run(
         sampler: Sampler,
@@ -56,11 +57,12 @@ def sample() -> Callable[..., Samples]:
         prompts: Sequence[Sequence[int]],
         keys: Tensor,
         sampling: SamplingParams,
-        gate: Gate | None = None,
+        law: Gate | Blend | None = None,
         **options: Any,
     ) -> Samples:
         with decoding(models.policy):
-            return sampler(models, prompts, keys, sampling, gate and GatedMixture(gate), **options)
+            blend = GatedMixture(law) if isinstance(law, Gate) else law
+            return sampler(models, prompts, keys, sampling, blend, **options)
 
     return run
 
@@ -119,6 +121,63 @@ def toy(lookup_models: Callable[..., Models]) -> Models:
     """Policy and expert over t0 … t3 and <eos> (4), whose distributions depend on the place and on the last token."""
     generator = torch.Generator().manual_seed(3)
     return lookup_models(*(torch.randn(3, 5, 5, generator=generator) * 1.2 for _ in range(2)))
+
+
+def shaped(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+    """Temperature and filters one token at a time, in float64: V logits -> V probabilities."""
+    p = (logits.detach().double() / temperature).softmax(-1)
+    ranked = sorted(range(len(p)), key=lambda token: -p[token])[: top_k or None]
+    total, mass, kept = sum(float(p[token]) for token in ranked), 0.0, []
+    for token in ranked:
+        if mass < top_p * total:
+            kept.append(token)
+        mass += float(p[token])
+    chosen = torch.zeros_like(p)
+    chosen[kept] = p[kept]
+    return chosen / chosen.sum()
+
+
+@pytest.fixture(scope="session")
+def joint_of(toy: Models) -> Callable[..., Tensor]:
+    """(law, **shape) -> probability of every response of the toy of up to 3 tokens, [125].
+
+    Each token is drawn from the law of (π_θ [5], π* [5]), in float64, behind those before it.
+    """
+
+    def joint(law: Callable[[Tensor, Tensor], Tensor], **shape: Any) -> Tensor:
+        probabilities = torch.zeros(5, 5, 5, dtype=torch.float64)
+
+        def extend(response: tuple[int, ...], probability: float) -> None:
+            if len(response) == 3 or END in response:
+                padded = (*response, 0, 0)[:3]
+                probabilities[padded] += probability
+                return
+            place, last = len(response), response[-1] if response else 0  # the prompt is the token 0
+            p, q = (shaped(model.table[place, last], **shape) for model in (toy.policy, toy.expert))
+            for token, chance in enumerate(law(p, q).tolist()):
+                extend((*response, token), probability * chance)
+
+        extend((), 1.0)
+        assert float(probabilities.sum()) == pytest.approx(1)
+        return probabilities.flatten()
+
+    return joint
+
+
+@pytest.fixture(scope="session")
+def counts_of(toy: Models, keys: Callable[..., Tensor], sample: Callable[..., Samples]) -> Callable[..., Tensor]:
+    """(sampler, number of samples, gate or blend, **shape) -> how often every response of the toy came, [125]."""
+
+    def count(sampler: Sampler, n: int, law: Gate | Blend | None, **shape: Any) -> Tensor:
+        counts = torch.zeros(125, dtype=torch.int64)
+        size = min(n, PER_CALL)
+        for call in range(n // size):
+            draws = SamplingParams(max_new_tokens=3, **shape)
+            ids = sample(sampler, toy, [[0]] * size, keys(size, step=call), draws, law).ids
+            counts += torch.bincount((ids * torch.tensor([25, 5, 1])).sum(-1), minlength=125)
+        return counts
+
+    return count
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
