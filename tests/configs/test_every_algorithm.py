@@ -60,10 +60,10 @@ from mentor_pl.cli.main import main
 for words in json.loads(sys.argv[1]):
     try:
         status = main(words)
-    except SystemExit as left:
-        status = left.code
+    except (Exception, SystemExit):
+        status = traceback.format_exc()
     if status:
-        print("status", status, "of", words, flush=True)
+        print(words, status, flush=True)
 '''
 
 

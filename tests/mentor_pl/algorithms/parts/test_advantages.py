@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mentor_pl.algorithms.parts.advantages import improvement, standardised
+from mentor_pl.algorithms.parts.advantages import centred, improvement, standardised
 
 
 def of(function, rewards, baseline=None, **options):
@@ -71,3 +71,11 @@ def test_no_rollouts_have_no_advantages_and_a_group_without_any_harms_no_other()
     group = torch.tensor([0, 0, 0, 2, 2])  # mean 2, deviation 2; mean 1, deviation √2
     values = standardised(torch.tensor([0.0, 2.0, 4.0, 0.0, 2.0]), group, eps=0.0).tolist()
     assert values == pytest.approx([-1, 0, 1, -(0.5**0.5), 0.5**0.5])
+
+
+def test_centred_rewards_are_distances_from_the_group_s_mean_or_from_that_of_the_others():
+    rewards, group = torch.tensor([0.0, 1.0, 5.0, 7.0, 3.0]), torch.tensor([0, 0, 0, 1, 2])
+    assert centred(rewards, group).tolist() == [-2, -1, 3, 0, 0]
+    # the others' means: 3, 2.5, 0.5; who is alone has none
+    assert centred(rewards, group, leave_one_out=True).tolist() == [-3, -1.5, 4.5, 0, 0]
+    assert centred(torch.zeros(0), torch.zeros(0).long()).tolist() == []

@@ -120,3 +120,12 @@ def test_a_negative_floor_is_a_usage_error():
 def test_a_constant_weight_outside_the_unit_interval_is_a_usage_error(weight):
     with pytest.raises(UsageError, match=f"weight is {weight}"):
         ConstantGate(weight)
+
+
+def test_ranks_pool_their_tokens_or_each_has_a_quantile_of_its_own():
+    # medians of the ranks: 1 and 10, of all five 2
+    ranks = [torch.tensor([1.0, 1.0, 2.0]), torch.tensor([8.0, 12.0])]
+    pooled, apart = EntropyGate(p=0.5), EntropyGate(p=0.5, ranks="mean")
+    for gate in (pooled, apart):
+        gate.observe([*ranks, torch.tensor([])])  # the third rank has no tokens
+    assert (pooled.gamma, apart.gamma) == (2.0, 5.5)

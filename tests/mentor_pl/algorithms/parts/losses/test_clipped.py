@@ -1,11 +1,12 @@
 """The clipped surrogate [9], with numbers worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from mentor_pl.algorithms.parts.losses.base import LossInputs
+from mentor_pl.algorithms.parts.losses.base import LossInputs, Need
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Origin
@@ -170,3 +171,23 @@ def test_tokens_without_advantage_carry_no_gradient_which_is_what_skipping_them_
     assert ClippedSurrogate.skips_zero_advantage
     assert outputs.total.item() == pytest.approx(-0.9)
     assert inputs.logprobs.grad.tolist() == [[0.0, 0.0], [0.0, pytest.approx(-0.9)]]
+
+
+def test_a_constant_length_divides_alike_whatever_a_rollout_s_own():
+    inputs = replace(batch([[1.0, 1.0], [1.0, 1.0]], [1.0, 1.0], [[1, 1], [1, 0]]), max_tokens=10)
+    loss = ClippedSurrogate(aggregation="constant")
+    assert loss(inputs).total.item() == -3
+    assert loss.weight(inputs).item() == 2 * 10
+
+
+def test_against_the_mixture_a_token_is_compared_with_what_drew_it():
+    # π_old ½, π* 0.1: at w = 0 the policy's ½, at w = 1 the expert's 0.1, at w = ½ their mean 0.3; π_θ = ½ · 1.2 = 0.6
+    inputs = batch([[1.2, 1.2, 1.2]], [1.0])
+    expert, weights = torch.full((1, 3), 0.1).log(), torch.tensor([[0.0, 1.0, 0.5]])
+    inputs = replace(inputs, expert_logprobs=expert, gate_weights=weights)
+    loss = ClippedSurrogate(clip_high=9.0, ratio="mixture")
+    assert loss(inputs).total.item() == pytest.approx(-(1.2 + 6.0 + 2.0), abs=1e-5)
+    assert loss.needs == {Need.EXPERT_LOGPROBS}
+    assert ClippedSurrogate().needs == set()
+    plain = replace(inputs, gate_weights=torch.zeros(1, 3))  # bit for bit the policy's where nothing was mixed
+    assert loss(plain).total == ClippedSurrogate(clip_high=9.0)(plain).total
