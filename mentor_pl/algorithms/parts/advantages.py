@@ -2,6 +2,7 @@
 
     standardised   (R − mean(R_b)) / (std(R_b) + eps), unbiased std [10]
     improvement    max(0, R − mean(R_b))               what [11] scales by α / R_range
+    centred        R − mean(R), or R − mean of the others
 
 R_b are the rewards of the group's rollouts that make up the baseline: by default all of them. Rewards are compared in
 float64, as distances from the group's lowest: in float32 the rounding of a mean is of the order of eps, and a group
@@ -35,6 +36,13 @@ def improvement(rewards: Tensor, group: Tensor, *, baseline: Tensor | None = Non
     """max(0, R − mean), [N] float64; arguments as of `standardised`, where one rollout in a group's baseline is
     enough."""
     return _from_mean(rewards, group, baseline)[0].clamp(min=0)
+
+
+def centred(rewards: Tensor, group: Tensor, *, leave_one_out: bool = False) -> Tensor:
+    """R − mean, [N] float32; with `leave_one_out` the mean is over the group's others (alone: 0)."""
+    distance, count, _ = _from_mean(rewards, group, None)
+    size = count[group]
+    return (distance * size / (size - 1).clamp(min=1) if leave_one_out else distance).float()
 
 
 def _from_mean(rewards: Tensor, group: Tensor, baseline: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
