@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.algorithms.base import Algorithm, Graded, Step
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.decoding.sampler import Sampler, decoding
+from mentor_pl.decoding.sampler import Sampler, as_response, decoding
 from mentor_pl.models.loading import Models, Vocabulary
 from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_max, together
@@ -78,7 +78,8 @@ def collect(
     done: list[Round] = []
     with decoding(models.policy):
         likelihoods = partial(given_likelihoods, models, learner.micro_batch_tokens, sampling.temperature)
-        rounds = algorithm.rounds(Step(prompts, learner.alpha, step, seed, draw, render, likelihoods))
+        text, room = partial(_text, models), models.vocabulary.window - sampling.max_new_tokens
+        rounds = algorithm.rounds(Step(prompts, learner.alpha, step, seed, draw, render, text, room, likelihoods))
         rows = next(rounds, [])
         while int(all_max(torch.tensor(len(rows), device=models.device))):
             done.append(Round(rows, models, reward, grading))
@@ -93,6 +94,10 @@ def collect(
     clock.lap("scoring")
     learned = algorithm.train_mask(rollouts) & rollouts.graded[:, None]
     return replace(rollouts, train_mask=learned, seconds={**clock.seconds, **rollouts.seconds})
+
+
+def _text(models: Models, ids: Sequence[int]) -> str:
+    return as_response(models, ids).text
 
 
 class _Clock:
