@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
 Trace = tuple[int, ...]  # a whole response of an expert, the stop token included
 
 
