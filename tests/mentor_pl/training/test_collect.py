@@ -1,6 +1,7 @@
 """A step's rollouts: what γ_p is read from, who takes part, and what the draws depend on."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -116,3 +117,15 @@ def test_a_rank_that_is_done_takes_part_until_all_are(models, monkeypatch):
     assert counts == [2, 0, 0]
     assert len(rollouts) == 2
     assert len(sampler.calls) == 1
+
+
+def test_a_method_is_told_the_text_of_tokens_and_the_room_beside_the_longest_response(models):
+    class Asking(GRPO):
+        def rounds(self, step):
+            self.told = step.text((1, 2, 5)), step.max_context
+            return super().rounds(step)
+
+    algorithm = Asking(2)
+    small = replace(models, vocabulary=replace(models.vocabulary, window=10))
+    gather(Learner(small, algorithm=algorithm), Naive())
+    assert algorithm.told == ("t1 t2", 6)  # 5 is the stop token; responses have 4 tokens at most
