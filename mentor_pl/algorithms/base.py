@@ -12,6 +12,7 @@ Shapes: N rollouts of a step, n of a round, T response tokens.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,14 @@ class Graded:
     def successes(self) -> Tensor:
         """[n] bool, on the CPU: the grade's part `outcome` is 1, or where there is none the reward its greatest."""
         return self._verdicts[1]
+
+    def success_rates(self) -> dict[int, float]:
+        """By problem's index, the share of the round's graded rows that succeeded; nothing of a problem without any."""
+        found: dict[int, list[float]] = {}
+        for row, reward, success in zip(self.rows, self.rewards.tolist(), self.successes.tolist(), strict=True):
+            if not math.isnan(reward):
+                found.setdefault(row.prompt.index, []).append(success)
+        return {index: sum(theirs) / len(theirs) for index, theirs in found.items()}
 
 
 Rounds = Generator[list[Row], Graded, None]
