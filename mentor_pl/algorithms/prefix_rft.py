@@ -1,6 +1,6 @@
 """Prefix-RFT: one rollout of a group goes on from a prefix of an expert's trace (arXiv 2507.01679).
 
-    prefix      the first ⌊share · tokens⌋ tokens of the trace,   share = min + (max − min) · α,   0.95 → 0.05
+    prefix      the first share · tokens (rounded) of the trace,   share = min + (max − min) · α,   0.95 → 0.05
     A           R − mean(R) over the group                                                         [Dr. GRPO]
     loss = Σ tokens of −min(r A, clip(r, 1 − ε_low, 1 + ε_high) A) / (rollouts · max_new_tokens)   [Dr. GRPO]
     trained on  sampled tokens, and of a prefix the 20 % where π_old is least certain
@@ -72,7 +72,7 @@ class PrefixRFT(OnPolicy):
         traces = self.selection.select(step, step.prompts) if share else [None] * len(step.prompts)
         rows = []
         for prompt, trace in zip(step.prompts, traces, strict=True):
-            prefix = (trace or ())[:-1][: math.floor(share * len(trace or ()))]  # never the stop token
+            prefix = (trace or ())[:-1][: round(share * len(trace or ()))]  # never the stop token
             rows += policy_rows([prompt], self.group_size - 1)
             rows.append(Row(prompt, prompt.token_ids, self.group_size - 1, given=prefix))
         yield rows

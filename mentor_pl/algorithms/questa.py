@@ -1,6 +1,6 @@
 """QuestA: GRPO on prompts that carry the first part of an expert's solution as a hint (arXiv 2507.13266).
 
-    context = problem, "## Hint: Partial Solution", the first ⌊share · α · tokens⌋ tokens of the trace as text
+    context = problem, "## Hint: Partial Solution", the first share · α · tokens (rounded) of the trace as text
     A, loss   those of GRPO on what the policy answers to it
 
 The published curriculum, 50 % and then 25 % of the solution, is `share` 0.5 with α 1, then ½. The hint is no part of
@@ -14,7 +14,6 @@ cut are left out, and a word may end there, as any text of a context may. The st
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from mentor_pl.algorithms.base import Rounds, Step
@@ -74,7 +73,7 @@ class QuestA(OnPolicy):
 
 def _hinted(step: Step, prompt: Prompt, trace: Trace, share: float) -> tuple[int, ...]:
     """The prompt with the first `share` of the trace as a hint, or with less where that is too long, or the prompt."""
-    count = math.floor(share * len(trace))
+    count = round(share * len(trace))
     while True:
         hint = step.text(trace[:count]).rstrip("\N{REPLACEMENT CHARACTER}").strip() if count > 0 else ""
         if len(hint) < MIN_CHARACTERS:

@@ -33,17 +33,17 @@ def contexts(alpha=1.0, share=0.5, prompts=PROMPTS, text=None, tokens_per_word=1
 
 
 def test_the_hint_is_the_first_share_of_the_trace_behind_the_heading():
-    (plain, hinted), rendered = contexts()  # ⌊7/2⌋ = 3 tokens
-    assert rendered == ["eight\n\n## Hint: Partial Solution\n\nword10 word11 word12"]
-    assert (plain, hinted) == ((4,), tuple(range(100, 108)))  # eight words
+    (plain, hinted), rendered = contexts()  # three and a half tokens are four
+    assert rendered == ["eight\n\n## Hint: Partial Solution\n\nword10 word11 word12 word13"]
+    assert (plain, hinted) == ((4,), tuple(range(100, 109)))  # nine words
 
 
 @pytest.mark.parametrize(
     ("share", "alpha", "words"),
-    [(0.5, 0.5, 0), (0.5, 1.0, 3), (1.0, 0.5, 3), (1.0, 1.0, 6), (0.5, 4.0, 6), (0.29, 1.0, 2)],
+    [(0.5, 0.2, 0), (0.5, 1.0, 4), (1.0, 0.5, 4), (1.0, 1.0, 6), (0.5, 4.0, 6), (0.29, 1.0, 2)],
 )
 def test_share_times_alpha_is_the_part_of_the_trace_and_one_word_is_too_little(share, alpha, words):
-    # 7/4 of a token is one word of six characters: no hint
+    # 7/10 of a token is one word of six characters: no hint
     (_, hinted), _ = contexts(alpha, share)
     assert hinted == (tuple(range(100, 105 + words)) if words else (1, 2))
 
@@ -54,15 +54,17 @@ def test_ten_characters_are_a_hint_and_nine_are_none():
 
 
 def test_a_hint_ends_where_the_context_would_be_longer_than_there_is_room_for():
-    # eight words with three of the hint: room for seven leaves two of them
-    assert len(contexts(max_context=8)[0][1]) == 8
+    # nine words with four of the hint: room for seven leaves two of them
+    assert len(contexts(max_context=9)[0][1]) == 9
     (_, hinted), rendered = contexts(max_context=7)
     assert len(hinted) == 7
     assert rendered[-1].endswith("\n\nword10 word11")
     assert contexts(max_context=6)[0][1] == (1, 2)  # one word is too little
     assert contexts(max_context=4)[0][1] == (1, 2)  # the heading alone is too much
-    # where a word is two tokens, six words are as many as thirteen have room for; no more than three are tried
-    assert len(contexts(share=1.0, max_context=15, tokens_per_word=2)[0][1]) <= 15
+    # the last token of the whole trace is no text, so one token less is as long as before, and two are tried
+    assert len(contexts(share=1.0, max_context=10)[0][1]) == 10
+    # where a word of the context is two tokens, 22 are four too many: without four of seven they are 16
+    assert len(contexts(share=1.0, max_context=18, tokens_per_word=2)[0][1]) == 16
 
 
 def test_a_character_that_falls_apart_at_the_cut_is_left_out(qwen2_folder):
