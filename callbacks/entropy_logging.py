@@ -1,8 +1,8 @@
-"""Logs what the rollouts of a step look like: entropy, guidance, length and reward, on-policy and mixed apart."""
+"""Logs what the rollouts of a step look like: entropy, guidance, length and reward, each kind by itself."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -13,11 +13,14 @@ from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.ranges import check
 from mentor_pl.types import Origin, Rollouts
 
+_KINDS: Final = {Origin.POLICY: "on_policy", Origin.MIXTURE: "mixed", Origin.DEMONSTRATION: "demonstration"}
+
 
 class EntropyLogging(Callback):
-    """Logs `train/on_policy/…` and, while there is guidance, `train/mixed/…` and `train/gamma`, over all ranks.
+    """Logs `train/on_policy/…`, `train/mixed/…` with `train/gamma`, and `train/demonstration/…`, each where a step has
+    such rollouts, over all ranks. The progress bar shows the first of these.
 
-    For both kinds: `entropy` (nats per response token) and its quantiles `entropy_q05` …, `length` (tokens),
+    For every kind: `entropy` (nats per response token) and its quantiles `entropy_q05` …, `length` (tokens),
     `truncated` (share of rollouts), `reward` and each part of it, where there is a reward. For mixed rollouts also
     `gate_weight` (mean w), `guided` and `replaced` (shares of tokens).
 
@@ -36,13 +39,18 @@ class EntropyLogging(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int
     ) -> None:
-        metrics = self._describe(batch, batch.origin == Origin.POLICY, "on_policy")
-        mixed = batch.origin == Origin.MIXTURE
-        if int(all_sum(mixed.sum())):  # on any rank: all sum the same metrics
-            metrics |= self._describe(batch, mixed, "mixed") | {"gamma": batch.gamma}
+        metrics: dict[str, float] = {}
+        shown: dict[str, float] = {}
+        for origin, kind in _KINDS.items():
+            rows = batch.origin == origin
+            if int(all_sum(rows.sum())):  # on any rank: all sum the same metrics
+                described = self._describe(batch, rows, kind)
+                shown = shown or described
+                metrics |= {f"{kind}/{name}": value for name, value in described.items()}
+                metrics |= {"gamma": batch.gamma} if origin == Origin.MIXTURE else {}
         log_once(trainer, {f"train/{name}": value for name, value in metrics.items()}, step=batch.step + 1)
         for name in ("reward", "entropy", "length"):
-            pl_module.log(name, metrics[f"on_policy/{name}"], prog_bar=True, logger=False, batch_size=1)
+            pl_module.log(name, shown[name], prog_bar=True, logger=False, batch_size=1)
 
     def _describe(self, batch: Rollouts, rows: Tensor, kind: str) -> dict[str, float]:
         """Metrics of the rollouts `rows` [N] bool."""
@@ -58,4 +66,4 @@ class EntropyLogging(Callback):
         for name, values in (per_rollout | dict(batch.reward_parts)).items():
             counted = rows if name in ("length", "truncated") else rows & batch.graded
             metrics[name] = float(all_values(values[counted].float()).mean())
-        return {f"{kind}/{name}": value for name, value in metrics.items()}
+        return metrics

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+Trace = tuple[int, ...]  # a whole response of an expert, the stop token included
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -37,7 +39,7 @@ class Prompt:
     response_prefix: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     demonstrations: tuple[str, ...] = ()
-    traces: tuple[tuple[int, ...], ...] = ()
+    traces: tuple[Trace, ...] = ()
 
 
 class Origin(IntEnum):

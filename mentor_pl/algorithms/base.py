@@ -12,6 +12,7 @@ Shapes: N rollouts of a step, n of a round, T response tokens.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.algorithms.parts.losses.base import Need, Term
 from mentor_pl.algorithms.parts.schedules import AlphaSchedule, Cosine
 from mentor_pl.runtime import noise
-from mentor_pl.types import Prompt, Rollouts, Row
+from mentor_pl.runtime.ranges import MAX_COUNT
+from mentor_pl.types import Origin, Prompt, Rollouts, Row, Trace
 
 _EXPERT = frozenset({Need.EXPERT_LOGPROBS, Need.CHOICE_LOGPROBS, Need.REVERSE_KL, Need.FORWARD_KL})
 
@@ -45,6 +47,8 @@ class Step:
         seed: of the noise.
         draw: further problems of this rank, as many as are asked for, none of them twice within a step.
         render: from a problem's text, such as one with a hint, to the tokens that the policy reads.
+        text: from response tokens to their text, without what ends it.
+        max_context: tokens that the policy can read before a response of the greatest length.
         likelihoods: mean log π_θ of the given tokens of rows, [n] float32.
     """
 
@@ -54,6 +58,8 @@ class Step:
     seed: int = 0
     draw: Callable[[int], list[Prompt]] = _nothing
     render: Callable[[str], tuple[int, ...]] = _nothing
+    text: Callable[[Sequence[int]], str] = _nothing
+    max_context: int = MAX_COUNT
     likelihoods: Callable[[Sequence[Row]], Tensor] = _nothing
 
     def uniform(self, prompt: Prompt, salt: int = 0) -> float:
@@ -87,6 +93,14 @@ class Graded:
     def successes(self) -> Tensor:
         """[n] bool, on the CPU: the grade's part `outcome` is 1, or where there is none the reward its greatest."""
         return self._verdicts[1]
+
+    def success_rates(self) -> dict[int, float]:
+        """By problem's index, the share of the round's graded rows that succeeded; nothing of a problem without any."""
+        found: dict[int, list[float]] = {}
+        for row, reward, success in zip(self.rows, self.rewards.tolist(), self.successes.tolist(), strict=True):
+            if not math.isnan(reward):
+                found.setdefault(row.prompt.index, []).append(success)
+        return {index: sum(theirs) / len(theirs) for index, theirs in found.items()}
 
 
 Rounds = Generator[list[Row], Graded, None]
@@ -179,6 +193,15 @@ def advantages_of(algorithm: Algorithm, rollouts: Rollouts) -> Tensor:
     advantages = known.new_zeros(len(rollouts), *known.shape[1:])
     advantages[graded] = known
     return advantages
+
+
+def given_rows(prompts: Sequence[Prompt], traces: Sequence[Trace | None], number: int) -> list[Row]:
+    """The traces themselves as rollouts `number`, of those problems that have one."""
+    return [
+        Row(prompt, prompt.token_ids, number, Origin.DEMONSTRATION, trace, complete=True)
+        for prompt, trace in zip(prompts, traces, strict=True)
+        if trace
+    ]
 
 
 def policy_rows(prompts: Sequence[Prompt], count: int, first: int = 0) -> list[Row]:

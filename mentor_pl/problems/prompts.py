@@ -188,9 +188,17 @@ def with_traces(
     return replace(loaded, prompts=[prompt for prompt in prompts if prompt.traces or not required])
 
 
+def continuation(prompt: Prompt, response: str) -> str:
+    """A whole response without what the template has already written of it, whatever white space stands behind that."""
+    response, written = response.strip(), prompt.response_prefix
+    if response.startswith(written):
+        return response.removeprefix(written)
+    return response.removeprefix(written.rstrip()).lstrip()
+
+
 def _traces(
     prompt: Prompt, tokenizer: PreTrainedTokenizerBase, stop_id: int, max_tokens: int
 ) -> tuple[tuple[int, ...], ...]:
-    texts = [text.strip().removeprefix(prompt.response_prefix) for text in prompt.demonstrations]
+    texts = [continuation(prompt, text) for text in prompt.demonstrations]
     traces = [(*tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], stop_id) for text in texts]
     return tuple(trace for trace in traces if 1 < len(trace) <= max_tokens)

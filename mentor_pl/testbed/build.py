@@ -3,7 +3,8 @@
     out/policy/          the base: answers after one attempt, rarely checks
     out/expert/          the expert: checks every attempt and tries again
     out/train.jsonl      problems to train on; one JSON object a line: problem, answer, blocked, goal, start, solutions
-    out/heldout.jsonl    problems that neither pre-training nor training has seen, in the same form
+                         and demonstrations, right solutions as the expert words them
+    out/heldout.jsonl    problems that neither pre-training nor training has seen, in the same form, without those
 
 The finished weights are part of the package, so this takes seconds. `train=True` makes them anew, from nothing, and
 is how the finished ones were made: `build(out, train=True)`, then `policy` and `expert` moved to `testbed/models/`.
@@ -28,11 +29,14 @@ from mentor_pl.rewards.maze import Maze, cell_name
 from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.testbed.pretrain import pretrain, stage_steps
-from mentor_pl.testbed.problems import Ways, split
+from mentor_pl.testbed.problems import EXPERT, Ways, solution, split
 from mentor_pl.testbed.tokenizer import build_tokenizer
 
 FINISHED: Final = Path(__file__).parent / "models"  # the finished weights, shipped with the package
 MODELS: Final = ("policy", "expert")
+MAX_DEMONSTRATIONS: Final = 64  # of a problem; different ones get rare
+
+ProblemRow = dict[str, str | int | list[str]]
 
 
 def build(
@@ -42,6 +46,7 @@ def build(
     scale: float = 1.0,
     train_problems: int = 2_000,
     heldout_problems: int = 200,
+    demonstrations: int = 2,
 ) -> None:
     """Write the testbed into `out`; what is there already and is what would be written stays untouched.
 
@@ -54,13 +59,15 @@ def build(
             worse.
         train_problems: problems in train.jsonl.
         heldout_problems: problems in heldout.jsonl.
+        demonstrations: of each problem in train.jsonl, all different; 0 for none.
 
     Raises:
-        UsageError: a scale or a number of problems out of range, or `out` cannot be written to.
+        UsageError: a scale or a number of problems or demonstrations out of range, or `out` cannot be written to.
     """
     folder = Path(out)
     check("--scale", scale, above=0, at_most=100, because="1 trains the full number of steps, 0.1 a tenth of them")
     check_seed("--seed", seed)
+    check("--demonstrations", demonstrations, at_least=0, at_most=MAX_DEMONSTRATIONS)
     check_folder("--out", folder)
     console = Console(stderr=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,9 +76,14 @@ def build(
         distinct = f"there are {len(mazes)} distinct mazes"
         check(f"--{name}_problems", count, at_least=1, at_most=len(mazes), because=distinct)
         drawn = random.Random(f"{name} {seed}").sample(mazes, count)
-        _print_report(
-            console, folder / f"{name}.jsonl", _write_problems(folder / f"{name}.jsonl", drawn), f"{count} problems"
-        )
+        problems = [problem_row(maze) for maze in drawn]
+        if name == "train" and demonstrations:
+            problems = [
+                row | {"demonstrations": right_solutions(maze, demonstrations, seed)}
+                for row, maze in zip(problems, drawn, strict=True)
+            ]
+        path = folder / f"{name}.jsonl"
+        _print_report(console, path, _write_problems(path, problems), f"{count} problems")
     if train:
         _train_models(folder, sides["train"][0], seed, scale, console)
     else:
@@ -79,7 +91,7 @@ def build(
             _print_report(console, folder / name, _copy_model(FINISHED / name, folder / name), "finished weights")
 
 
-def problem_row(maze: Maze) -> dict[str, str | int | list[str]]:
+def problem_row(maze: Maze) -> ProblemRow:
     """One line of a problem file: `answer` is one solution of `solutions` many."""
     ways = Ways(maze)
     return {
@@ -90,6 +102,17 @@ def problem_row(maze: Maze) -> dict[str, str | int | list[str]]:
         "start": cell_name(maze.start),
         "solutions": ways.count(),
     }
+
+
+def right_solutions(maze: Maze, count: int, seed: int) -> list[str]:
+    """`count` different right solutions as the expert words them; they depend on the maze and the seed alone."""
+    ways, rng = Ways(maze), random.Random(f"demonstrations {seed} {maze.text()}")
+    found = dict[str, None]()
+    while len(found) < count:
+        text = solution(ways, EXPERT, rng)
+        if "check yes" in text:  # the expert checks every attempt, and what it boxes is its last
+            found[text] = None
+    return list(found)
 
 
 def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -120,9 +143,9 @@ def _train_models(folder: Path, mazes: Sequence[Maze], seed: int, scale: float, 
         _print_report(console, folder / name, True, "trained from nothing")
 
 
-def _write_problems(path: Path, mazes: Sequence[Maze]) -> bool:
+def _write_problems(path: Path, problems: Sequence[ProblemRow]) -> bool:
     """Write the problems; False if the file says so already."""
-    text = "".join(json.dumps(problem_row(maze)) + "\n" for maze in mazes)
+    text = "".join(json.dumps(row) + "\n" for row in problems)
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False
     path.write_text(text, encoding="utf-8")

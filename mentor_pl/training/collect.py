@@ -5,7 +5,7 @@ Algorithm 1's outer loop, for any method.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -13,9 +13,9 @@ from typing import Protocol
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from mentor_pl.algorithms.base import Algorithm, Graded, Step
+from mentor_pl.algorithms.base import Algorithm, Graded, Rounds, Step
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.decoding.sampler import Sampler, decoding
+from mentor_pl.decoding.sampler import Sampler, as_response, decoding
 from mentor_pl.models.loading import Models, Vocabulary
 from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_max, together
@@ -78,13 +78,15 @@ def collect(
     done: list[Round] = []
     with decoding(models.policy):
         likelihoods = partial(given_likelihoods, models, learner.micro_batch_tokens, sampling.temperature)
-        rounds = algorithm.rounds(Step(prompts, learner.alpha, step, seed, draw, render, likelihoods))
-        rows = next(rounds, [])
+        text, room = partial(_text, models), models.vocabulary.window - sampling.max_new_tokens
+        rounds = algorithm.rounds(Step(prompts, learner.alpha, step, seed, draw, render, text, room, likelihoods))
+        rows = together(partial(_next, rounds, None), models.device)
         while int(all_max(torch.tensor(len(rows), device=models.device))):
             done.append(Round(rows, models, reward, grading))
             sample = partial(done[-1].sample, sampler, sampling, algorithm, seed=seed, step=step)
             together(sample, models.device)
-            rows = _next(rounds, done[-1].graded())
+            # what the algorithm waits for may fail on one rank alone
+            rows = together(partial(_next, rounds, done[-1].graded()), models.device)
         clock.lap("sampling")
         together(lambda: [one.grades() for one in done], models.device)
         rollouts = assemble(done, algorithm, reward, grading, learner.alpha, sampling, step, policy_updates)
@@ -93,6 +95,10 @@ def collect(
     clock.lap("scoring")
     learned = algorithm.train_mask(rollouts) & rollouts.graded[:, None]
     return replace(rollouts, train_mask=learned, seconds={**clock.seconds, **rollouts.seconds})
+
+
+def _text(models: Models, ids: Sequence[int]) -> str:
+    return as_response(models, ids).text
 
 
 class _Clock:
@@ -108,9 +114,9 @@ class _Clock:
         self.seconds[part] = self.last - last
 
 
-def _next(rounds: Generator[list[Row], Graded, None], graded: Graded) -> list[Row]:
-    """The rows of the next round; none where the algorithm asks for no more on this rank."""
+def _next(rounds: Rounds, graded: Graded | None) -> list[Row]:
+    """The rows of the next round, or with None of the first; none where the algorithm asks for no more on this rank."""
     try:
-        return rounds.send(graded)
+        return rounds.send(graded)  # type: ignore[arg-type]
     except StopIteration:
         return []

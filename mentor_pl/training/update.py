@@ -51,7 +51,7 @@ class Update:
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Gradients of the loss over the global mini-batch whose share here are `rows` [M].
 
-        Where every term allows it, rollouts without any advantage are not read: they add nothing to the gradient.
+        Rollouts that no term learns from are not read, such as those without any advantage under a surrogate alone.
         The terms' weights count them all the same.
 
         Args:
@@ -94,9 +94,8 @@ class Update:
 
     def _learnable(self, known: Tokens, rows: Tensor) -> Tensor:
         """Those of `rows` [M] that may carry a gradient."""
-        if not all(term.skips_zero_advantage for term in self.terms):
-            return rows
-        return rows[((known.advantages != 0) & known.mask).any(1).cpu()]
+        learned = torch.stack([term.learns(known) for term in self.terms]).any(0)  # [M, T]
+        return rows[learned.any(1).cpu()]
 
     @torch.no_grad()
     def rescored(self, rollouts: Rollouts, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

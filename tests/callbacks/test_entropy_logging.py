@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from callbacks import EntropyLogging
-from mentor_pl.types import Rollouts
+from mentor_pl.types import Origin, Rollouts
 
 
 class Logger:
@@ -108,3 +108,12 @@ def test_rollouts_that_are_not_graded_have_entropy_and_length_but_no_reward():
     assert metrics["train/on_policy/outcome"] == 0
     assert metrics["train/on_policy/length"] == 1.5
     assert metrics["train/on_policy/entropy"] == pytest.approx((0.2 + 0.6 + 1.0) / 3)
+
+
+def test_a_step_of_demonstrations_alone_is_described_as_such_and_shown():
+    batch = rollouts(mixed=False)
+    batch.origin[:] = Origin.DEMONSTRATION
+    _, metrics, bar = logged(batch)
+    assert {name.split("/")[1] for name in metrics} == {"demonstration"}
+    assert metrics["train/demonstration/entropy"] == bar["entropy"] == pytest.approx(0.6)
+    assert metrics["train/demonstration/reward"] == bar["reward"] == pytest.approx(0.55)

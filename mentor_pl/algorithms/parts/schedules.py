@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check
 
 
@@ -66,3 +68,24 @@ class CutOff(AlphaSchedule):
 
     def __call__(self, step: int) -> float:
         return self.start if step < self.steps else 0.0
+
+
+class Stages(AlphaSchedule):
+    """values[k] from step starts[k] on, until the next stage: a curriculum.
+
+    Raises:
+        UsageError: for no values, a negative one, or starts that are not one for each, from 0 upwards.
+    """
+
+    def __init__(self, values: list[float], starts: list[int]) -> None:
+        if not values or len(starts) != len(values) or starts != sorted({0, *starts}):
+            raise UsageError(
+                f"schedule stages have values {values} and starts {starts}: give one value at least and a start for "
+                "each, the first 0 and each later than the one before"
+            )
+        for value in values:
+            check("schedule value", value, at_least=0, because="α weighs advantages")
+        self.values, self.starts = values, starts
+
+    def __call__(self, step: int) -> float:
+        return self.values[bisect_right(self.starts, step) - 1]

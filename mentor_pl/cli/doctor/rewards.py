@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, warning
-from mentor_pl.problems.prompts import THINK
+from mentor_pl.problems.prompts import THINK, continuation
 from mentor_pl.rewards.base import Grade, Grading, Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
@@ -61,7 +61,7 @@ def gold_response(reward: Reward, prompt: Prompt) -> str | None:
         return _formed(prompt, example)
     if not prompt.demonstrations:
         return None
-    return prompt.demonstrations[0].removeprefix(prompt.response_prefix)
+    return continuation(prompt, prompt.demonstrations[0])
 
 
 def _formed(prompt: Prompt, text: str) -> str:

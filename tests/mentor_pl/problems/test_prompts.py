@@ -3,9 +3,10 @@
 import pytest
 from transformers import AutoTokenizer
 
-from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, load_prompts, render
+from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT, LoadedPrompts, load_prompts, render, with_traces
 from mentor_pl.problems.selection import Selection
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.types import Prompt
 
 GOOD = {"problem": "find x", "answer": "7"}
 TEMPLATE = (
@@ -179,3 +180,37 @@ def test_a_template_that_reaches_out_or_raises_is_one_line(template, qwen2):
     qwen2.chat_template = template
     with pytest.raises(UsageError, match="the tokenizer's chat template fails"):
         render(qwen2, "1 + 1", None, None)
+
+
+def traced(tokenizer, *demonstrations, response_prefix="", max_tokens=9, required=False):
+    """The traces of problems with these demonstrations each, decoded; the stop token is id 9."""
+    prompts = [Prompt(i, "p", "a", (1,), response_prefix, {}, texts) for i, texts in enumerate(demonstrations)]
+    loaded = with_traces(LoadedPrompts(prompts), tokenizer, 9, max_tokens, required)
+    assert all(trace[-1] == 9 for prompt in loaded.prompts for trace in prompt.traces)
+    return {prompt.index: [tokenizer.decode(trace[:-1]) for trace in prompt.traces] for prompt in loaded.prompts}
+
+
+def test_traces_are_response_tokens_without_bos_and_end_with_the_stop_token(llama):
+    assert traced(llama, (" we check ", "try the walk")) == {0: ["we check", "try the walk"]}
+
+
+def test_a_trace_over_the_limit_is_none_whatever_it_says_and_one_at_the_limit_stands(llama):
+    # with the stop token: 3, 4 and 5 tokens
+    assert traced(llama, ("we check", "we check it", "we check it then"), max_tokens=4) == {
+        0: ["we check", "we check it"]
+    }
+
+
+@pytest.mark.parametrize("written", ["<think>", "<think>\n"])
+@pytest.mark.parametrize("trace", ["<think> if x", "<think>\n if x", "<think>if x", "if x"])
+def test_what_the_template_has_written_is_no_part_of_a_trace(qwen2, written, trace):
+    assert traced(qwen2, (trace,), response_prefix=written)[0][0].strip() == "if x"
+
+
+def test_problems_without_a_trace_stay_unless_the_method_can_do_nothing_without(llama, capsys):
+    some = ((), ("we check",), ("",), ("we check it then",))
+    assert traced(llama, *some, max_tokens=4) == {0: [], 1: ["we check"], 2: [], 3: []}
+    assert traced(llama, *some, max_tokens=4, required=True) == {1: ["we check"]}
+    with pytest.raises(UsageError, match=r"no problem has one of at most 2 tokens.*columns\.demonstrations"):
+        traced(llama, *some, max_tokens=2, required=True)
+    assert traced(llama, *some, max_tokens=2) == {0: [], 1: [], 2: [], 3: []}

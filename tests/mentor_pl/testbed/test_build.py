@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mentor_pl.rewards.base import Grades
 from mentor_pl.rewards.maze import MazeReward, parse_problem
 from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.build import build, right_solutions
 from mentor_pl.testbed.problems import split
 from mentor_pl.testbed.tokenizer import VOCABULARY
 from mentor_pl.types import Prompt, Response
@@ -57,6 +58,28 @@ def test_problem_files_hold_solvable_problems_that_the_sides_do_not_share(built:
         assert maze.solved_by(row["answer"].split())
         assert row["solutions"] >= 1
     assert not {row["problem"] for row in train_rows} & {row["problem"] for row in heldout_rows}
+
+
+def test_training_problems_come_with_right_solutions_of_the_expert_that_fit_a_response(built: Path) -> None:
+    tokenizer, reward = AutoTokenizer.from_pretrained(built / "policy"), PaperReward(MazeReward())
+    for row in rows(built / "train.jsonl")[:300]:
+        first, second = row["demonstrations"]
+        assert first != second
+        grades = reward([Prompt(0, row["problem"], "", ())] * 2, [Response(first), Response(second)])
+        assert grades.total == [1.0, 1.0]
+        assert "check" in first
+        assert "check" in second
+        assert max(len(ids) for ids in tokenizer([first, second])["input_ids"]) <= 79
+    assert not any("demonstrations" in row for row in rows(built / "heldout.jsonl"))
+
+
+def test_a_problems_demonstrations_depend_on_no_other_problem_and_can_be_left_out(built: Path, tmp_path: Path) -> None:
+    (maze,) = random.Random("train 0").sample(split("train"), 2_000)[7:8]
+    assert right_solutions(maze, 2, seed=0) == rows(built / "train.jsonl")[7]["demonstrations"]
+    assert right_solutions(maze, 2, seed=1) != right_solutions(maze, 2, seed=0)
+    assert right_solutions(maze, 3, seed=0)[:2] == right_solutions(maze, 2, seed=0)
+    build(tmp_path, train_problems=3, demonstrations=0)
+    assert not any("demonstrations" in row for row in rows(tmp_path / "train.jsonl"))
 
 
 def test_no_seed_puts_a_heldout_problem_into_training(tmp_path: Path) -> None:
@@ -126,6 +149,7 @@ def test_retraining_is_deterministic_and_writes_folders_that_answer(tmp_path: Pa
         ({"scale": float("nan")}, "scale is nan"),
         ({"train_problems": 0}, "train_problems is 0"),
         ({"heldout_problems": 10_000}, "heldout_problems is 10000"),
+        ({"demonstrations": -1}, "demonstrations is -1"),
     ],
 )
 def test_a_setting_out_of_range_is_named(tmp_path: Path, arguments: dict[str, Any], named: str) -> None:

@@ -1,6 +1,7 @@
 """A step's rollouts: what γ_p is read from, who takes part, and what the draws depend on."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -116,3 +117,40 @@ def test_a_rank_that_is_done_takes_part_until_all_are(models, monkeypatch):
     assert counts == [2, 0, 0]
     assert len(rollouts) == 2
     assert len(sampler.calls) == 1
+
+
+def test_a_method_is_told_the_text_of_tokens_and_the_room_beside_the_longest_response(models):
+    class Asking(GRPO):
+        def rounds(self, step):
+            self.told = step.text((1, 2, 5)), step.max_context
+            return super().rounds(step)
+
+    algorithm = Asking(2)
+    small = replace(models, vocabulary=replace(models.vocabulary, window=10))
+    gather(Learner(small, algorithm=algorithm), Naive())
+    assert algorithm.told == ("t1 t2", 6)  # 5 is the stop token; responses have 4 tokens at most
+
+
+def test_what_a_method_waits_for_between_rounds_ends_all_ranks_or_none(models, monkeypatch):
+    """A grader may fail on one rank alone, and so may drawing problems: everything runs within `together`."""
+    inside = []
+
+    def together(work, device="cpu"):
+        inside.append(True)
+        try:
+            return work()
+        finally:
+            inside.pop()
+
+    class Waiting(GRPO):
+        def rounds(self, step):
+            self.places = [bool(inside)]
+            graded = yield [row(EIGHT, 0)]
+            self.places.append(bool(inside) and len(graded.rewards))
+            yield [row(EIGHT, 1)]
+            self.places.append(bool(inside))
+
+    monkeypatch.setattr("mentor_pl.training.collect.together", together)
+    algorithm = Waiting()
+    gather(Learner(models, algorithm=algorithm), ScriptedSampler([[1], [1]]))
+    assert algorithm.places == [True, 1, True]

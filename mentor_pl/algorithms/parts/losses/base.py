@@ -72,7 +72,7 @@ class Term(ABC):
         name: logged as `train/<name>` where there are several terms.
         coefficient: what the term counts for.
         skips_zero_advantage: whether a token without advantage adds nothing, neither to the sum nor to its gradient;
-            rollouts that no term learns from are left out of the update's forward.
+            rollouts that no term `learns` from are left out of the update's forward.
         needs: what of `LossInputs` it reads beyond what is always there.
     """
 
@@ -80,6 +80,10 @@ class Term(ABC):
     coefficient: float = 1.0
     skips_zero_advantage: bool = False
     needs: frozenset[Need] = frozenset()
+
+    def learns(self, tokens: Tokens) -> Tensor:
+        """Tokens that add something to the sum, [B, T] bool."""
+        return tokens.mask & (tokens.advantages != 0) if self.skips_zero_advantage else tokens.mask
 
     @abstractmethod
     def weight(self, tokens: Tokens) -> Tensor:

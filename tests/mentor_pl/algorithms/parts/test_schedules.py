@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mentor_pl.algorithms.parts.schedules import Constant, Cosine, CutOff, Linear
+from mentor_pl.algorithms.parts.schedules import Constant, Cosine, CutOff, Linear, Stages
 from mentor_pl.runtime.errors import UsageError
 
 STEPS = (0, 60, 119, 120, 1000)
@@ -20,6 +20,7 @@ STEPS = (0, 60, 119, 120, 1000)
         (Linear(start=3.0), (3.0, 1.5, 0.025, 0.0, 0.0)),
         (Constant(0.7), (0.7, 0.7, 0.7, 0.7, 0.7)),
         (CutOff(start=0.5), (0.5, 0.5, 0.5, 0.0, 0.0)),
+        (Stages([1.0, 0.5, 0.0], [0, 60, 120]), (1.0, 0.5, 0.5, 0.0, 0.0)),
     ],
     ids=lambda value: type(value).__name__ if callable(value) else "",
 )
@@ -52,3 +53,17 @@ def test_a_start_that_is_no_weight_is_a_usage_error(build, start):
 def test_fewer_than_one_step_is_a_usage_error(build):
     with pytest.raises(UsageError, match="schedule steps is 0"):
         build(1.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "starts"),
+    [([], []), ([1.0], []), ([1.0], [1]), ([1.0, 0.5], [0, 0]), ([1.0, 0.5], [5, 0]), ([1.0, 0.5], [0, -5])],
+)
+def test_stages_that_do_not_follow_one_another_from_step_0_are_a_usage_error(values, starts):
+    with pytest.raises(UsageError, match=r"schedule stages have values \[.*\] and starts \["):
+        Stages(values, starts)
+
+
+def test_a_stage_below_zero_is_a_usage_error():
+    with pytest.raises(UsageError, match=r"schedule value is -0\.5"):
+        Stages([1.0, -0.5], [0, 5])
