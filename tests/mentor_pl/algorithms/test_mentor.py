@@ -35,6 +35,10 @@ def kinds(algorithm, alpha):
 @pytest.mark.parametrize(
     ("options", "alpha", "expected"),
     [
+        ({"guided_prompts": 0.0}, 1.0, [(8, 0)]),
+        ({"fidelity": "released_code"}, 1.0, [(8, 0), (0, 4)]),
+        ({"fidelity": "released_code"}, 0.0, [(8, 0)]),
+        ({"fidelity": "released_code", "on_policy": 4, "refill": True}, 0.0, [(8, 0)]),
         ({}, 1.0, [(4, 0), (0, 4)]),
         ({}, 1e-9, [(4, 0), (0, 4)]),
         ({}, 0.0, [(8, 0)]),
@@ -128,6 +132,7 @@ def test_equal_on_policy_rewards_give_an_equal_mixed_reward_nothing():
         ({"on_policy": 0}, "on_policy is 0"),
         ({"mixed": 0}, "mixed is 0.*configs/algorithms/grpo.yaml"),
         ({"mixed": -1}, "mixed is -1"),
+        ({"guided_prompts": 1.5}, "guided_prompts is 1.5"),
     ],
 )
 def test_counts_out_of_range_are_usage_errors(options, message):
