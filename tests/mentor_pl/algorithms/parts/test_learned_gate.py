@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.algorithms.parts import learned_gate
+from mentor_pl.algorithms.parts.first_token import ExpertFirst
 from mentor_pl.algorithms.parts.gates import ConstantGate, EntropyGate, Scored
 from mentor_pl.algorithms.parts.learned_gate import LearnedGate
 from mentor_pl.runtime.errors import UsageError
@@ -174,3 +175,9 @@ def test_settings_out_of_range_are_usage_errors(options):
     (name,) = options
     with pytest.raises(UsageError, match=f"{name} is {options[name]}"):
         LearnedGate(**options)
+
+
+def test_it_learns_behind_a_gate_that_wraps_it():
+    inner = LearnedGate(ConstantGate(0.4))
+    ExpertFirst(inner).learn(rollouts(TWO))
+    assert inner.b.any()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mentor_pl.algorithms.parts.first_token import ExpertFirst
 from mentor_pl.algorithms.parts.gates import ConstantGate, Drafted, EntropyGate
 from mentor_pl.algorithms.parts.kl_gate import KLGate
 from mentor_pl.algorithms.parts.random_gate import RandomGate
@@ -38,6 +39,12 @@ def test_the_choice_depends_on_rollout_and_position_alone_and_tells_nothing_of_t
     assert (one * behind).mean().item() == pytest.approx(0.09, abs=0.004)
     coins = uniform(drafted(100_000).keys, torch.zeros(100_000, dtype=torch.int64), COIN)
     assert coins[one == 1].mean().item() == pytest.approx(0.5, abs=0.007)
+
+
+def test_a_beginning_that_is_the_experts_is_not_taken_for_the_mean():
+    gate = RandomGate(ExpertFirst(ConstantGate(0.3)))
+    gate.observe([torch.ones(5)])
+    assert gate.mean == pytest.approx(0.3)
 
 
 def test_nothing_is_guided_before_anything_was_observed_and_a_restored_gate_goes_on():
