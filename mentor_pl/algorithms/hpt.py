@@ -19,7 +19,6 @@ from torch import Tensor
 
 from mentor_pl.algorithms.base import Rounds, Step, given_rows, policy_rows
 from mentor_pl.algorithms.on_policy import OnPolicy
-from mentor_pl.algorithms.parts.advantages import standardised
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.algorithms.parts.losses.nll import NegativeLogLikelihood
 from mentor_pl.algorithms.parts.losses.only import Only
@@ -66,9 +65,8 @@ class HPT(OnPolicy):
         yield given_rows(weak, self.selection.select(step, weak), number=self.group_size)
 
     def advantages(self, rollouts: Rollouts) -> Tensor:
-        policy = rollouts.origin == Origin.POLICY
-        cloned = torch.isin(rollouts.group, rollouts.group[~policy])
-        return standardised(rollouts.rewards, rollouts.group, baseline=policy, eps=self.eps).where(~cloned, 0)
+        cloned = torch.isin(rollouts.group, rollouts.group[rollouts.origin == Origin.DEMONSTRATION])
+        return super().advantages(rollouts).where(~cloned, 0)
 
     def terms(self) -> Sequence[Term]:
         return [Only(self.loss, Origin.POLICY), Only(self.cloning, Origin.DEMONSTRATION)]

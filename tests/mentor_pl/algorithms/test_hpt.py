@@ -45,7 +45,7 @@ def test_what_has_no_verdict_tells_nothing():
     assert [row[0] for row in cloned(rates, rewards)] == [1, 2]  # of the second, the success has no verdict
 
 
-def test_a_cloned_problems_rollouts_carry_no_advantage_and_no_trace_takes_part_in_a_mean(run, traced_problems):
+def test_a_cloned_problems_rollouts_carry_no_advantage_and_the_others_are_standardised(run, traced_problems):
     kept = Batches()
     algorithm = HPT(4, bound=0.25)
     run(algorithm=algorithm, callbacks=[kept], data_options={"train": str(traced_problems)}).fit()

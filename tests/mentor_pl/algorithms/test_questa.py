@@ -71,7 +71,7 @@ def test_a_character_that_falls_apart_at_the_cut_is_left_out(qwen2_folder):
     tokenizer = AutoTokenizer.from_pretrained(qwen2_folder)
     ids = tuple(tokenizer("αβγδεζηθικλμνξοπρστυ")["input_ids"])  # two bytes and tokens each
     prompt = Prompt(0, "p", "a", (1,), traces=((*ids, 0),))
-    for share in (0.5, 0.525, 0.55):
+    for share in (0.5, 0.51, 0.55):  # of 41 tokens 20, 21, 23
         _, (rendered,) = contexts(share=share, prompts=[prompt], text=lambda ids: tokenizer.decode(list(ids)))
         assert rendered.rsplit("\n", 1)[1] == "αβγδεζηθικλ"[: 10 + (share == 0.55)]
 
