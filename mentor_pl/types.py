@@ -122,7 +122,7 @@ class Rollouts:
     expert_logprobs: Tensor | None = None  # [N, T] float32, log π* of each response token, where a method needs it
     reference_logprobs: Tensor | None = None  # [N, T] float32, log π_ref, likewise
     seconds: Mapping[str, float] = field(default_factory=dict)  # part of the work -> wall time
-    decoding: Mapping[str, float] = field(default_factory=dict)  # what decoding cost, name -> count per response token
+    decoding: Mapping[str, int] = field(default_factory=dict)  # what decoding cost, a `DecodeStats` count by name
     texts: tuple[str, ...] = ()  # [N] decoded responses
     without_verdict: int = 0  # rollouts that are not graded, or whose reward stands in for a verdict
 

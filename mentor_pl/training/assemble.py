@@ -85,7 +85,7 @@ def assemble(
         step=step,
         policy_updates=policy_updates,
         seconds={f"sampling/{part}": seconds for part, seconds in samples.stats.seconds.items()},
-        decoding=samples.stats.per_token(),
+        decoding=samples.stats.counts(),
         texts=tuple(texts[place] for place in places),
         margins=samples.margins,
         divergences=samples.divergences,

@@ -28,10 +28,11 @@ from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import Need, Term
 from mentor_pl.models.loading import Models, load_frozen, load_policy, shared_vocabulary
+from mentor_pl.models.logprobs import tokens_read
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
-from mentor_pl.runtime.collectives import all_sum, together
+from mentor_pl.runtime.collectives import together
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.failing_loggers import forgive
 from mentor_pl.runtime.logging import log_once
@@ -41,8 +42,10 @@ from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.finite_steps import FiniteSteps
+from mentor_pl.training.ledger import Ledger
 from mentor_pl.training.optimizing import make_optimizer, try_optimizer
 from mentor_pl.training.process_state import process_state, restore, set_place
+from mentor_pl.training.step_metrics import step_metrics
 from mentor_pl.training.trainer_settings import check_callbacks, check_folders, check_settings
 from mentor_pl.training.update import Update
 from mentor_pl.types import Rollouts
@@ -122,6 +125,7 @@ class MentorModule(L.LightningModule):
         self.recompute_logprobs = recompute_logprobs
         self.gradient_checkpointing = gradient_checkpointing
         self.steps_done = 0  # rollout batches the policy has learned from
+        self.ledger = Ledger()
         self._step = FiniteSteps(max_grad_norm)
         self._resumed: dict[str, Any] | None = None
         self.policy: Any = None
@@ -222,6 +226,7 @@ class MentorModule(L.LightningModule):
             logprobs, gap = update.rescored(rollouts, batches)
             rollouts = replace(rollouts, logprobs=logprobs)
             gaps.append(gap)
+        read = tokens_read(self.policy)
         for rows in batches:
             means, gap = update.accumulate_gradients(rollouts, advantages, rows, backward=self.manual_backward)
             steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step + 1))
@@ -230,18 +235,11 @@ class MentorModule(L.LightningModule):
         metrics = {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
         metrics["train/skipped_updates"] *= len(steps)
         metrics["train/logprob_gap"] = float(gaps[0])  # later ones compare with weights that did not sample
-        self._log(metrics, rollouts, time.perf_counter() - started)
+        metrics["time/update"] = time.perf_counter() - started
+        metrics |= self.ledger.add(rollouts, self.models, tokens_read(self.policy) - read, metrics["time/update"])
+        self._log(metrics | step_metrics(rollouts), rollouts)
 
-    def _log(self, metrics: dict[str, float], rollouts: Rollouts, seconds: float) -> None:
-        metrics |= {"train/alpha": rollouts.alpha, "time/update": seconds}
-        metrics["train/response_tokens"] = float(all_sum(rollouts.response_lengths.sum()))
-        metrics |= {f"time/{part}": seconds for part, seconds in rollouts.seconds.items()}
-        metrics |= {f"decode/{name}": count for name, count in rollouts.decoding.items()}
-        timeouts = [part.sum() for name, part in rollouts.reward_parts.items() if name.split("_")[0] == "timeout"]
-        if timeouts:
-            metrics["reward/timeouts"] = float(all_sum(torch.stack(timeouts).sum()))
-        without_verdict = torch.tensor(rollouts.without_verdict, device=rollouts.rewards.device)
-        metrics["reward/not_graded"] = float(all_sum(without_verdict))
+    def _log(self, metrics: dict[str, float], rollouts: Rollouts) -> None:
         log_once(self.trainer, metrics, step=rollouts.step + 1)
         self.log_dict(metrics, logger=False, batch_size=1)  # for callbacks that monitor one of them
         self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)
@@ -278,6 +276,7 @@ class MentorModule(L.LightningModule):
             "skipped": self._step.skipped,
             **process_state(self._optimizer),
         }
+        checkpoint["ledger"] = self.ledger.state_dict()
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights.
@@ -292,6 +291,7 @@ class MentorModule(L.LightningModule):
         state = checkpoint["mentor"]
         self._alpha, self.steps_done, self._step.skipped = state["alpha"], state["step"], state["skipped"]
         self.algorithm.load_state_dict(state["algorithm"])
+        self.ledger.load_state_dict(checkpoint["ledger"])
         self._resumed = state
         # max_time is of one attempt: with those before it counted, a command that a scheduler repeats would end at once
         checkpoint.get("callbacks", {}).pop("Timer", None)
