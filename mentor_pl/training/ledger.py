@@ -5,10 +5,10 @@
     trained_tokens   response tokens that the loss is a mean over
     flops            Σ 2 · parameters · tokens of policy, expert and reference; a backward counts as two forwards
 
-Tokens are counted where a model is fed: a prompt once for those that share it, a decoded row also where it waits. Probes
-and rollouts that were dropped are in it; benchmarks, what is read to measure timings, and what `gradient_checkpointing`
-computes again are not. `flops` leaves out attention's own work, which grows with the square of a length, and counts the
-output embedding at every token.
+Tokens are counted where a model is fed: a prompt once for those that share it, a decoded row also where it waits.
+Probes and rollouts that were dropped are in it; benchmarks, what is read to measure timings, and what
+`gradient_checkpointing` computes again are not. `flops` leaves out attention's own work, which grows with the square of
+a length, and counts the output embedding at every token.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Ledger:
         Returns:
             what is logged of it: the step's counts and the run's sums.
         """
-        decoded = DecodeStats(**rollouts.decoding)
+        decoded = DecodeStats.of(rollouts.decoding)
         prefill = decoded.prefill_tokens - decoded.expert_prefill_tokens
         policy = prefill + decoded.policy_tokens + self._read("policy", models.policy) + 2 * learned
         expert = decoded.expert_prefill_tokens + decoded.expert_tokens + self._read("expert", models.expert)

@@ -14,7 +14,7 @@ def step_metrics(rollouts: Rollouts) -> dict[str, float]:
     metrics = {"train/alpha": rollouts.alpha}
     metrics["train/response_tokens"] = float(all_sum(rollouts.response_lengths.sum()))
     metrics |= {f"time/{part}": seconds for part, seconds in rollouts.seconds.items()}
-    metrics |= {f"decode/{name}": count for name, count in DecodeStats(**rollouts.decoding).per_token().items()}
+    metrics |= {f"decode/{name}": count for name, count in DecodeStats.of(rollouts.decoding).per_token().items()}
     timeouts = [part.sum() for name, part in rollouts.reward_parts.items() if name.split("_")[0] == "timeout"]
     if timeouts:
         metrics["reward/timeouts"] = float(all_sum(torch.stack(timeouts).sum()))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass
@@ -62,6 +63,12 @@ class DecodeStats:
     def counts(self) -> dict[str, int]:
         """Every count, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "seconds"}
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> DecodeStats:
+        """The statistics with these counts."""
+        named: dict[str, Any] = dict(counts)
+        return cls(**named)
 
     def per_token(self) -> dict[str, float]:
         """Every count but `tokens`, divided by it."""
