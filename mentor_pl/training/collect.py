@@ -32,6 +32,7 @@ class Learner(Protocol):
     algorithm: Algorithm
     mini_batches: int
     micro_batch_tokens: int
+    mask_truncated: bool
 
     @property
     def models(self) -> Models: ...
@@ -91,7 +92,8 @@ def collect(
         clock.lap("grading")
         rollouts = scored(models, rollouts, algorithm.needs, learner.micro_batch_tokens)
     clock.lap("scoring")
-    learned = algorithm.train_mask(rollouts) & rollouts.graded[:, None]
+    kept = rollouts.graded & ~(rollouts.truncated & learner.mask_truncated)
+    learned = algorithm.train_mask(rollouts) & kept[:, None]
     return replace(rollouts, train_mask=learned, seconds={**clock.seconds, **rollouts.seconds})
 
 

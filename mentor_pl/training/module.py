@@ -26,8 +26,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
-from mentor_pl.algorithms.parts.losses.base import Need, Term
-from mentor_pl.models.loading import Models, load_frozen, load_policy, shared_vocabulary
+from mentor_pl.algorithms.parts.losses.base import Term
+from mentor_pl.models.loading import Models, load_policy, shared_vocabulary
 from mentor_pl.models.logprobs import tokens_read
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
@@ -42,6 +42,8 @@ from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.finite_steps import FiniteSteps
+from mentor_pl.training.frozen_models import check_expert, load_frozen_models
+from mentor_pl.training.importance import weighted
 from mentor_pl.training.ledger import Ledger
 from mentor_pl.training.optimizing import make_optimizer, try_optimizer
 from mentor_pl.training.process_state import process_state, restore, set_place
@@ -71,6 +73,9 @@ class MentorModule(L.LightningModule):
             Attention alone works on whole rollouts, so with long prompts and short responses it needs more memory.
         recompute_logprobs: take log π_old from a forward pass of training, before the first update, instead of from
             sampling. It costs one more forward; `train/logprob_gap` shows whether it is needed.
+        importance_cap: multiply each token's advantage by π_old as recomputed over π_old as sampled, at most by this;
+            needs `recompute_logprobs`.
+        mask_truncated: responses cut off by the length limit are not trained on; in their group's statistics they stay.
         max_grad_norm: gradients are scaled down to this norm.
         gradient_checkpointing: recompute activations in the backward pass: slower, far less memory.
         trust_remote_code: whether Python code that comes with a model may run.
@@ -100,6 +105,8 @@ class MentorModule(L.LightningModule):
         mini_batches: int = 2,
         micro_batch_tokens: int = 16384,
         recompute_logprobs: bool = False,
+        importance_cap: float | None = None,
+        mask_truncated: bool = False,
         max_grad_norm: float = 1.0,
         gradient_checkpointing: bool = False,
         trust_remote_code: bool = False,
@@ -111,6 +118,12 @@ class MentorModule(L.LightningModule):
         )
         check("model.mini_batches", mini_batches, at_least=1)
         check("model.micro_batch_tokens", micro_batch_tokens, at_least=1)
+        check("model.importance_cap", importance_cap, above=0, because="it bounds a ratio", otherwise="or null")
+        if importance_cap is not None and not recompute_logprobs:
+            raise UsageError(
+                f"model.importance_cap is {importance_cap}, but its weights need a pass of training before the update: "
+                "set model.recompute_logprobs to true, or importance_cap to null"
+            )
         check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise=".inf for no clipping")
         self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
         self.algorithm = algorithm if algorithm is not None else Mentor()
@@ -122,7 +135,8 @@ class MentorModule(L.LightningModule):
         self.optimizer = optimizer
         self._alpha, self._alpha_is_moved = alpha, False
         self.warmup_steps, self.mini_batches, self.micro_batch_tokens = warmup_steps, mini_batches, micro_batch_tokens
-        self.recompute_logprobs = recompute_logprobs
+        self.recompute_logprobs, self.importance_cap = recompute_logprobs, importance_cap
+        self.mask_truncated = mask_truncated
         self.gradient_checkpointing = gradient_checkpointing
         self.steps_done = 0  # rollout batches the policy has learned from
         self.ledger = Ledger()
@@ -157,14 +171,7 @@ class MentorModule(L.LightningModule):
         if stage != TrainerFn.FITTING:
             return
         try_optimizer(self.optimizer)
-        name = type(self.algorithm).__name__
-        if self.algorithm.uses_expert and self.expert_source is None:
-            raise UsageError(
-                f"algorithm {name} asks an expert, but model.expert is null: set model.expert, or take an algorithm "
-                "without one, such as configs/algorithms/grpo.yaml"
-            )
-        if self.expert_source is not None and not self.algorithm.uses_expert:
-            rank_zero_info(f"algorithm {name} asks no expert: '{self.expert_source.path}' is not loaded")
+        check_expert(self.algorithm, self.expert_source)
 
     def configure_model(self) -> None:
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
@@ -172,23 +179,14 @@ class MentorModule(L.LightningModule):
         if self.policy is not None:
             return
         check_trainer(self.trainer, self.device_mesh)
-        device = self.trainer.strategy.root_device
         half = str(self.trainer.precision).startswith("bf16")
         self.policy = load_policy(self.policy_source, self.gradient_checkpointing)
         if self.device_mesh is not None:
             shard(self.policy, self.device_mesh["data_parallel"], torch.bfloat16 if half else None)
-        if self.trainer.state.fn != TrainerFn.FITTING:
-            return
-
-        def frozen(source: ModelSource | None, needed: bool) -> Any | None:
-            if source is None or not needed:
-                return None
-            return load_frozen(source, torch.bfloat16 if half else torch.float32).to(device)
-
-        self._frozen = (
-            frozen(self.expert_source, self.algorithm.uses_expert),
-            frozen(self.reference_source, Need.REFERENCE_LOGPROBS in self.algorithm.needs),
-        )
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            dtype = torch.bfloat16 if half else torch.float32
+            sources = self.expert_source, self.reference_source
+            self._frozen = load_frozen_models(self.algorithm, *sources, dtype, self.trainer.strategy.root_device)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
         optimizer = make_optimizer(self.optimizer, self.policy.parameters())
@@ -221,9 +219,11 @@ class MentorModule(L.LightningModule):
         self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
         update = Update(self.policy, self.algorithm.all_terms, self.vocabulary.size, self.micro_batch_tokens)
         batches = mini_batches(rollouts.group, self.mini_batches)
-        gaps, steps = [], []
+        gaps, steps, metrics = [], [], dict[str, float]()
         if self.recompute_logprobs:
             logprobs, gap = update.rescored(rollouts, batches)
+            if (cap := self.importance_cap) is not None:
+                advantages, metrics = weighted(advantages, logprobs, rollouts.logprobs, cap, rollouts.train_mask)
             rollouts = replace(rollouts, logprobs=logprobs)
             gaps.append(gap)
         read = tokens_read(self.policy)
@@ -232,7 +232,7 @@ class MentorModule(L.LightningModule):
             steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step + 1))
             gaps.append(gap)
         self.steps_done = rollouts.step + 1
-        metrics = {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
+        metrics |= {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
         metrics["train/skipped_updates"] *= len(steps)
         metrics["train/logprob_gap"] = float(gaps[0])  # later ones compare with weights that did not sample
         metrics["time/update"] = time.perf_counter() - started

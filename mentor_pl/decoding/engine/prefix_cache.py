@@ -42,7 +42,7 @@ class Prefixes:
         return assignment | dict(zip((slot for slot in free if slot not in assignment), others, strict=False))
 
     def fill(self, assignment: Mapping[int, int], runners: Sequence[ModelRunner]) -> list[int]:
-        """Have the assigned prompts in their slots: each lies there, is copied, or is read; tokens read by each runner."""
+        """Have the assigned prompts in their slots: it lies there, is copied, or read; tokens read by each runner."""
         kept = {slot for slot, rollout in assignment.items() if self.held[slot] == self.numbers[rollout]}
         sources = {number: slot for slot, number in enumerate(self.held) if slot in kept or slot not in assignment}
         wanting = {slot: rollout for slot, rollout in assignment.items() if slot not in kept}

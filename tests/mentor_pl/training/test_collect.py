@@ -1,6 +1,7 @@
 """A step's rollouts: what γ_p is read from, who takes part, and what the draws depend on."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -116,3 +117,19 @@ def test_a_rank_that_is_done_takes_part_until_all_are(models, monkeypatch):
     assert counts == [2, 0, 0]
     assert len(rollouts) == 2
     assert len(sampler.calls) == 1
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_truncated_rollout_is_not_trained_on_where_asked_and_stays_in_its_groups_statistics(models, masked):
+    """Rows of 1 to 4 tokens; the one of two is cut off."""
+
+    class CutOff(ScriptedSampler):
+        def __call__(self, *arguments, **options):
+            samples = super().__call__(*arguments, **options)
+            return replace(samples, truncated=samples.lengths == 2)
+
+    algorithm = GivenRounds([row(EIGHT, 0), row(EIGHT, 1), row(THREE, 0), row(THREE, 1)])
+    rollouts = gather(Learner(models, algorithm=algorithm, mask_truncated=masked), CutOff([[1, 2, 3, 4]]))
+    assert rollouts.train_mask.sum(1).tolist() == [1, 0 if masked else 2, 3, 4]
+    first, second = algorithm.advantages(rollouts)[:2].tolist()
+    assert first == -second != 0
