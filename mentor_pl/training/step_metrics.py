@@ -20,4 +20,7 @@ def step_metrics(rollouts: Rollouts) -> dict[str, float]:
         metrics["reward/timeouts"] = float(all_sum(torch.stack(timeouts).sum()))
     without_verdict = torch.tensor(rollouts.without_verdict, device=rollouts.rewards.device)
     metrics["reward/not_graded"] = float(all_sum(without_verdict))
+    if rollouts.counts:
+        counts = all_sum(torch.tensor(list(rollouts.counts.values()), device=rollouts.rewards.device))
+        metrics |= {f"data/{name}": float(count) for name, count in zip(rollouts.counts, counts.tolist(), strict=True)}
     return metrics

@@ -9,8 +9,8 @@ from runs import Gradients
 
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.training.data import RolloutLoader
 from mentor_pl.training.importance import weighted
+from mentor_pl.training.loader import RolloutLoader
 from mentor_pl.training.update import Update
 
 MASK = torch.tensor([[True, True], [True, False]])
