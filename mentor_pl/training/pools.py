@@ -46,9 +46,8 @@ class DifficultyPools:
         below = f"a problem is not both, and easy_above is {self.easy_above}"
         check("data.pools.hard_below", self.hard_below, at_least=0, below=self.easy_above, because=below)
         check("data.pools.easy", self.easy, at_least=0, at_most=1, because=share)
-        check(
-            "data.pools.hard", self.hard, at_least=0, at_most=round(1 - self.easy, 9), because=f"{self.easy} are easy"
-        )
+        rest = round(1 - self.easy, 9)
+        check("data.pools.hard", self.hard, at_least=0, at_most=rest, because=f"data.pools.easy is {self.easy}")
 
     def pool(self, share: float | None) -> str:
         """The pool of a problem with this success share; None: not seen."""

@@ -1,4 +1,4 @@
-"""Groups without signal give their place to others: by hand, on ranks that need different numbers, and over a resume."""
+"""Groups without signal give their place to others: by hand, on ranks of different needs, over a resume."""
 
 import subprocess
 import sys
