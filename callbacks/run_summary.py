@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class RunSummary(Callback):
         save_figure(draw_curves(metrics, folder.as_posix()), folder / "curves.png")
         console = get_console()  # the progress bar's own, which prints above the bar
         console.print(self._table(metrics))
+        console.print(_costs(pl_module.ledger.totals()))  # type: ignore[operator, union-attr]
         for name, meaning in ARTEFACTS.items():
             if (folder / name).exists():
                 console.print(f"{meaning:<14} {folder / name}", highlight=False, soft_wrap=True)
@@ -77,3 +79,13 @@ class RunSummary(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.earlier = list(state_dict["earlier"])
+
+
+def _costs(totals: Mapping[str, float]) -> Table:
+    """What the run has cost, those it continues included."""
+    table = Table(title="Cost", title_justify="left")
+    table.add_column("over all ranks; seconds of one")
+    table.add_column("sum", justify="right")
+    for name, value in totals.items():
+        table.add_row(name, f"{value:.3g}" if name == "cost/flops" else f"{value:,.0f}")
+    return table

@@ -41,7 +41,7 @@ class Step:
     """What a method may ask of a step.
 
     Attributes:
-        prompts: this rank's share of the step's problems.
+        prompts: this rank's share of the step's problems; none where it merely takes part while others draw anew.
         alpha: weight of what the expert teaches.
         number: rollout batches before this one.
         seed: of the noise.

@@ -111,8 +111,14 @@ def _responses(response_ids: Tensor, response_lengths: Tensor) -> Tensor:
     return torch.arange(response_ids.shape[1], device=response_ids.device) < response_lengths[:, None]
 
 
+def tokens_read(model: Any) -> int:
+    """Tokens that a model has been fed outside of decoding, in all; a shared prompt counts once."""
+    return getattr(model, "tokens_read", 0)
+
+
 def hidden_states(model: Any, rows: SharedPrefixes) -> Tensor:
     """The base model's last hidden states of a row of tokens, [U, H]."""
+    model.tokens_read = tokens_read(model) + rows.ids.shape[1]
     with prefix_sharing(model):
         output = model.base_model(input_ids=rows.ids, position_ids=rows.positions, use_cache=False, rows=rows)
     check_attended(model, rows.layers)

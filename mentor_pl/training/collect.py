@@ -19,7 +19,7 @@ from mentor_pl.decoding.sampler import Sampler, as_response, decoding
 from mentor_pl.models.loading import Models, Vocabulary
 from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_max, together
-from mentor_pl.training.assemble import assemble
+from mentor_pl.training.assemble import assemble, check_rows
 from mentor_pl.training.rounds import Round
 from mentor_pl.training.scoring import given_likelihoods, scored
 from mentor_pl.types import Prompt, Rollouts, Row
@@ -32,6 +32,7 @@ class Learner(Protocol):
     algorithm: Algorithm
     mini_batches: int
     micro_batch_tokens: int
+    mask_truncated: bool
 
     @property
     def models(self) -> Models: ...
@@ -61,7 +62,8 @@ def collect(
 
     Args:
         learner: owner of the models, the algorithm and α.
-        prompts, draw: this rank's share of the step's problems; further ones, for algorithms that ask for them.
+        prompts, draw: this rank's share of the step's problems, none where it merely takes part; further ones, for
+            algorithms that ask for them.
         render: from a problem's text to the prompt's tokens.
         sampler, sampling: decoder; temperature, filters, maximum length.
         reward: grader of responses.
@@ -88,12 +90,14 @@ def collect(
             # what the algorithm waits for may fail on one rank alone
             rows = together(partial(_next, rounds, done[-1].graded()), models.device)
         clock.lap("sampling")
+        check_rows([row for one in done for row in one.rows], algorithm, prompts)
         together(lambda: [one.grades() for one in done], models.device)
         rollouts = assemble(done, algorithm, reward, grading, learner.alpha, sampling, step, policy_updates)
         clock.lap("grading")
         rollouts = scored(models, rollouts, algorithm, learner.micro_batch_tokens)
     clock.lap("scoring")
-    learned = algorithm.train_mask(rollouts) & rollouts.graded[:, None]
+    kept = rollouts.graded & ~(rollouts.truncated & learner.mask_truncated)
+    learned = algorithm.train_mask(rollouts) & kept[:, None]
     return replace(rollouts, train_mask=learned, seconds={**clock.seconds, **rollouts.seconds})
 
 

@@ -1,11 +1,12 @@
-"""The data module: which problems a step is about, and the loader that turns them into rollouts of the live policy."""
+"""The data module: problems in, rollouts of the live policy out, step by step."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from copy import deepcopy
-from itertools import islice
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, cast
 
 import lightning.pytorch as L
@@ -29,52 +30,12 @@ from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.collect import Learner, collect
+from mentor_pl.training.drawing import Further, generator, prompts_of_step
+from mentor_pl.training.dynamic_sampling import DynamicSampling
+from mentor_pl.training.loader import RolloutLoader
+from mentor_pl.training.pools import DifficultyPools, success_shares
 from mentor_pl.training.process_state import random_states, restore_random
 from mentor_pl.types import Prompt, Rollouts
-
-
-def prompts_of_step(step: int, problems: int, per_step: int, seed: int) -> list[int]:
-    """Places in the data set of the global batch of `step`, without repetition.
-
-    An epoch is a permutation keyed by (seed, epoch); what does not fill a last batch waits for the next epoch.
-    """
-    epoch, batch = divmod(step, problems // per_step)
-    order = torch.randperm(problems, generator=_generator(seed, epoch))
-    return order[batch * per_step : (batch + 1) * per_step].tolist()
-
-
-def _generator(seed: int, number: int) -> torch.Generator:
-    return torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
-
-
-class RolloutLoader:
-    """A sized, stateful iterable of rollout batches.
-
-    Sized, because Lightning fetches one batch ahead from a loader without length, and rollouts would then come from
-    weights one step old. Its state is the number of batches produced.
-
-    Args:
-        produce: makes the rollouts of a step.
-        steps: batches of the whole run, which is one Lightning epoch.
-    """
-
-    def __init__(self, produce: Callable[[int], Rollouts], steps: int) -> None:
-        self.produce, self.steps, self.step = produce, steps, 0
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __iter__(self) -> Iterator[Rollouts]:
-        while self.step < self.steps:
-            rollouts = self.produce(self.step)
-            self.step += 1
-            yield rollouts
-
-    def state_dict(self) -> dict[str, int]:
-        return {"step": self.step}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self.step = int(state["step"])
 
 
 class RolloutDataModule(L.LightningDataModule):
@@ -99,6 +60,8 @@ class RolloutDataModule(L.LightningDataModule):
         select: which rows become problems, and which columns hold what.
         template: plain text with `{system}` and `{problem}`, in place of the policy's chat template; a policy without
             one has a plain template by default.
+        dynamic_sampling: draw further problems in place of those whose group has no signal.
+        pools: draw easy, normal and hard problems in fixed shares, in place of epochs.
         seed: of problem order and sampling noise; by default `seed_everything`'s.
 
     Raises:
@@ -120,6 +83,8 @@ class RolloutDataModule(L.LightningDataModule):
         min_prompt_tokens: int = 1,
         select: Selection = Selection(),  # noqa: B008 (frozen)
         template: str | None = None,
+        dynamic_sampling: DynamicSampling | None = None,
+        pools: DifficultyPools | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__()
@@ -140,6 +105,8 @@ class RolloutDataModule(L.LightningDataModule):
         self.system_prompt, self.template, self.select = system_prompt, template, select
         self.min_prompt_tokens, self.max_prompt_tokens = min_prompt_tokens, max_prompt_tokens
         self.seed = seed if seed is not None else int(os.environ.get("PL_GLOBAL_SEED", 0))
+        self.dynamic_sampling, self.pools = dynamic_sampling, pools
+        self.shares: dict[int, float] = {}  # problem -> what share of its last rollouts succeeded, where pools ask
         self.problems: LoadedPrompts | None = None
 
     @property
@@ -157,6 +124,8 @@ class RolloutDataModule(L.LightningDataModule):
                 f"data.prompts_per_step is {self.prompts_per_step}, which {world} processes × {learner.mini_batches} "
                 f"mini-batches do not divide: give a multiple of {world * learner.mini_batches}"
             )
+        if self.dynamic_sampling is not None:
+            self.dynamic_sampling.check(learner.algorithm)
         longest = self.max_prompt_tokens + self.sampling.max_new_tokens
         if longest > learner.vocabulary.window:
             raise UsageError(
@@ -207,25 +176,16 @@ class RolloutDataModule(L.LightningDataModule):
 
     def _places(self, step: int) -> list[int]:
         assert self.problems is not None
-        return prompts_of_step(step, len(self.problems.prompts), self.prompts_per_step, self.seed)
+        prompts = self.problems.prompts
+        if self.pools is None:
+            return prompts_of_step(step, len(prompts), self.prompts_per_step, self.seed)
+        shares = [self.shares.get(prompt.index) for prompt in prompts]
+        return self.pools.places(shares, self.prompts_per_step, generator(self.seed, step))
 
-    def _further(self, step: int) -> Callable[[int], list[Prompt]]:
-        """Hands out problems beyond the step's own, each once: those that are left, in an order keyed by the step."""
+    def _further(self, step: int) -> Further:
         assert self.problems is not None and self.trainer is not None
-        prompts, own = self.problems.prompts, set(self._places(step))
-        order = torch.randperm(len(prompts), generator=_generator(self.seed, -1 - step)).tolist()
-        left = iter([i for i in order if i not in own][self.trainer.global_rank :: self.trainer.world_size])
-
-        def draw(count: int) -> list[Prompt]:
-            drawn = [prompts[i] for i in islice(left, count)]
-            if len(drawn) < count:
-                raise UsageError(
-                    f"step {step}: the algorithm draws more problems than {self.train} has left for a step: lower "
-                    "data.prompts_per_step or give more problems"
-                )
-            return drawn
-
-        return draw
+        own, place = self._places(step), {"rank": self.trainer.global_rank, "ranks": self.trainer.world_size}
+        return Further(self.problems.prompts, own, seed=self.seed, step=step, **place)
 
     def _rendered(self, problem: str) -> list[int]:
         """A problem's text as the policy reads it."""
@@ -234,35 +194,57 @@ class RolloutDataModule(L.LightningDataModule):
     def _produce(self, step: int) -> Rollouts:
         """The rollouts of a step. One that is stopped leaves no trace, and the run is saved as it was before it."""
         assert self.trainer is not None
-        learner = self.learner
-        before = deepcopy((learner.algorithm.state_dict(), self.sampler.state_dict(), random_states()))
+        algorithm = self.learner.algorithm
+        before = deepcopy((algorithm.state_dict(), self.sampler.state_dict(), random_states(), self.shares))
         try:
             with self.trainer.precision_plugin.forward_context():
-                return collect(
-                    learner,
-                    self.prompts_of_rank(step),
-                    self._further(step),
-                    lambda text: tuple(self._rendered(text)),
-                    self.sampler,
-                    self.sampling,
-                    self.reward,
-                    seed=self.seed,
-                    step=step,
-                    policy_updates=self.trainer.global_step,
-                    grading=self.grading,
-                )
+                return self._rollouts(step)
         except Stopped as stopped:
-            learner.algorithm.load_state_dict(before[0])
+            algorithm.load_state_dict(before[0])
             self.sampler.load_state_dict(before[1])
             restore_random(before[2])
+            self.shares = before[3]
             save_and_leave(self.trainer, step, stopped)
 
+    def _rollouts(self, step: int) -> Rollouts:
+        """Of the step's problems, and of further ones where some have no signal."""
+        prompts, further = self.prompts_of_rank(step), self._further(step)
+        pools = self.pools.counts(self.shares, prompts) if self.pools is not None else {}
+        sample = partial(self._collected, step, further)
+        if self.dynamic_sampling is None:
+            rollouts = sample(prompts)
+        else:
+            rollouts = self.dynamic_sampling(sample, prompts, further.up_to, self.learner.algorithm)
+        return replace(rollouts, counts={**rollouts.counts, **pools})
+
+    def _collected(self, step: int, further: Further, prompts: Sequence[Prompt]) -> Rollouts:
+        """The algorithm's rounds for `prompts`."""
+        assert self.trainer is not None
+        rollouts = collect(
+            self.learner,
+            prompts,
+            further,
+            lambda text: tuple(self._rendered(text)),
+            self.sampler,
+            self.sampling,
+            self.reward,
+            seed=self.seed,
+            step=step,
+            policy_updates=self.trainer.global_step,
+            grading=self.grading,
+        )
+        if self.pools is not None:
+            self.shares |= success_shares(rollouts, self.reward.range[0])
+        return rollouts
+
     def state_dict(self) -> dict[str, Any]:
-        return {"samplers": all_objects(self.sampler.state_dict())}
+        shares = {"shares": dict(self.shares)} if self.pools is not None else {}
+        return {"samplers": all_objects(self.sampler.state_dict()), **shares}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         samplers = state_dict["samplers"]
         self.sampler.load_state_dict(samplers[min(rank(), len(samplers) - 1)])
+        self.shares = dict(state_dict.get("shares", {}))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch.to(device) if isinstance(batch, Rollouts) else batch

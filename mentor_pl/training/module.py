@@ -27,11 +27,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import Term
-from mentor_pl.models.loading import Models, load_frozen, load_policy, shared_vocabulary
+from mentor_pl.models.loading import Models, load_policy, shared_vocabulary
+from mentor_pl.models.logprobs import tokens_read
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
-from mentor_pl.runtime.collectives import all_sum, together
+from mentor_pl.runtime.collectives import together
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.failing_loggers import forgive
 from mentor_pl.runtime.logging import log_once
@@ -41,8 +42,12 @@ from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.finite_steps import FiniteSteps
+from mentor_pl.training.frozen_models import check_expert, load_frozen_models
+from mentor_pl.training.importance import weighted
+from mentor_pl.training.ledger import Ledger
 from mentor_pl.training.optimizing import make_optimizer, try_optimizer
 from mentor_pl.training.process_state import process_state, restore, set_place
+from mentor_pl.training.step_metrics import step_metrics
 from mentor_pl.training.trainer_settings import check_callbacks, check_folders, check_settings
 from mentor_pl.training.update import Update
 from mentor_pl.types import Rollouts
@@ -68,6 +73,9 @@ class MentorModule(L.LightningModule):
             Attention alone works on whole rollouts, so with long prompts and short responses it needs more memory.
         recompute_logprobs: take log π_old from a forward pass of training, before the first update, instead of from
             sampling. It costs one more forward; `train/logprob_gap` shows whether it is needed.
+        importance_cap: multiply each token's advantage by π_old as recomputed over π_old as sampled, at most by this;
+            needs `recompute_logprobs`.
+        mask_truncated: responses cut off by the length limit are not trained on; in their group's statistics they stay.
         max_grad_norm: gradients are scaled down to this norm.
         gradient_checkpointing: recompute activations in the backward pass: slower, far less memory.
         trust_remote_code: whether Python code that comes with a model may run.
@@ -97,6 +105,8 @@ class MentorModule(L.LightningModule):
         mini_batches: int = 2,
         micro_batch_tokens: int = 16384,
         recompute_logprobs: bool = False,
+        importance_cap: float | None = None,
+        mask_truncated: bool = False,
         max_grad_norm: float = 1.0,
         gradient_checkpointing: bool = False,
         trust_remote_code: bool = False,
@@ -108,6 +118,12 @@ class MentorModule(L.LightningModule):
         )
         check("model.mini_batches", mini_batches, at_least=1)
         check("model.micro_batch_tokens", micro_batch_tokens, at_least=1)
+        check("model.importance_cap", importance_cap, above=0, because="it bounds a ratio", otherwise="or null")
+        if importance_cap is not None and not recompute_logprobs:
+            raise UsageError(
+                f"model.importance_cap is {importance_cap}, but its weights need a pass of training before the update: "
+                "set model.recompute_logprobs to true, or importance_cap to null"
+            )
         check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise=".inf for no clipping")
         self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
         self.algorithm = algorithm if algorithm is not None else Mentor()
@@ -119,9 +135,11 @@ class MentorModule(L.LightningModule):
         self.optimizer = optimizer
         self._alpha, self._alpha_is_moved = alpha, False
         self.warmup_steps, self.mini_batches, self.micro_batch_tokens = warmup_steps, mini_batches, micro_batch_tokens
-        self.recompute_logprobs = recompute_logprobs
+        self.recompute_logprobs, self.importance_cap = recompute_logprobs, importance_cap
+        self.mask_truncated = mask_truncated
         self.gradient_checkpointing = gradient_checkpointing
         self.steps_done = 0  # rollout batches the policy has learned from
+        self.ledger = Ledger()
         self._step = FiniteSteps(max_grad_norm)
         self._resumed: dict[str, Any] | None = None
         self.policy: Any = None
@@ -153,14 +171,7 @@ class MentorModule(L.LightningModule):
         if stage != TrainerFn.FITTING:
             return
         try_optimizer(self.optimizer)
-        name = type(self.algorithm).__name__
-        if self.algorithm.uses_expert and self.expert_source is None:
-            raise UsageError(
-                f"algorithm {name} asks an expert, but model.expert is null: set model.expert, or take an algorithm "
-                "without one, such as configs/algorithms/grpo.yaml"
-            )
-        if self.expert_source is not None and not self.algorithm.uses_expert:
-            rank_zero_info(f"algorithm {name} asks no expert: '{self.expert_source.path}' is not loaded")
+        check_expert(self.algorithm, self.expert_source)
 
     def configure_model(self) -> None:
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
@@ -168,23 +179,14 @@ class MentorModule(L.LightningModule):
         if self.policy is not None:
             return
         check_trainer(self.trainer, self.device_mesh)
-        device = self.trainer.strategy.root_device
         half = str(self.trainer.precision).startswith("bf16")
         self.policy = load_policy(self.policy_source, self.gradient_checkpointing)
         if self.device_mesh is not None:
             shard(self.policy, self.device_mesh["data_parallel"], torch.bfloat16 if half else None)
-        if self.trainer.state.fn != TrainerFn.FITTING:
-            return
-
-        def frozen(source: ModelSource | None, needed: bool) -> Any | None:
-            if source is None or not needed:
-                return None
-            return load_frozen(source, torch.bfloat16 if half else torch.float32).to(device)
-
-        self._frozen = (
-            frozen(self.expert_source, self.algorithm.uses_expert),
-            frozen(self.reference_source, self.algorithm.uses_reference),
-        )
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            dtype = torch.bfloat16 if half else torch.float32
+            sources = self.expert_source, self.reference_source
+            self._frozen = load_frozen_models(self.algorithm, *sources, dtype, self.trainer.strategy.root_device)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
         optimizer = make_optimizer(self.optimizer, self.policy.parameters())
@@ -197,8 +199,6 @@ class MentorModule(L.LightningModule):
                 f"no callback has set α, so it stays at {self.alpha} and the expert never leaves: add "
                 "callbacks.AlphaDecay to trainer.callbacks"
             )
-        for note in self.algorithm.notes:
-            rank_zero_info(note)
         if self._resumed is not None:  # as late as can be: setting up models and loaders draws random numbers
             restore(self._resumed, self._optimizer, self._warmup)
             self._resumed = None
@@ -217,34 +217,30 @@ class MentorModule(L.LightningModule):
         advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
         graded = rollouts.graded
         self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
-        terms = self.algorithm.all_terms
-        update = Update(self.policy, self._frozen[0], terms, self.vocabulary.size, self.micro_batch_tokens)
+        models, terms = self.models, self.algorithm.all_terms
+        update = Update(models.policy, models.expert, terms, models.vocabulary.size, self.micro_batch_tokens)
         batches = mini_batches(rollouts.group, self.mini_batches)
-        gaps, steps = [], []
+        gaps, steps, metrics = [], [], dict[str, float]()
         if self.recompute_logprobs:
             logprobs, gap = update.rescored(rollouts, batches)
+            if (cap := self.importance_cap) is not None:
+                advantages, metrics = weighted(advantages, logprobs, rollouts.logprobs, cap, rollouts.train_mask)
             rollouts = replace(rollouts, logprobs=logprobs)
             gaps.append(gap)
+        read = tokens_read(self.policy)
         for rows in batches:
             means, gap = update.accumulate_gradients(rollouts, advantages, rows, backward=self.manual_backward)
             steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step + 1))
             gaps.append(gap)
         self.steps_done = rollouts.step + 1
-        metrics = {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
+        metrics |= {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
         metrics["train/skipped_updates"] *= len(steps)
         metrics["train/logprob_gap"] = float(gaps[0])  # later ones compare with weights that did not sample
-        self._log(metrics, rollouts, time.perf_counter() - started)
+        metrics["time/update"] = time.perf_counter() - started
+        metrics |= self.ledger.add(rollouts, self.models, tokens_read(self.policy) - read, metrics["time/update"])
+        self._log(metrics | step_metrics(rollouts), rollouts)
 
-    def _log(self, metrics: dict[str, float], rollouts: Rollouts, seconds: float) -> None:
-        metrics |= {"train/alpha": rollouts.alpha, "time/update": seconds}
-        metrics["train/response_tokens"] = float(all_sum(rollouts.response_lengths.sum()))
-        metrics |= {f"time/{part}": seconds for part, seconds in rollouts.seconds.items()}
-        metrics |= {f"decode/{name}": count for name, count in rollouts.decoding.items()}
-        timeouts = [part.sum() for name, part in rollouts.reward_parts.items() if name.split("_")[0] == "timeout"]
-        if timeouts:
-            metrics["reward/timeouts"] = float(all_sum(torch.stack(timeouts).sum()))
-        without_verdict = torch.tensor(rollouts.without_verdict, device=rollouts.rewards.device)
-        metrics["reward/not_graded"] = float(all_sum(without_verdict))
+    def _log(self, metrics: dict[str, float], rollouts: Rollouts) -> None:
         log_once(self.trainer, metrics, step=rollouts.step + 1)
         self.log_dict(metrics, logger=False, batch_size=1)  # for callbacks that monitor one of them
         self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)
@@ -281,6 +277,7 @@ class MentorModule(L.LightningModule):
             "skipped": self._step.skipped,
             **process_state(self._optimizer),
         }
+        checkpoint["ledger"] = self.ledger.state_dict()
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights.
@@ -295,6 +292,7 @@ class MentorModule(L.LightningModule):
         state = checkpoint["mentor"]
         self._alpha, self.steps_done, self._step.skipped = state["alpha"], state["step"], state["skipped"]
         self.algorithm.load_state_dict(state["algorithm"])
+        self.ledger.load_state_dict(checkpoint["ledger"])
         self._resumed = state
         # max_time is of one attempt: with those before it counted, a command that a scheduler repeats would end at once
         checkpoint.get("callbacks", {}).pop("Timer", None)

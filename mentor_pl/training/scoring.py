@@ -75,9 +75,9 @@ def given_likelihoods(models: Models, tokens: int, temperature: float, rows: Seq
 
 def right_padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Lists of ids as a tensor [n, L] int64, right-padded with 0, and their lengths [n]."""
-    longest = max(map(len, rows))
-    ids = torch.tensor([list(ids) + [0] * (longest - len(ids)) for ids in rows], device=device)
-    return ids, torch.tensor([len(ids) for ids in rows], device=device)
+    longest = max(map(len, rows), default=0)
+    ids = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids in rows], dtype=torch.int64, device=device)
+    return ids.view(len(rows), longest), torch.tensor([len(ids) for ids in rows], dtype=torch.int64, device=device)
 
 
 def scored(models: Models, rollouts: Rollouts, algorithm: Algorithm, tokens: int) -> Rollouts:

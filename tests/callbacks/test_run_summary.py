@@ -17,7 +17,13 @@ def test_the_picture_is_drawn_and_everything_is_named(run, word_problems, count_
     folder = Path(job.trainer.log_dir)
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
-    for expected in ("val/words/avg@2", str(folder / "curves.png"), str(folder / "metrics.csv")):
+    for expected in (
+        "val/words/avg@2",
+        "cost/flops",
+        f"{job.module.ledger.counts['sampled_tokens']:,}",
+        str(folder / "curves.png"),
+        str(folder / "metrics.csv"),
+    ):
         assert expected in printed
     assert "val/words/words/" not in printed  # the share of responses with a word: for figures
 

@@ -19,7 +19,7 @@ YAMLS = sorted((ROOT / "configs/algorithms").glob("*.yaml"))
 PAGE = (ROOT / "docs/algorithms.md").read_text(encoding="utf-8")
 
 PROBE = '''
-"""Keeps what a run's first update sees, of every rank."""
+"""Keeps the first gradient that is not 0, before which weights are as they were, and the rollouts it comes from."""
 from pathlib import Path
 
 import lightning.pytorch as L
@@ -31,22 +31,23 @@ from mentor_pl.runtime.collectives import all_objects
 
 class Probe(L.Callback):
     def __init__(self, file: str):
-        self.file, self.gradients, self.batch = Path(file), [], None
+        self.file, self.gradients, self.saved = Path(file), [], False
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        if not any(gradient.any() for gradient in self.gradients):  # before the first that is none, weights are equal
+        if not any(gradient.any() for gradient in self.gradients):
             found = [p.grad for p in pl_module.policy.parameters()]
             self.gradients = [(g.full_tensor() if isinstance(g, DTensor) else g).clone() for g in found]
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if self.batch is None:
-            shown = zip(batch.group.tolist(), batch.mask, batch.response_ids, strict=True)
-            rows = [(group, ids[mask].tolist()) for group, mask, ids in shown]
-            # problems are dealt to ranks in turn
-            ranks = enumerate(all_objects(rows))
-            self.batch = sorted((g * trainer.world_size + rank, ids) for rank, some in ranks for g, ids in some)
-            if trainer.is_global_zero:
-                torch.save({"gradients": self.gradients, "batch": self.batch}, self.file)
+        if self.saved:
+            return
+        self.saved = any(gradient.any() for gradient in self.gradients)
+        shown = zip(batch.group.tolist(), batch.mask, batch.response_ids, strict=True)
+        rows = [(group, ids[mask].tolist()) for group, mask, ids in shown]
+        ranks = enumerate(all_objects(rows))  # problems are dealt to ranks in turn
+        groups = sorted((group * trainer.world_size + rank, ids) for rank, some in ranks for group, ids in some)
+        if trainer.is_global_zero:
+            torch.save({"gradients": self.gradients, "batch": groups}, self.file)
 '''
 
 RUN_ALL = '''
@@ -98,7 +99,7 @@ def two_processes(project):
         "--trainer.accelerator",
         "cpu",
     )
-    runs = json.dumps([words_of(path, 1, f"two-{path.stem}.pt", *sharded) for path in YAMLS])
+    runs = json.dumps([words_of(path, 2, f"two-{path.stem}.pt", *sharded) for path in YAMLS])
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*command, "run_all.py", runs],
@@ -139,7 +140,7 @@ def test_two_processes_sample_and_learn_what_one_does(path, inside, two_processe
     folder, said = two_processes
     one = folder / f"one-{path.stem}.pt"
     if not one.exists():  # where this test is run by itself
-        assert main(words_of(path, 1, one.name)) == 0
+        assert main(words_of(path, 2, one.name)) == 0
     assert (folder / f"two-{path.stem}.pt").exists(), said
     single, double = (torch.load(folder / f"{n}-{path.stem}.pt", weights_only=True) for n in ("one", "two"))
     assert single["batch"] == double["batch"]

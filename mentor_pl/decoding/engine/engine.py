@@ -185,8 +185,13 @@ class Engine:
         """Have the expert read the prompts of the rows in use."""
         rollouts = self.table.rollout[: self.table.used].tolist()
         with self.stats.timed("prefill"):
-            self.stats.prefill_tokens += self.prefixes.catch_up(self.runners[1], rollouts)
+            self._count_prefill([0, self.prefixes.catch_up(self.runners[1], rollouts)])
         self.expert_prefilled = True
+
+    def _count_prefill(self, read: Sequence[int]) -> None:
+        """Tokens that the policy has read, and the expert where it has."""
+        self.stats.prefill_tokens += sum(read)
+        self.stats.expert_prefill_tokens += sum(read[1:])
 
     def _verify(self) -> None:
         assert self.verifier is not None
@@ -217,7 +222,7 @@ class Engine:
         if assignment:
             with self.stats.timed("prefill"):
                 runners = self.runners if self.expert_prefilled else self.runners[:1]
-                self.stats.prefill_tokens += self.prefixes.fill(assignment, runners)
+                self._count_prefill(self.prefixes.fill(assignment, runners))
             prompts = [self.prompts[rollout] for rollout in assignment.values()]
             limits = [self.limits[rollout] for rollout in assignment.values()]
             # slots, rollouts, lengths of their prompts, limits

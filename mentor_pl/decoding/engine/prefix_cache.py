@@ -41,14 +41,14 @@ class Prefixes:
                 others.append(rollout)
         return assignment | dict(zip((slot for slot in free if slot not in assignment), others, strict=False))
 
-    def fill(self, assignment: Mapping[int, int], runners: Sequence[ModelRunner]) -> int:
-        """Have the assigned prompts in their slots: each lies there, or is copied, or is read; the tokens read."""
+    def fill(self, assignment: Mapping[int, int], runners: Sequence[ModelRunner]) -> list[int]:
+        """Have the assigned prompts in their slots: it lies there, is copied, or read; tokens read by each runner."""
         kept = {slot for slot, rollout in assignment.items() if self.held[slot] == self.numbers[rollout]}
         sources = {number: slot for slot, number in enumerate(self.held) if slot in kept or slot not in assignment}
         wanting = {slot: rollout for slot, rollout in assignment.items() if slot not in kept}
         for slot, rollout in wanting.items():
             self.held[slot] = self.numbers[rollout]
-        return sum(self._read(runner, wanting, dict(sources)) for runner in runners)
+        return [self._read(runner, wanting, dict(sources)) for runner in runners]
 
     def catch_up(self, runner: ModelRunner, rollouts: Sequence[int]) -> int:
         """Have `runner`, which has read nothing so far, hold the prompts of the rollouts in the first slots."""

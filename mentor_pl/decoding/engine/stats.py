@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass
@@ -20,6 +21,7 @@ class DecodeStats:
         rolled_back: drafted tokens that were rolled back behind a replaced one.
         prefill_tokens: prompt tokens read by policy and expert, once per prompt where its rollouts share it; the expert
             begins with the prompts of its first call.
+        expert_prefill_tokens: those of them that the expert read.
         expert_calls: packed forwards of the expert.
         expert_tokens: tokens read in them.
         scored_positions: places at which its distribution was evaluated.
@@ -34,6 +36,7 @@ class DecodeStats:
     idle: int = 0
     rolled_back: int = 0
     prefill_tokens: int = 0
+    expert_prefill_tokens: int = 0
     expert_calls: int = 0
     expert_tokens: int = 0
     scored_positions: int = 0
@@ -42,8 +45,7 @@ class DecodeStats:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __add__(self, other: DecodeStats) -> DecodeStats:
-        names = [f.name for f in fields(self) if f.name != "seconds"]
-        counts = {name: getattr(self, name) + getattr(other, name) for name in names}
+        counts = {name: count + getattr(other, name) for name, count in self.counts().items()}
         parts = {*self.seconds, *other.seconds}
         return DecodeStats(
             **counts, seconds={part: self.seconds.get(part, 0.0) + other.seconds.get(part, 0.0) for part in parts}
@@ -58,7 +60,16 @@ class DecodeStats:
         finally:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - started
 
+    def counts(self) -> dict[str, int]:
+        """Every count, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "seconds"}
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> DecodeStats:
+        """The statistics with these counts."""
+        named: dict[str, Any] = dict(counts)
+        return cls(**named)
+
     def per_token(self) -> dict[str, float]:
         """Every count but `tokens`, divided by it."""
-        names = [f.name for f in fields(self) if f.name not in ("tokens", "seconds")]
-        return {name: getattr(self, name) / max(1, self.tokens) for name in names}
+        return {name: count / max(1, self.tokens) for name, count in self.counts().items() if name != "tokens"}

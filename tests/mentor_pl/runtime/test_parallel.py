@@ -162,6 +162,14 @@ def test_two_processes_have_the_gradients_of_one(trained):
             assert (x - y).abs().max() <= 1e-6
 
 
+def test_two_processes_cost_the_tokens_of_one(trained):
+    one, two = (
+        read(trained / f"whole{processes}/checkpoints/step=24.ckpt")["ledger"]["counts"] for processes in (1, 2)
+    )
+    for name in ("sampled_tokens", "trained_tokens"):
+        assert one[name] == two[name] > 0
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("run", ["resumed", "longer"], ids=["cut off", "finished"])
 def test_five_steps_and_seven_resumed_are_twelve_bit_for_bit(trained, processes, run):
@@ -175,6 +183,7 @@ def test_five_steps_and_seven_resumed_are_twelve_bit_for_bit(trained, processes,
         assert torch.equal(value, resumed["state_dict"][name]), name
     random = [state["mentor"].pop("random_states") for state in (whole, resumed)]
     assert whole["mentor"] == resumed["mentor"]
+    assert whole["ledger"]["counts"] == resumed["ledger"]["counts"]
     assert all(torch.equal(ours["cpu"], theirs["cpu"]) for ours, theirs in zip(*random, strict=True))
     moments, restored = (checkpoint["optimizer_states"][0]["state"] for checkpoint in (whole, resumed))
     assert moments.keys() == restored.keys()

@@ -48,9 +48,10 @@ def test_the_steps_own_numbers_are_kept(models):
     assert rollouts.reward_range == 1.5
 
 
-def test_what_decoding_cost_is_kept_per_token_of_both_parts(models):
+def test_what_decoding_cost_is_kept_of_both_parts(models):
     rollouts = gather(Learner(models), ScriptedSampler([[1, 2, 3, 4], [5, 6]]))
-    assert rollouts.decoding["rolled_back"] == 11 / 21  # 5 drafts of the on-policy rollouts, 6 of the mixed ones
+    assert rollouts.decoding["tokens"] == 21
+    assert rollouts.decoding["rolled_back"] == 11  # 5 drafts of the on-policy rollouts, 6 of the mixed ones
     assert rollouts.decoding["expert_calls"] == 0
     assert rollouts.seconds["sampling/drafting"] == 0.5
     assert set(rollouts.seconds) == {"sampling", "grading", "scoring", "sampling/drafting"}

@@ -154,3 +154,19 @@ def test_what_a_method_waits_for_between_rounds_ends_all_ranks_or_none(models, m
     algorithm = Waiting()
     gather(Learner(models, algorithm=algorithm), ScriptedSampler([[1], [1]]))
     assert algorithm.places == [True, 1, True]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_truncated_rollout_is_not_trained_on_where_asked_and_stays_in_its_groups_statistics(models, masked):
+    """Rows of 1 to 4 tokens; the one of two is cut off."""
+
+    class CutOff(ScriptedSampler):
+        def __call__(self, *arguments, **options):
+            samples = super().__call__(*arguments, **options)
+            return replace(samples, truncated=samples.lengths == 2)
+
+    algorithm = GivenRounds([row(EIGHT, 0), row(EIGHT, 1), row(THREE, 0), row(THREE, 1)])
+    rollouts = gather(Learner(models, algorithm=algorithm, mask_truncated=masked), CutOff([[1, 2, 3, 4]]))
+    assert rollouts.train_mask.sum(1).tolist() == [1, 0 if masked else 2, 3, 4]
+    first, second = algorithm.advantages(rollouts)[:2].tolist()
+    assert first == -second != 0

@@ -12,33 +12,8 @@ from mentor_pl.problems.columns import Columns
 from mentor_pl.problems.selection import Selection
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.training.data import RolloutDataModule, RolloutLoader, prompts_of_step
+from mentor_pl.training.data import RolloutDataModule
 from mentor_pl.types import Origin
-
-
-def test_an_epoch_shows_every_problem_once_and_the_rest_waits():
-    epoch = [prompts_of_step(step, problems=11, per_step=3, seed=5) for step in range(3)]
-    shown = [place for batch in epoch for place in batch]
-    assert len(shown) == len(set(shown)) == 9  # 11 problems fill three batches of three
-    assert set(shown) <= set(range(11))
-
-
-def test_epochs_and_seeds_have_orders_of_their_own():
-    def order(seed, epoch):
-        return [p for step in range(4 * epoch, 4 * epoch + 4) for p in prompts_of_step(step, 40, 10, seed)]
-
-    assert order(5, 0) == order(5, 0)
-    assert len({tuple(order(seed, epoch)) for seed in (5, 6) for epoch in (0, 1)}) == 4
-
-
-def test_loader_is_sized_and_resumes_at_its_place():
-    loader = RolloutLoader(lambda step: step, steps=5)
-    assert len(loader) == 5
-    batches = iter(loader)
-    assert [next(batches), next(batches)] == [0, 1]
-    resumed = RolloutLoader(lambda step: step, steps=5)
-    resumed.load_state_dict(loader.state_dict())
-    assert list(resumed) == [2, 3, 4]
 
 
 def test_each_rank_gets_every_other_prompt_so_that_mini_batches_stay_whole(run):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from runs import SPLIT, Batches
 
-from mentor_pl.training.data import RolloutLoader
+from mentor_pl.training.loader import RolloutLoader
 from mentor_pl.training.update import Update
 
 

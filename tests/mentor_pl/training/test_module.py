@@ -15,7 +15,7 @@ from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import LossOutputs, Term
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import DivergenceError, UsageError
-from mentor_pl.training.data import RolloutLoader
+from mentor_pl.training.loader import RolloutLoader
 from mentor_pl.training.module import MentorModule
 
 

@@ -28,7 +28,7 @@ def prefixes():
 
 def test_a_prompt_is_read_once_but_its_last_token_and_copied(prefixes):
     runners = [Notes(), Notes()]
-    assert prefixes.fill({0: 0, 1: 1, 2: 2}, runners) == 2 * 3  # 2 + 1 tokens by each runner
+    assert prefixes.fill({0: 0, 1: 1, 2: 2}, runners) == [3, 3]  # 2 + 1 tokens by each runner
     for runner in runners:
         assert runner.read == {0: [1, 2], 2: [1]}
         assert runner.copied == [(0, [1], 2)]
@@ -48,14 +48,14 @@ def test_rollouts_of_one_prompt_get_a_slot_each(prefixes):
 def test_what_lies_in_its_slot_or_in_one_that_stays_is_not_read_again(prefixes):
     prefixes.fill({0: 0, 1: 2, 2: 3}, [Notes()])
     runner = Notes()
-    assert prefixes.fill({0: 1, 1: 3}, [runner]) == 0  # a lies in slot 0, c in slot 2
+    assert prefixes.fill({0: 1, 1: 3}, [runner]) == [0]  # a lies in slot 0, c in slot 2
     assert (runner.read, runner.copied) == ({}, [(2, [1], 3)])
 
 
 def test_a_prompt_that_is_overwritten_is_no_source(prefixes):
     prefixes.fill({0: 0, 1: 2, 2: 3}, [Notes()])
     runner = Notes()
-    assert prefixes.fill({0: 2, 1: 4}, [runner]) == 3  # both a and b change their slots
+    assert prefixes.fill({0: 2, 1: 4}, [runner]) == [3]  # both a and b change their slots
     assert runner.read == {0: [1], 1: [1, 2]}
 
 

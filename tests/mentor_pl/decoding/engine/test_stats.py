@@ -69,6 +69,7 @@ def test_both_models_read_every_token_at_every_step(sampler, gate, two_rows):
         "policy_forwards": 4,
         "policy_tokens": 6,
         "prefill_tokens": 2 * 3,
+        "expert_prefill_tokens": 3,
         "expert_calls": 4,
         "expert_tokens": 6,
         "scored_positions": 6,
@@ -85,6 +86,7 @@ def test_drafts_of_three_tokens(sampler, two_rows):
         "policy_tokens": 7,
         "idle": 1,
         "prefill_tokens": 2 * 3,
+        "expert_prefill_tokens": 3,
         "expert_calls": 2,
         "expert_tokens": 5 + 1,
         "scored_positions": 5 + 1,
@@ -132,6 +134,7 @@ def test_rows_without_a_guided_token_take_no_part_in_a_call(scripted, keys, samp
         "policy_forwards": 4,
         "policy_tokens": 7,
         "prefill_tokens": 2,
+        "expert_prefill_tokens": 1,
         "expert_calls": 1,
         "expert_tokens": 1,
         "scored_positions": 1,
@@ -159,9 +162,9 @@ def test_every_token_that_a_model_is_fed_is_counted_once(sampler, gate, lookup_m
     by_policy, by_expert = counted(models.policy), counted(models.expert)
     prompts = [[1, 2, 3], [1, 2, 3], [0, 2], [4]] * 5
     on_host = sample(sampler, models, prompts, keys(20), LIMIT, gate).stats
-    prefill = on_host.prefill_tokens // (1 if gate is None else 2)  # both models read what one of them does
+    prefill = on_host.prefill_tokens - on_host.expert_prefill_tokens
     assert sum(by_policy) == on_host.policy_tokens + prefill
-    assert sum(by_expert) == (0 if gate is None else on_host.expert_tokens + prefill)
+    assert sum(by_expert) == on_host.expert_tokens + on_host.expert_prefill_tokens
     assert on_host.tokens == on_host.policy_tokens - on_host.idle - on_host.rolled_back
 
 
