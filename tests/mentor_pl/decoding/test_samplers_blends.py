@@ -26,7 +26,7 @@ SAMPLERS = {
 }
 K, EPSILON, KAPPA = 2, 0.3, 1.5
 # of each test, on fixed noise; with 85 responses and 200,000 samples a χ² distance of 5e-4 is caught with
-# probability .99, and the broken laws below are 1e-2 and more away
+# probability .99, and the broken laws below are so far away that a tenth of the samples shows them
 ALPHA, SAMPLES, BROKEN = 1e-3, 200_000, 20_000
 
 

@@ -129,6 +129,21 @@ def test_a_reward_on_the_mean_of_the_policy_rows_is_no_success():
     assert gate.b[3].item() == pytest.approx(-1 / 1.5)  # two failures: gradient −2·½, curvature 2·¼ + 1
 
 
+def test_successes_are_measured_by_the_policy_rows_alone():
+    gate = LearnedGate(ConstantGate(0.4), rate=1.0, ridge=1.0)
+    # .6 is above the policy rows' ½ and below the mean of all, .72
+    gate.learn(rollouts([*TWO[:2], (0, M, 0.6, [3.0, 3.0], [1, 1]), *[(0, M, 1.0, [3.0, 3.0], [0, 0])] * 2]))
+    assert gate.b[3].item() == pytest.approx(1 / 1.5)
+
+
+def test_a_step_without_replaced_tokens_leaves_what_was_learned():
+    gate = LearnedGate(ConstantGate(0.4))
+    gate.learn(rollouts(TWO))
+    before = gate.b.clone()
+    gate.learn(rollouts([(*row[:4], [0, 0]) for row in TWO]))
+    assert torch.equal(gate.b, before)
+
+
 def test_sums_run_over_all_ranks(monkeypatch):
     one, other = (LearnedGate(ConstantGate(0.4)) for _ in range(2))
     one.learn(rollouts(TWO + [(1, *row[1:]) for row in TWO]))
