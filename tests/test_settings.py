@@ -31,10 +31,12 @@ from mentor_pl.rewards.format import FormatReward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.parallel import FSDP2Strategy
 from mentor_pl.training.data import RolloutDataModule
+from mentor_pl.training.dynamic_sampling import DynamicSampling
 from mentor_pl.training.module import MentorModule
+from mentor_pl.training.pools import DifficultyPools
 
 KINDS = (Algorithm, Blend, Gate, Term, AlphaSchedule, LookaheadSchedule, Sampler, Reward, Benchmark, Callback)
-OTHERS = [SamplingParams, Selection, FSDP2Strategy, MentorModule, RolloutDataModule]
+OTHERS = [SamplingParams, Selection, DynamicSampling, DifficultyPools, FSDP2Strategy, MentorModule, RolloutDataModule]
 # What a constructor cannot do without.
 REQUIRED = {
     "policy": "mentor_pl/testbed/models/policy",
@@ -43,6 +45,9 @@ REQUIRED = {
     "allow_execution": True,
     "rewards": [FormatReward()],
     "weights": [1.0],
+    "reward": FormatReward(),
+    "max_tokens": 8,
+    "buffer": 2,
     "benchmarks": [Benchmark("maze")],
     "monitor": "train/loss",
     "mode": "min",

@@ -1,6 +1,7 @@
 """Rows in their order with every column, and rounds and grades that keep their word."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from collecting import EIGHT, THREE, GivenRounds, Learner, ScriptedSampler, Word
 
 from mentor_pl.rewards.base import Grade
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.training.assemble import joined_rollouts
 from mentor_pl.types import Origin
 
 
@@ -96,3 +98,27 @@ def test_the_ends_of_a_rewards_range_are_inside_it(models):
 def test_rounds_that_cannot_be_are_refused_in_one_line(models, rounds, message):
     with pytest.raises(UsageError, match=message):
         gather(Learner(models, algorithm=GivenRounds(*rounds)), ScriptedSampler([[1] * len(rows) for rows in rounds]))
+
+
+def test_draws_of_a_step_are_one_batch_with_groups_numbered_anew(models):
+    """Of the first draw the group in the middle was dropped; parts of rewards that a draw lacks are 0 there."""
+    prompts = [EIGHT, THREE, replace(EIGHT, index=5)]
+    algorithm = GivenRounds([row(prompt, 0) for prompt in prompts])
+    first = gather(Learner(models, algorithm=algorithm), ScriptedSampler([[1, 2, 3]]), prompts=prompts)
+    other = replace(EIGHT, index=6, token_ids=(1, 2, 3))
+    second = gather(Learner(models, algorithm=GivenRounds([row(other, 0)])), ScriptedSampler([[4]]), prompts=[other])
+    second = replace(second, reward_parts={"late": torch.ones(1)}, without_verdict=2)
+    rollouts = joined_rollouts([first.only(first.group != 1), second])
+    assert rollouts.problems.tolist() == [8, 5, 6]
+    assert rollouts.group.tolist() == [0, 1, 2]
+    assert rollouts.prompt_ids.tolist() == [[1, 2, 0], [1, 2, 0], [1, 2, 3]]
+    assert rollouts.response_ids.tolist() == [[1, 0, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
+    assert rollouts.mask.sum(1).tolist() == [1, 3, 4]
+    assert {name: part.tolist() for name, part in rollouts.reward_parts.items()} == {
+        "words": [1, 3, 0],
+        "late": [0, 0, 1],
+    }
+    assert rollouts.texts == ("t1", "t1 t1 t1", "t1 t1 t1 t1")
+    assert rollouts.without_verdict == 2
+    assert rollouts.decoding["tokens"] == 6 + 4
+    assert rollouts.expert_logprobs is None

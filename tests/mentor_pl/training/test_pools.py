@@ -10,6 +10,7 @@ from collecting import EIGHT, THREE, GivenRounds, Learner, ScriptedSampler, Word
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.rewards.base import Grade
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.drawing import prompts_of_step
 from mentor_pl.training.pools import DifficultyPools, success_shares
 from mentor_pl.types import Origin
@@ -134,6 +135,21 @@ def test_four_steps_are_two_and_two_bit_for_bit(pooled, equal_weights, tmp_path)
     assert equal_weights(weights, second.fit(ckpt_path=str(tmp_path / "two.ckpt")))
     assert second.data.shares == whole.data.shares
     assert set(first.data.shares) < set(whole.data.shares)
+
+
+def test_a_step_that_is_stopped_leaves_the_shares_as_they_were(pooled, monkeypatch):
+    job = pooled(2)
+    job.fit()
+    before, rollouts = dict(job.data.shares), job.data._rollouts
+
+    def stopped(step):
+        rollouts(step)
+        raise Stopped(15)
+
+    job.data._rollouts = stopped
+    monkeypatch.setattr("mentor_pl.training.data.save_and_leave", lambda *some: None)
+    job.data._produce(2)
+    assert job.data.shares == before
 
 
 def test_without_pools_there_are_epochs_and_no_state(run):
