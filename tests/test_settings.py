@@ -45,6 +45,8 @@ REQUIRED = {
     "allow_execution": True,
     "rewards": [FormatReward()],
     "weights": [1.0],
+    "values": [1.0],
+    "starts": [0],
     "reward": FormatReward(),
     "max_tokens": 8,
     "buffer": 2,

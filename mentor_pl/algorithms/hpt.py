@@ -55,6 +55,7 @@ class HPT(OnPolicy):
     ) -> None:
         super().__init__(group_size, loss, eps)
         check("algorithm bound", bound, at_most=1, because="it is a share of successes", otherwise="-1 for never")
+        check("algorithm cloning", cloning, at_least=0, because="it weighs the traces' loss")
         self.bound, self.cloning = bound, NegativeLogLikelihood(cloning)
         self.selection = selection if selection is not None else Random()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.losses.base import LossInputs, LossOutputs, Need, Term, Tokens
+from mentor_pl.runtime.ranges import check
 
 
 class ExpertChoice(Term):
@@ -15,12 +16,16 @@ class ExpertChoice(Term):
 
     Args:
         coefficient: what the term counts for.
+
+    Raises:
+        UsageError: for a negative coefficient.
     """
 
     name = "expert_choice"
     needs = frozenset({Need.CHOICE_LOGPROBS})
 
     def __init__(self, coefficient: float = 1.0) -> None:
+        check("expert choice coefficient", coefficient, at_least=0, because="the choices are to become likelier")
         self.coefficient = coefficient
 
     def weight(self, tokens: Tokens) -> Tensor:
