@@ -115,7 +115,6 @@ class Algorithm(ABC):
         uses_traces: whether it reads `Prompt.traces`.
         requires_traces: whether it can do nothing with a problem without any; such problems are then left out.
         drafter: who drafts mixture rows: the `policy`, or the policy as it was at the start (`initial`).
-        notes: what a run says of the method when it starts, a line each.
         schedule: how α falls where `callbacks.AlphaDecay` names no other.
         added: terms that the run adds to the method's own, such as `model.terms`.
     """
@@ -125,7 +124,6 @@ class Algorithm(ABC):
     uses_traces: bool = False
     requires_traces: bool = False
     drafter: Literal["policy", "initial"] = "policy"
-    notes: Sequence[str] = ()
     schedule: AlphaSchedule = Cosine()
     added: Sequence[Term] = ()
 
@@ -170,6 +168,11 @@ class Algorithm(ABC):
     def uses_expert(self) -> bool:
         """Whether a frozen expert must be loaded."""
         return self.blend is not None or bool(self.needs & _EXPERT)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a run says of the method when it starts, a line each."""
+        return ()
 
     @property
     def uses_reference(self) -> bool:

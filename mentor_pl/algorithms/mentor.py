@@ -25,7 +25,7 @@ from torch import Tensor
 from mentor_pl.algorithms.base import Algorithm, Graded, Rounds, Step, policy_rows
 from mentor_pl.algorithms.parts.advantages import improvement, standardised
 from mentor_pl.algorithms.parts.blends import GatedMixture
-from mentor_pl.algorithms.parts.fidelity import FIDELITIES, Fidelity
+from mentor_pl.algorithms.parts.fidelity import FIDELITIES, Fidelity, departures
 from mentor_pl.algorithms.parts.gates import Gate
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.runtime.ranges import MAX_GROUP, check
@@ -50,8 +50,8 @@ class Mentor(Algorithm):
             multiplied by α.
         mixture_tokens: which tokens of mixture rollouts are trained on: `all`, those that are `guided` (answer to the
             expert), or those that it has `replaced`.
-        fidelity: what is taken by default where the authors' released code differs from their paper; what differs from
-            the paper is said at the start of a run.
+        fidelity: what is taken by default where the authors' released code differs from their paper. Each setting that
+            is not the paper's is said at the start of a run.
 
     Raises:
         UsageError: for counts or shares out of range or a negative eps.
@@ -94,7 +94,10 @@ class Mentor(Algorithm):
         self.drafter = defaults.drafter
         self.guided_prompts, self.only_failed, self.asymmetric = guided_prompts, only_failed, asymmetric
         self.mixture_tokens = mixture_tokens
-        self.notes = defaults.notes
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return departures(self, Mentor())
 
     def rounds(self, step: Step) -> Rounds:
         if step.alpha == 0 or self.guided_prompts == 0:

@@ -1,4 +1,4 @@
-"""Where MENTOR's released code departs from its paper (arXiv 2510.04140), as defaults of the method.
+"""Where a run departs from MENTOR's paper (arXiv 2510.04140), and where its authors' released code does.
 
 | point | paper | released code, and here `released_code` |
 | --- | --- | --- |
@@ -16,9 +16,10 @@ gives three updates where on-policy RL gets two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mentor_pl.algorithms.parts.first_token import ExpertFirst
 from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
@@ -35,7 +36,6 @@ class Fidelity:
         refill: whether policy rollouts take the share of mixture rollouts that are not drawn.
         gate, loss: what makes them.
         drafter: who drafts mixture rollouts, as `Algorithm.drafter`.
-        notes: how they differ from the paper, a line each.
     """
 
     on_policy: int
@@ -43,7 +43,6 @@ class Fidelity:
     gate: Callable[[], Gate]
     loss: Callable[[], Term]
     drafter: Literal["policy", "initial"]
-    notes: tuple[str, ...] = ()
 
 
 FIDELITIES = {
@@ -54,13 +53,28 @@ FIDELITIES = {
         lambda: ExpertFirst(EntropyGate(source="previous", floor=1.5, ranks="mean")),
         lambda: ClippedSurrogate(dual_clip=3.0),
         "initial",
-        (
-            "released_code: the policy as it was at the start drafts mixture rollouts (paper: the policy)",
-            "released_code: the first response token of a mixture rollout is the expert's (paper: the mixture's)",
-            "released_code: γ_p is the mean of the ranks' quantiles of the step before, at least 1.5 (paper: the "
-            "quantile of all ranks' tokens of this step)",
-            "released_code: 8 policy rollouts of a problem, 4 of the mixture while α > 0 (paper: 4 and 4, then 8)",
-            "released_code: the loss of negative advantages is clipped at 3 (paper: not)",
-        ),
     ),
 }
+
+
+def departures(method: Any, paper: Any) -> tuple[str, ...]:
+    """How a method's settings differ from `paper`, the same class as the paper has it: a line each."""
+    ours, theirs = dict(_settings(method)), dict(_settings(paper))
+    lines = [
+        f"{name} is {value} (paper: {theirs.get(name, 'no such setting')})"
+        for name, value in ours.items()
+        if theirs.get(name) != value
+    ]
+    name = type(method).__name__
+    return tuple(f"{name} departs from the paper: {line}" for line in lines)
+
+
+def _settings(part: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values of a method's or a part's settings, those of its parts after it."""
+    for name in ("drafter", *inspect.signature(type(part)).parameters):
+        value = getattr(part, name, None)
+        if isinstance(value, Gate | Term):
+            yield prefix + name, type(value).__name__
+            yield from _settings(value, f"{prefix}{name}.")
+        elif hasattr(part, name):
+            yield prefix + name, value

@@ -92,7 +92,20 @@ def test_the_released_codes_departures_are_in_force_and_said(run, caplog):
     seen = Batches()
     job = run(steps=2, algorithm=algorithm, callbacks=[seen])
     job.fit()
-    assert [line for line in caplog.messages if line.startswith("released_code:")] == list(algorithm.notes)
+    said = [line.split(": ", 1)[1] for line in caplog.messages if line.startswith("Mentor departs from the paper")]
+    assert said == [
+        "drafter is initial (paper: policy)",
+        "on_policy is 8 (paper: 4)",
+        "refill is False (paper: True)",
+        "gate is ExpertFirst (paper: EntropyGate)",
+        "gate.gate is EntropyGate (paper: no such setting)",
+        "gate.gate.p is 0.95 (paper: no such setting)",
+        "gate.gate.source is previous (paper: no such setting)",
+        "gate.gate.floor is 1.5 (paper: no such setting)",
+        "gate.gate.ranks is mean (paper: no such setting)",
+        "gate.tokens is 1 (paper: no such setting)",
+        "loss.dual_clip is 3.0 (paper: None)",
+    ]
     first, second = seen.rollouts
     mixed = first.origin == Origin.MIXTURE
     assert (int((~mixed).sum()), int(mixed.sum())) == (4 * 8, 4 * 4)
@@ -107,3 +120,14 @@ def test_the_released_codes_departures_are_in_force_and_said(run, caplog):
 def test_settings_of_ones_own_win_over_those_of_the_released_code():
     algorithm = Mentor(2, 2, refill=True, gate=ConstantGate(0.5), fidelity="released_code")
     assert (algorithm.on_policy, algorithm.refill, type(algorithm.gate)) == (2, True, ConstantGate)
+
+
+def test_a_setting_that_is_not_the_papers_is_said_whatever_the_fidelity():
+    assert Mentor().notes == ()
+    said = [line.split(": ", 1)[1] for line in Mentor(2, gate=ConstantGate(0.5), asymmetric=False).notes]
+    assert said == [
+        "on_policy is 2 (paper: 4)",
+        "gate is ConstantGate (paper: EntropyGate)",
+        "gate.weight is 0.5 (paper: no such setting)",
+        "asymmetric is False (paper: True)",
+    ]
