@@ -24,6 +24,7 @@ class Only(Term):
     def __init__(self, term: Term, origin: Origin) -> None:
         self.term, self.origin = term, origin
         self.name, self.coefficient, self.needs = term.name, term.coefficient, term.needs
+        self.skips_zero_advantage = term.skips_zero_advantage
 
     def _ours(self, tokens: T) -> T:
         return replace(tokens, mask=tokens.mask & (tokens.origin == self.origin)[:, None])

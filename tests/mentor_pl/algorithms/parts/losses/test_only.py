@@ -31,6 +31,8 @@ def test_rollouts_are_read_where_the_inner_term_learns_from_them(loss_inputs):
         True,
     ]
     assert Only(ClippedSurrogate(), Origin.POLICY).learns(batch)[:, 0].tolist() == [False, True, False, False]
+    assert Only(ClippedSurrogate(), Origin.POLICY).skips_zero_advantage
+    assert not Only(NegativeLogLikelihood(), Origin.POLICY).skips_zero_advantage
 
 
 def test_what_the_inner_term_needs_is_needed():
