@@ -1,6 +1,8 @@
 """The plan of who may import whom holds, and one import against it is found."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,3 +67,26 @@ def test_a_room_without_a_floor_is_found(tree):
     (tree / "mentor_pl/attic").mkdir()
     (tree / "mentor_pl/attic/__init__.py").touch()
     assert broken(tree) == [FLOORS]
+
+
+def test_no_method_knows_another():
+    """A file of a method imports the base classes and the parts, and nobody asks a method for its name."""
+    folder = ROOT / "mentor_pl/algorithms"
+    methods = {path.stem for path in folder.glob("*.py")} - {"__init__", "base", "on_policy"}
+    assert len(methods) > 10
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            aliases = node.names if isinstance(node, ast.Import) else []
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in aliases]
+            assert not {f"mentor_pl.algorithms.{method}" for method in methods} & set(names), path
+    classes = {
+        node.name
+        for method in methods
+        for node in ast.parse((folder / f"{method}.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    }
+    some, quoted = "|".join(classes), "|".join(classes | methods)
+    asks = re.compile(rf"isinstance\([^()]*\b({some})\b|\b(if|elif|case)\b.*[\"']({quoted})[\"']")
+    for room in ("mentor_pl", "callbacks"):
+        for path in (ROOT / room).rglob("*.py"):
+            assert not asks.search(path.read_text(encoding="utf-8")), path

@@ -121,12 +121,8 @@ class Mentor(Algorithm):
         chosen = step.prompts
         if self.guided_prompts < 1:
             chosen = [prompt for prompt in chosen if step.uniform(prompt) <= self.guided_prompts]
-        succeeded: set[int] = set()
-        if self.only_failed:
-            succeeded = {
-                row.prompt.index for row, success in zip(graded.rows, graded.successes.tolist(), strict=True) if success
-            }
-        return {prompt.index for prompt in chosen} - succeeded
+        rates = graded.success_rates() if self.only_failed else dict.fromkeys((p.index for p in chosen), 0.0)
+        return {prompt.index for prompt in chosen if rates.get(prompt.index) == 0}
 
     def advantages(self, rollouts: Rollouts) -> Tensor:
         mixed = rollouts.origin == Origin.MIXTURE

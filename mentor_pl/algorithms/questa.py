@@ -7,16 +7,17 @@ The published curriculum, 50 % and then 25 % of the solution, is `share` 0.5 wit
 the response: it is neither graded nor trained on, and benchmarks never see one. A hint under 10 characters is left out.
 Where the hinted prompt and a response would exceed what the model attends to, the hint ends earlier.
 
-The paper drops items whose solution does not reach the gold answer; that is left to the data, as it needs no training.
-Derived: the paper cuts by the solution's length, here by its tokens; the halves of a character that falls apart at the
-cut are left out, and a word may end there, as any text of a context may. The step of the second stage is ours.
+A trace that the reward does not call right gives no hint; the paper drops such items, here they are GRPO's. Derived:
+the paper cuts by the solution's length, here by its tokens; the halves of a character that falls apart at the cut are
+left out, and a word may end there, as any text of a context may. The step of the second stage is ours.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from mentor_pl.algorithms.base import Rounds, Step
+from mentor_pl.algorithms.base import Rounds, Step, given_rows
 from mentor_pl.algorithms.on_policy import OnPolicy
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.algorithms.parts.schedules import AlphaSchedule, Stages
@@ -64,9 +65,14 @@ class QuestA(OnPolicy):
     def rounds(self, step: Step) -> Rounds:
         share = min(1.0, self.share * step.alpha)
         traces = self.selection.select(step, step.prompts) if share else [None] * len(step.prompts)
+        right: set[int] = set()
+        if share:
+            graded = yield [replace(row, probe=True) for row in given_rows(step.prompts, traces, self.group_size)]
+            right = {index for index, rate in graded.success_rates().items() if rate == 1}
         rows = []
         for prompt, trace in zip(step.prompts, traces, strict=True):
-            context = _hinted(step, prompt, trace, share) if trace else prompt.token_ids
+            hint = trace is not None and prompt.index in right
+            context = _hinted(step, prompt, trace, share) if trace and hint else prompt.token_ids
             rows += [Row(prompt, context, number) for number in range(self.group_size)]
         yield rows
 

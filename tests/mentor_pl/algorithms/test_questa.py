@@ -5,7 +5,7 @@ import torch
 from runs import Batches
 from transformers import AutoTokenizer
 
-from mentor_pl.algorithms.base import Step
+from mentor_pl.algorithms.base import Graded, Step
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.algorithms.parts.traces import Shortest
 from mentor_pl.algorithms.questa import QuestA
@@ -16,7 +16,7 @@ TRACE = (10, 11, 12, 13, 14, 15, 9)  # seven tokens, the stop token included
 PROMPTS = [Prompt(3, "three", "3", (4,)), Prompt(8, "eight", "8", (1, 2), traces=(TRACE,))]
 
 
-def contexts(alpha=1.0, share=0.5, prompts=PROMPTS, text=None, tokens_per_word=1, **options):
+def contexts(alpha=1.0, share=0.5, prompts=PROMPTS, text=None, tokens_per_word=1, wrong=(), **options):
     """The words of what the policy reads, of each problem. A token's text is `word` and its id; 9 is no text."""
 
     def render(problem):
@@ -26,7 +26,13 @@ def contexts(alpha=1.0, share=0.5, prompts=PROMPTS, text=None, tokens_per_word=1
     rendered = []
     text = text or (lambda ids: " ".join(f"word{i}" for i in ids if i != 9))
     step = Step(prompts, alpha, render=render, text=text, **options)
-    (rows,) = QuestA(2, share).rounds(step)
+    rounds = QuestA(2, share).rounds(step)
+    probes = next(rounds)
+    assert [(p.prompt.index, p.number, p.given, p.probe, p.complete) for p in probes] == [
+        (prompt.index, 2, prompt.traces[0], True, True) for prompt in prompts if prompt.traces
+    ]
+    verdicts = torch.zeros(len(probes)), torch.tensor([probe.prompt.index not in wrong for probe in probes])
+    rows = rounds.send(Graded(probes, torch.ones(len(probes)).long(), [], wait=lambda: verdicts))
     assert [(row.prompt.index, row.number) for row in rows] == [(p.index, n) for p in prompts for n in (0, 1)]
     assert not any(row.given for row in rows)
     return [row.context for row in rows[::2]], rendered
@@ -36,6 +42,10 @@ def test_the_hint_is_the_first_share_of_the_trace_behind_the_heading():
     (plain, hinted), rendered = contexts()  # three and a half tokens are four
     assert rendered == ["eight\n\n## Hint: Partial Solution\n\nword10 word11 word12 word13"]
     assert (plain, hinted) == ((4,), tuple(range(100, 109)))  # nine words
+
+
+def test_a_trace_that_does_not_reach_the_answer_gives_no_hint():
+    assert contexts(wrong=(8,))[0] == [(4,), (1, 2)]
 
 
 @pytest.mark.parametrize(
