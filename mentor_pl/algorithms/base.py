@@ -132,7 +132,7 @@ class Algorithm(ABC):
         """Yield the rows of a round; what `yield` returns is what became of them.
 
         Every rank runs this on its own prompts. Rounds are collective: a rank that is done takes part without rows
-        until all are, so ranks may ask for different numbers of rounds and rows.
+        until all are, so ranks may ask for different numbers of rounds and rows, and for none in a round.
         """
 
     @abstractmethod

@@ -19,10 +19,9 @@ from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_objects
-from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.rounds import Round, joined, joined_columns
 from mentor_pl.training.scoring import right_padded
-from mentor_pl.types import Origin, Prompt, Rollouts, Row
+from mentor_pl.types import Origin, Rollouts
 
 
 def assemble(
@@ -132,27 +131,3 @@ def joined_rollouts(parts: Sequence[Rollouts]) -> Rollouts:
         texts=tuple(text for part in parts for text in part.texts),
         without_verdict=sum(part.without_verdict for part in parts),
     )
-
-
-def check_rows(rows: Sequence[Row], algorithm: Algorithm, prompts: Sequence[Prompt]) -> None:
-    """Refuse what an algorithm cannot ask for.
-
-    Raises:
-        UsageError: where there are prompts and no rows for anybody to learn from, two rows of one problem have one
-            number, or a mixture row has no blend.
-    """
-    name = type(algorithm).__name__
-    if prompts and all(row.probe for row in rows):
-        raise UsageError(
-            f"algorithm {name} asked for no rollouts: yield at least one row from `rounds` that is no probe"
-        )
-    seen: set[tuple[int, int]] = set()
-    for row in rows:
-        if (row.prompt.index, row.number) in seen:
-            raise UsageError(
-                f"algorithm {name} asked twice for rollout {row.number} of problem {row.prompt.index}, and both would "
-                "be sampled with the same noise: give the rows of a problem different numbers"
-            )
-        seen.add((row.prompt.index, row.number))
-        if row.origin == Origin.MIXTURE and algorithm.blend is None:
-            raise UsageError(f"algorithm {name} asked for a mixture rollout, but has no blend: set its `blend`")

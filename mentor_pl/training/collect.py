@@ -19,8 +19,9 @@ from mentor_pl.decoding.sampler import Sampler, as_response, decoding
 from mentor_pl.models.loading import Models, Vocabulary
 from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_max, together
-from mentor_pl.training.assemble import assemble, check_rows
+from mentor_pl.training.assemble import assemble
 from mentor_pl.training.rounds import Round
+from mentor_pl.training.row_check import RowCheck
 from mentor_pl.training.scoring import given_likelihoods, scored
 from mentor_pl.types import Prompt, Rollouts, Row
 
@@ -72,8 +73,8 @@ def collect(
         grading: how long grades are waited for, and what becomes of responses without one.
 
     Raises:
-        UsageError: for rounds that ask for nothing or for one rollout twice, for what no grade is, and where the reward
-            fails, unless `grading` lets that pass.
+        UsageError: for rounds that ask for nothing or for what cannot be (`RowCheck`), for what no grade is, and where
+            the reward fails, unless `grading` lets that pass.
         Stopped: on all ranks, where a signal came before the grades were there.
     """
     models, algorithm, clock = learner.models, learner.algorithm, _Clock()
@@ -82,15 +83,17 @@ def collect(
         likelihoods = partial(given_likelihoods, models, learner.micro_batch_tokens, sampling.temperature)
         text, room = partial(_text, models), models.vocabulary.window - sampling.max_new_tokens
         rounds = algorithm.rounds(Step(prompts, learner.alpha, step, seed, draw, render, text, room, likelihoods))
-        rows = together(partial(_next, rounds, None), models.device)
-        while int(all_max(torch.tensor(len(rows), device=models.device))):
-            done.append(Round(rows, models, reward, grading))
+        check = RowCheck(algorithm, sampling.max_new_tokens)
+        # what the algorithm waits for may fail on one rank alone, and so may what it asks for
+        rows = together(lambda: check(_next(rounds, None)), models.device)
+        while int(all_max(torch.tensor(rows is not None, device=models.device).long())):
+            done.append(Round(rows or [], models, reward, grading))
             sample = partial(done[-1].sample, sampler, sampling, algorithm, seed=seed, step=step)
             together(sample, models.device)
-            # what the algorithm waits for may fail on one rank alone
-            rows = together(partial(_next, rounds, done[-1].graded()), models.device)
+            graded = done[-1].graded()
+            rows = together(partial(lambda told: check(_next(rounds, told)), graded), models.device)
         clock.lap("sampling")
-        check_rows([row for one in done for row in one.rows], algorithm, prompts)
+        together(lambda: check.end(prompts), models.device)
         together(lambda: [one.grades() for one in done], models.device)
         rollouts = assemble(done, algorithm, reward, grading, learner.alpha, sampling, step, policy_updates)
         clock.lap("grading")
@@ -118,9 +121,9 @@ class _Clock:
         self.seconds[part] = self.last - last
 
 
-def _next(rounds: Rounds, graded: Graded | None) -> list[Row]:
-    """The rows of the next round, or with None of the first; none where the algorithm asks for no more on this rank."""
+def _next(rounds: Rounds, graded: Graded | None) -> list[Row] | None:
+    """The rows of the next round, or with None of the first; None where the algorithm is done on this rank."""
     try:
         return rounds.send(graded)  # type: ignore[arg-type]
     except StopIteration:
-        return []
+        return None

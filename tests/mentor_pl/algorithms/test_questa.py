@@ -92,6 +92,10 @@ def test_without_hints_it_is_grpo_bit_for_bit(same_run, traced_problems, share, 
     assert same_run(QuestA(4, share), GRPO(4), **options)
 
 
+def test_where_no_problem_of_a_step_has_a_trace_it_is_grpo_too(same_run):
+    assert same_run(QuestA(4), GRPO(4))
+
+
 def test_hints_are_read_but_neither_graded_nor_trained_on(run, traced_problems):
     kept = Batches()
     algorithm = QuestA(4, 1.0, selection=Shortest())

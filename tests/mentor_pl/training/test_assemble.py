@@ -86,20 +86,6 @@ def test_the_ends_of_a_rewards_range_are_inside_it(models):
     assert rollouts.rewards.tolist() == [0] * 3 + [1] * 3
 
 
-@pytest.mark.parametrize(
-    ("rounds", "message"),
-    [
-        ([], "algorithm GivenRounds asked for no rollouts"),
-        ([[row(EIGHT, 1), row(EIGHT, 1)]], "asked twice for rollout 1 of problem 8"),
-        ([[row(EIGHT, 1)], [row(EIGHT, 1)]], "asked twice for rollout 1 of problem 8"),
-        ([[row(EIGHT, 0, origin=Origin.MIXTURE)]], "asked for a mixture rollout, but has no blend"),
-    ],
-)
-def test_rounds_that_cannot_be_are_refused_in_one_line(models, rounds, message):
-    with pytest.raises(UsageError, match=message):
-        gather(Learner(models, algorithm=GivenRounds(*rounds)), ScriptedSampler([[1] * len(rows) for rows in rounds]))
-
-
 def test_draws_of_a_step_are_one_batch_with_groups_numbered_anew(models):
     """Of the first draw the group in the middle was dropped; parts of rewards that a draw lacks are 0 there."""
     prompts = [EIGHT, THREE, replace(EIGHT, index=5)]

@@ -114,9 +114,17 @@ def test_a_rank_that_is_done_takes_part_until_all_are(models, monkeypatch):
     monkeypatch.setattr("mentor_pl.training.collect.all_max", all_max)
     sampler = ScriptedSampler([[1, 2]])
     rollouts = gather(Learner(models, algorithm=GivenRounds([row(EIGHT, 0), row(THREE, 0)])), sampler)
-    assert counts == [2, 0, 0]
+    assert counts == [1, 0, 0]
     assert len(rollouts) == 2
     assert len(sampler.calls) == 1
+
+
+def test_a_round_without_rows_is_no_end(models):
+    """Such as a round of probes where no problem has a trace: it may be empty on all ranks."""
+    algorithm = GivenRounds([], [row(EIGHT, 0)], [], [row(EIGHT, 1)])
+    rollouts = gather(Learner(models, algorithm=algorithm), ScriptedSampler([[1], [2]]))
+    assert rollouts.response_lengths.tolist() == [1, 2]
+    assert [len(told.rows) for told in algorithm.graded] == [0, 1, 0, 1]
 
 
 def test_a_method_is_told_the_text_of_tokens_and_the_room_beside_the_longest_response(models):
