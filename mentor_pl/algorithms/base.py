@@ -2,7 +2,7 @@
 
     rounds      rows to be sampled, round after round; what becomes of one round may decide the next
     advantages  rewards -> A, one for each rollout or each token
-    terms       the loss, Σ coefficient · Σ tokens / a global weight of the term's own
+    terms       the loss, Σ strength · Σ tokens / a global weight of the term's own
 
 One file is one method; the trainer knows none of them. A method of one's own is a class in a file of one's own, named
 in YAML as `model.algorithm`.
@@ -26,6 +26,7 @@ from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.algorithms.parts.losses.base import Need, Term
 from mentor_pl.algorithms.parts.schedules import AlphaSchedule, Cosine
 from mentor_pl.runtime import noise
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import MAX_COUNT
 from mentor_pl.types import Origin, Prompt, Rollouts, Row, Trace
 
@@ -156,8 +157,17 @@ class Algorithm(ABC):
 
     @property
     def all_terms(self) -> list[Term]:
-        """The method's own terms, and those that the run adds."""
-        return [*self.terms(), *self.added]
+        """The method's own terms and those that the run adds, without any that counts for nothing.
+
+        Raises:
+            UsageError: where none is left.
+        """
+        if not (found := [term for term in (*self.terms(), *self.added) if term.strength(1.0)]):
+            raise UsageError(
+                f"algorithm {type(self).__name__} minimises nothing, since the coefficients of its terms are 0: give "
+                "one a coefficient"
+            )
+        return found
 
     @property
     def needs(self) -> frozenset[Need]:

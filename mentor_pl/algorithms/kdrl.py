@@ -35,4 +35,4 @@ class KDRL(OnPolicy):
         self.beta = beta
 
     def terms(self) -> Sequence[Term]:
-        return [self.loss, Divergence("reverse", self.beta)] if self.beta else [self.loss]
+        return [self.loss, Divergence("reverse", self.beta)]

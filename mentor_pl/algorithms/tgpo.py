@@ -2,8 +2,8 @@
 
     loss = GRPO's − λ α · mean over tokens of log π_θ(c_t | y_<t),   c_t = argmax π*(· | y_<t),   λ = 0.02
 
-α falls from 1 to 0. Derived from a summary: the mean is over the tokens of the mini-batch, as GRPO's is here, and λ's
-decay is α's schedule.
+α falls from 1 to 0, and at 0 no expert reads along. Derived from a summary: the mean is over the tokens of the
+mini-batch, as GRPO's is here, and λ's decay is α's schedule.
 """
 
 from __future__ import annotations
@@ -37,4 +37,4 @@ class TGPO(OnPolicy):
         self.weight = weight
 
     def terms(self) -> Sequence[Term]:
-        return [self.loss, ExpertChoice(self.weight)] if self.weight else [self.loss]
+        return [self.loss, ExpertChoice(self.weight)]

@@ -217,8 +217,8 @@ class MentorModule(L.LightningModule):
         advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
         graded = rollouts.graded
         self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
-        models, terms = self.models, self.algorithm.all_terms
-        update = Update(models.policy, models.expert, terms, models.vocabulary.size, self.micro_batch_tokens)
+        models, terms, size = self.models, self.algorithm.all_terms, self.vocabulary.size
+        update = Update(models.policy, models.expert, terms, size, self.micro_batch_tokens, rollouts.alpha)
         batches = mini_batches(rollouts.group, self.mini_batches)
         gaps, steps, metrics = [], [], dict[str, float]()
         if self.recompute_logprobs:

@@ -37,14 +37,22 @@ class Update:
         terms: of the loss.
         vocab_size: ids of the tokenizer.
         micro_batch_tokens: tokens in one forward and backward pass.
+        alpha: weight of what the expert teaches; a term that it leaves no strength is not there.
     """
 
     def __init__(
-        self, policy: Any, expert: Any, terms: Sequence[Term], vocab_size: int, micro_batch_tokens: int
+        self,
+        policy: Any,
+        expert: Any,
+        terms: Sequence[Term],
+        vocab_size: int,
+        micro_batch_tokens: int,
+        alpha: float = 1.0,
     ) -> None:
-        self.policy, self.expert, self.terms = policy, expert, terms
+        self.policy, self.expert, self.alpha = policy, expert, alpha
+        self.terms = [term for term in terms if term.strength(alpha)] or list(terms)  # none: a gradient of zeros
         self.vocab_size, self.tokens = vocab_size, micro_batch_tokens
-        self.needs = frozenset[Need]().union(*(term.needs for term in terms))
+        self.needs = frozenset[Need]().union(*(term.needs for term in self.terms))
 
     def accumulate_gradients(
         self, rollouts: Rollouts, advantages: Tensor, rows: Tensor, backward: Callable[[Tensor], None]
@@ -76,9 +84,9 @@ class Update:
             for term, weight in zip(self.terms, weights, strict=True):
                 output = term(inputs)
                 # ranks' gradients are averaged, while the loss is a sum over them
-                loss = loss + output.total * (term.coefficient * share * world_size() / weight)
+                loss = loss + output.total * (term.strength(self.alpha) * share * world_size() / weight)
                 value = share * output.total.detach() / weight
-                sums["loss"] += term.coefficient * value
+                sums["loss"] += term.strength(self.alpha) * value
                 if len(self.terms) > 1:
                     sums[term.name] += value
                 for name, part in output.token_sums.items():
@@ -166,5 +174,4 @@ def _tokens(rollouts: Rollouts, advantages: Tensor, rows: Tensor, longest: int) 
         expert_logprobs=if_scored(rollouts.expert_logprobs),
         reference_logprobs=if_scored(rollouts.reference_logprobs),
         max_tokens=rollouts.max_tokens,
-        alpha=rollouts.alpha,
     )

@@ -8,6 +8,12 @@ import torch
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.algorithms.parts.losses.divergence import Divergence
+from mentor_pl.algorithms.parts.losses.entropy import EntropyBonus
+from mentor_pl.algorithms.parts.losses.expert_choice import ExpertChoice
+from mentor_pl.algorithms.parts.losses.nll import NegativeLogLikelihood
+from mentor_pl.algorithms.parts.losses.only import Only
+from mentor_pl.algorithms.parts.losses.reference_kl import ReferenceKL
 from mentor_pl.types import Origin, Rollouts
 
 NONE = math.nan
@@ -85,3 +91,19 @@ def test_every_rank_asks_its_method_once_also_without_a_graded_rollout():
     assert len(algorithm.asked) == 0
     for method in (GRPO(), Mentor()):
         assert advantages_of(method, rollouts([NONE, NONE], [0, 0])).tolist() == [0, 0]
+
+
+def test_a_term_that_counts_for_nothing_is_not_there():
+    nothing = [
+        EntropyBonus(0.0),
+        NegativeLogLikelihood(0.0),
+        ReferenceKL(0.0),
+        ExpertChoice(0.0),
+        Divergence("reverse", 0.0),
+    ]
+    algorithm = GRPO()
+    algorithm.added = [*nothing, *(Only(term, Origin.POLICY) for term in nothing)]
+    assert algorithm.all_terms == [algorithm.loss]
+    assert not algorithm.needs
+    algorithm.added = [EntropyBonus(0.5)]
+    assert algorithm.all_terms == [algorithm.loss, *algorithm.added]

@@ -2,16 +2,26 @@
 
 import pytest
 import torch
-from runs import Batches
+from runs import SPLIT, Batches
 
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.algorithms.tgpo import TGPO
+from mentor_pl.models.logprobs import tokens_read
 from mentor_pl.runtime.errors import UsageError
 
 
-def test_without_its_weight_it_is_grpo_bit_for_bit_and_asks_no_expert(run, equal_weights):
+@pytest.mark.parametrize(("weight", "alpha"), [(0.0, 1.0), (0.02, 0.0)])
+@pytest.mark.parametrize("options", [{}, SPLIT])
+def test_without_its_weight_or_alpha_it_is_grpo_bit_for_bit(same_run, weight, alpha, options):
+    assert same_run(TGPO(8, weight=weight), GRPO(8), module_options={"alpha": alpha, **options})
+
+
+def test_the_expert_is_asked_while_it_counts_for_something(run):
     assert not TGPO(weight=0.0).uses_expert
-    assert equal_weights(run(algorithm=TGPO(8, weight=0.0)).fit(), run(algorithm=GRPO(8)).fit())
+    for alpha in (1.0, 0.0):
+        job = run(steps=1, algorithm=TGPO(2), module_options={"alpha": alpha})
+        job.fit()
+        assert bool(tokens_read(job.module.models.expert)) == bool(alpha)
 
 
 def test_the_term_is_the_mean_log_likelihood_of_the_experts_choice_at_the_policys_prefixes(run):
@@ -28,8 +38,10 @@ def test_the_term_is_the_mean_log_likelihood_of_the_experts_choice_at_the_policy
             for model in (module.policy, module.models.expert)
         )
         total += ours.gather(1, theirs.argmax(-1, keepdim=True)).sum().item()
-    expected = -0.5 * total / int(rollouts.mask.sum())
+    expected = -total / int(rollouts.mask.sum())
     assert job.trainer.callback_metrics["train/expert_choice"].item() == pytest.approx(expected, abs=1e-5)
+    loss, surrogate = (job.trainer.callback_metrics[f"train/{name}"].item() for name in ("loss", "surrogate"))
+    assert loss == pytest.approx(surrogate + 0.02 * 0.5 * expected, abs=1e-6)
 
 
 def test_a_negative_weight_is_a_usage_error():

@@ -1,6 +1,6 @@
 """What a term of the loss is: a micro-batch in, a sum over its tokens out.
 
-    loss = Σ_terms coefficient · (Σ_tokens …) / weight
+    loss = Σ_terms strength · (Σ_tokens …) / weight
 
 A sum, not a mean: micro-batches and ranks hold different numbers of tokens, and only the sum over all of them divided
 once by the term's weight over the global mini-batch equals the loss of the undivided mini-batch.
@@ -43,7 +43,6 @@ class Tokens:
     expert_logprobs: Tensor | None = None  # [B, T] float32, log π*(y_t), where the algorithm needs it
     reference_logprobs: Tensor | None = None  # [B, T] float32, log π_ref(y_t), likewise
     max_tokens: int = 0  # that a response may have
-    alpha: float = 1.0  # weight of what the expert teaches, as the rollouts were sampled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ class Term(ABC):
 
     Attributes:
         name: logged as `train/<name>` where there are several terms.
-        coefficient: what the term counts for.
+        coefficient: what the term counts for; with 0 it is not there.
         skips_zero_advantage: whether a token without advantage adds nothing, neither to the sum nor to its gradient;
             rollouts that no term `learns` from are left out of the update's forward.
         needs: what of `LossInputs` it reads beyond what is always there.
@@ -80,6 +79,10 @@ class Term(ABC):
     coefficient: float = 1.0
     skips_zero_advantage: bool = False
     needs: frozenset[Need] = frozenset()
+
+    def strength(self, alpha: float) -> float:
+        """What the term counts for where what the expert teaches weighs `alpha`; with 0 it is not there."""
+        return self.coefficient
 
     def learns(self, tokens: Tokens) -> Tensor:
         """Tokens that add something to the sum, [B, T] bool."""

@@ -26,7 +26,6 @@ class EntropyBonus(Term):
     def __init__(self, coefficient: float = 0.001) -> None:
         check("entropy bonus coefficient", coefficient, at_least=0, because="it raises the entropy")
         self.coefficient = coefficient
-        self.skips_zero_advantage = not coefficient
 
     def weight(self, tokens: Tokens) -> Tensor:
         return tokens.mask.sum()

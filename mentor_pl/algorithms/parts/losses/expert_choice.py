@@ -1,4 +1,4 @@
-"""The likelihood of the expert's choices: −α log π_θ(c_t), c_t = argmax π* at the policy's own prefix.
+"""The likelihood of the expert's choices: −log π_θ(c_t), c_t = argmax π* at the policy's own prefix.
 
 Shapes: B rollouts, T response tokens.
 """
@@ -12,7 +12,7 @@ from mentor_pl.runtime.ranges import check
 
 
 class ExpertChoice(Term):
-    """The mean over all tokens that are trained on.
+    """The mean over all tokens that are trained on; it counts for coefficient · α.
 
     Args:
         coefficient: what the term counts for.
@@ -28,9 +28,12 @@ class ExpertChoice(Term):
         check("expert choice coefficient", coefficient, at_least=0, because="the choices are to become likelier")
         self.coefficient = coefficient
 
+    def strength(self, alpha: float) -> float:
+        return self.coefficient * alpha
+
     def weight(self, tokens: Tokens) -> Tensor:
         return tokens.mask.sum()
 
     def __call__(self, batch: LossInputs) -> LossOutputs:
         assert batch.choice_logprobs is not None
-        return LossOutputs(-batch.alpha * (batch.choice_logprobs * batch.mask).sum())
+        return LossOutputs(-(batch.choice_logprobs * batch.mask).sum())

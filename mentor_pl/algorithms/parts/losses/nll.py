@@ -26,7 +26,6 @@ class NegativeLogLikelihood(Term):
     def __init__(self, coefficient: float = 1.0) -> None:
         check("loss coefficient", coefficient, at_least=0, because="a likelihood is raised")
         self.coefficient = coefficient
-        self.skips_zero_advantage = not coefficient
 
     def weight(self, tokens: Tokens) -> Tensor:
         return tokens.mask.sum()

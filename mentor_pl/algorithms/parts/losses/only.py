@@ -26,6 +26,9 @@ class Only(Term):
         self.name, self.coefficient, self.needs = term.name, term.coefficient, term.needs
         self.skips_zero_advantage = term.skips_zero_advantage
 
+    def strength(self, alpha: float) -> float:
+        return self.term.strength(alpha)
+
     def _ours(self, tokens: T) -> T:
         return replace(tokens, mask=tokens.mask & (tokens.origin == self.origin)[:, None])
 

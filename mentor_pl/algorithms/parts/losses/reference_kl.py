@@ -26,7 +26,7 @@ MAX_LOG_RATIO = 20.0
 
 
 class ReferenceKL(Term):
-    """The mean of an estimate over all tokens that are trained on. With coefficient 0 it is not there.
+    """The mean of an estimate over all tokens that are trained on.
 
     Args:
         coefficient: what the term counts for; 0 asks no reference.
@@ -37,21 +37,19 @@ class ReferenceKL(Term):
     """
 
     name = "reference_kl"
+    needs = frozenset({Need.REFERENCE_LOGPROBS})
 
     def __init__(self, coefficient: float = 0.001, estimator: Literal["k1", "k2", "k3"] = "k3") -> None:
         check("reference KL coefficient", coefficient, at_least=0, because="it keeps the policy near its reference")
         if estimator not in ("k1", "k2", "k3"):
             raise UsageError(f"reference KL estimator is {estimator!r}: give k1, k2 or k3")
         self.coefficient, self.estimator = coefficient, estimator
-        self.needs = frozenset({Need.REFERENCE_LOGPROBS}) if coefficient else frozenset()
-        self.skips_zero_advantage = not coefficient
 
     def weight(self, tokens: Tokens) -> Tensor:
         return tokens.mask.sum()
 
     def __call__(self, batch: LossInputs) -> LossOutputs:
-        if batch.reference_logprobs is None:  # nobody has asked for it
-            return LossOutputs(batch.logprobs.new_zeros(()))
+        assert batch.reference_logprobs is not None
         delta = (batch.reference_logprobs - batch.logprobs).clamp(max=MAX_LOG_RATIO)  # [B, T]
         if self.estimator == "k1":
             estimates = -delta
