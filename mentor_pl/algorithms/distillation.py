@@ -7,7 +7,8 @@
 As in Thinking Machines' "On-policy distillation" (2025) and arXiv 2306.13649 (GKD with λ = 1 and reverse KL). `share`
 trains on the tokens with the highest entropy alone (TIP, arXiv 2604.14084: 50 %), a quantile over the step's tokens.
 Derived from summaries: in `full` the gradient goes through the distribution at each prefix and not through how often a
-prefix is visited.
+prefix is visited. Of `drawn`, log π_old is the sampler's; under top_p or top_k that is another law than the one that
+learns, unless `model.recompute_logprobs` takes it anew.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ class Distillation(Algorithm):
         yield policy_rows(step.prompts, self.group_size)
 
     def advantages(self, rollouts: Rollouts) -> Tensor:
-        if rollouts.expert_logprobs is None:
+        if self.estimator == "full":
             return torch.zeros_like(rollouts.rewards)
+        assert rollouts.expert_logprobs is not None
         return (rollouts.expert_logprobs - rollouts.logprobs) * rollouts.mask
 
     def train_mask(self, rollouts: Rollouts) -> Tensor:

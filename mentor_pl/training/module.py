@@ -214,19 +214,19 @@ class MentorModule(L.LightningModule):
     def training_step(self, rollouts: Rollouts, batch_idx: int) -> None:
         self._assert_current(rollouts)
         started = time.perf_counter()
-        advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
-        graded = rollouts.graded
-        self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
         models, terms, size = self.models, self.algorithm.all_terms, self.vocabulary.size
         update = Update(models.policy, models.expert, terms, size, self.micro_batch_tokens, rollouts.alpha)
         batches = mini_batches(rollouts.group, self.mini_batches)
-        gaps, steps, metrics = [], [], dict[str, float]()
+        gaps, steps, metrics, sampled = [], [], dict[str, float](), rollouts.logprobs
         if self.recompute_logprobs:
             logprobs, gap = update.rescored(rollouts, batches)
-            if (cap := self.importance_cap) is not None:
-                advantages, metrics = weighted(advantages, logprobs, rollouts.logprobs, cap, rollouts.train_mask)
             rollouts = replace(rollouts, logprobs=logprobs)
             gaps.append(gap)
+        advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
+        graded = rollouts.graded
+        self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
+        if (cap := self.importance_cap) is not None:
+            advantages, metrics = weighted(advantages, rollouts.logprobs, sampled, cap, rollouts.train_mask)
         read = tokens_read(self.policy)
         for rows in batches:
             means, gap = update.accumulate_gradients(rollouts, advantages, rows, backward=self.manual_backward)

@@ -14,6 +14,8 @@ from mentor_pl.algorithms.parts.losses.expert_choice import ExpertChoice
 from mentor_pl.algorithms.parts.losses.nll import NegativeLogLikelihood
 from mentor_pl.algorithms.parts.losses.only import Only
 from mentor_pl.algorithms.parts.losses.reference_kl import ReferenceKL
+from mentor_pl.algorithms.trb import TRB
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Origin, Rollouts
 
 NONE = math.nan
@@ -94,16 +96,16 @@ def test_every_rank_asks_its_method_once_also_without_a_graded_rollout():
 
 
 def test_a_term_that_counts_for_nothing_is_not_there():
-    nothing = [
-        EntropyBonus(0.0),
-        NegativeLogLikelihood(0.0),
-        ReferenceKL(0.0),
-        ExpertChoice(0.0),
-        Divergence("reverse", 0.0),
-    ]
+    nothing = [kind(coefficient=0.0) for kind in (EntropyBonus, NegativeLogLikelihood, ReferenceKL, ExpertChoice)]
+    nothing.append(Divergence("reverse", 0.0))
     algorithm = GRPO()
     algorithm.added = [*nothing, *(Only(term, Origin.POLICY) for term in nothing)]
     assert algorithm.all_terms == [algorithm.loss]
     assert not algorithm.needs
     algorithm.added = [EntropyBonus(0.5)]
     assert algorithm.all_terms == [algorithm.loss, *algorithm.added]
+
+
+def test_a_method_that_minimises_nothing_is_a_usage_error():
+    with pytest.raises(UsageError, match="algorithm TRB minimises nothing"):
+        _ = TRB(loss=Divergence("reverse", 0.0)).needs

@@ -7,6 +7,7 @@ import pytest
 import torch
 from runs import Gradients
 
+from mentor_pl.algorithms.distillation import Distillation
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.importance import weighted
@@ -65,6 +66,16 @@ def test_a_run_whose_sampler_is_off_by_a_factor_has_gradients_times_that_factor(
     logged = job.trainer.callback_metrics
     assert float(logged["train/importance"]) == pytest.approx(factor, abs=1e-4)
     assert float(logged["train/importance_capped"]) == (cap == factor)
+
+
+def test_an_advantage_made_of_log_probabilities_is_made_of_those_that_were_recomputed(run, monkeypatch, equal_weights):
+    weights = []
+    for difference in (0.0, math.log(2)):
+        with monkeypatch.context() as patch:
+            corrupted(patch, difference)
+            algorithm = Distillation(4, "drawn")
+            weights.append(run(steps=2, algorithm=algorithm, module_options={"recompute_logprobs": True}).fit())
+    assert equal_weights(*weights)
 
 
 def test_without_a_gap_nothing_changes_but_rounding(run, monkeypatch):

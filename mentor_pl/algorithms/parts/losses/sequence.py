@@ -40,7 +40,8 @@ class SequenceSurrogate(Term):
     def __call__(self, batch: LossInputs) -> LossOutputs:
         counts = batch.mask.sum(-1)  # [B]
         lengths = counts.clamp(min=1)
-        log_ratio = ((batch.logprobs - batch.old_logprobs) * batch.mask).sum(-1) / lengths  # [B]
+        # π_old is 0 where the expert says what a filter of the policy's drops, so a product with the mask would be NaN
+        log_ratio = (batch.logprobs - batch.old_logprobs).where(batch.mask, 0).sum(-1) / lengths  # [B]
         ratio = log_ratio.clamp(max=MAX_LOG_RATIO).exp()
         advantages = (batch.advantages * batch.mask).sum(-1) / lengths
         clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)

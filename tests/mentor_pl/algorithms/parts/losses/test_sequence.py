@@ -50,3 +50,13 @@ def test_bounds_out_of_range_are_usage_errors(options):
 def test_a_ratio_beyond_all_bounds_leaves_no_nan(loss_inputs):
     batch = loss_inputs([[1.0]], [0.0], old=1e-30)
     assert torch.isfinite(SequenceSurrogate()(batch).total)
+
+
+def test_what_a_filter_of_the_policys_drops_is_no_nan(loss_inputs):
+    """A mixture row that is not trained on, such as one cut off, and one that is: the expert's token has π_old = 0."""
+    batch = loss_inputs([[0.5, 0.5], [0.5, 0.5]], [1.0, 1.0], mask=[[0, 0], [1, 1]])
+    batch.old_logprobs[:, 1] = -torch.inf
+    total = SequenceSurrogate()(batch).total
+    total.backward()
+    assert total.item() == pytest.approx(-(1 + 4e-4))
+    assert batch.logprobs.grad.tolist() == [[0, 0], [0, 0]]
