@@ -7,8 +7,13 @@ from runs import Batches
 from mentor_pl.algorithms.base import Graded, Step
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.algorithms.parts.expected_gain_gate import ExpectedGainGate
 from mentor_pl.algorithms.parts.first_token import ExpertFirst
 from mentor_pl.algorithms.parts.gates import ConstantGate
+from mentor_pl.algorithms.parts.kl_gate import KLGate
+from mentor_pl.algorithms.parts.learned_gate import LearnedGate
+from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
+from mentor_pl.algorithms.parts.random_gate import RandomGate
 from mentor_pl.types import Origin, Prompt
 
 PROMPTS = [Prompt(index, f"p{index}", "1", (index,)) for index in range(200)]
@@ -83,6 +88,23 @@ def test_with_a_gate_of_nothing_mixture_rollouts_are_the_policys_own_bit_for_bit
     run(steps=1, algorithm=GRPO(8), callbacks=[plain]).fit()
     for name in ("response_ids", "logprobs", "entropies", "rewards"):
         assert torch.equal(getattr(seen.rollouts[0], name), getattr(plain.rollouts[0], name)), name
+
+
+@pytest.mark.parametrize("ratio", ["policy", "mixture"])
+@pytest.mark.parametrize(
+    "gate",
+    [
+        ConstantGate(0.0),
+        RandomGate(ConstantGate(0.0)),
+        LearnedGate(ConstantGate(0.0)),
+        KLGate(kappa=1e30),
+        ExpectedGainGate(kappa=1e30),
+    ],
+    ids=lambda gate: type(gate).__name__,
+)
+def test_without_asymmetry_a_gate_of_nothing_is_grpo_bit_for_bit(same_run, gate, ratio):
+    ours = Mentor(4, 4, gate=gate, asymmetric=False, loss=ClippedSurrogate(ratio=ratio))
+    assert same_run(ours, GRPO(8), steps=2)
 
 
 def test_the_released_codes_departures_are_in_force_and_said(run, caplog):

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from mentor_pl.algorithms.base import Step
+from mentor_pl.algorithms.distillation import Distillation
 from mentor_pl.algorithms.parts.losses.base import Need
+from mentor_pl.algorithms.parts.losses.divergence import Divergence
 from mentor_pl.algorithms.parts.top_k_rescue import TopKRescue
 from mentor_pl.algorithms.skd import SKD
 from mentor_pl.runtime.errors import UsageError
@@ -35,6 +37,18 @@ def test_it_learns_from_the_forward_divergence_and_no_reward():
         rewards = torch.tensor([0.0, 1.0])
 
     assert algorithm.advantages(Rollouts()).tolist() == [0.0, 0.0]
+
+
+class Forward(Distillation):
+    """Distillation on the policy's own rollouts with SKD's divergence."""
+
+    def terms(self):
+        return [Divergence("forward")]
+
+
+def test_with_the_whole_vocabulary_in_k_it_is_forward_distillation_bit_for_bit(same_run):
+    assert same_run(SKD(4, k=10**6), Forward(4))
+    assert not same_run(SKD(4, k=1), Forward(4))
 
 
 @pytest.mark.parametrize(("options", "name"), [({"group_size": 0}, "group_size"), ({"k": 0}, "k")])

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from runs import Batches
 
 from mentor_pl.algorithms.base import Step
+from mentor_pl.algorithms.distillation import Distillation
 from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.algorithms.parts.schedules import Constant
 from mentor_pl.algorithms.trb import TRB
@@ -49,6 +51,19 @@ def test_it_learns_from_the_reverse_divergence_and_no_reward():
         rewards = torch.tensor([0.0, 1.0])
 
     assert algorithm.advantages(Rollouts()).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(("epsilon", "alpha"), [(0.0, 1.0), (0.1, 0.0)])
+def test_without_a_budget_it_is_distillation_bit_for_bit(same_run, epsilon, alpha):
+    assert same_run(TRB(4, epsilon=epsilon), Distillation(4), module_options={"alpha": alpha})
+
+
+def test_a_budget_without_bounds_is_the_experts_own_rollouts(run):
+    kept = Batches()
+    run(steps=1, algorithm=TRB(4, epsilon=1e9), callbacks=[kept]).fit()
+    (rollouts,) = kept.rollouts
+    assert (rollouts.gate_weights[rollouts.mask] == 1).all()
+    assert rollouts.replaced.any()
 
 
 @pytest.mark.parametrize(("options", "name"), [({"group_size": 0}, "group_size"), ({"epsilon": -1.0}, "epsilon")])
