@@ -1,7 +1,8 @@
 """Pools by difficulty: a step's problems are drawn from easy, normal and hard ones in fixed shares.
 
-A problem's pool is told by its success share: the mean of the part `outcome` of its last policy rollouts' grades, or,
-where there is none, of their rewards as a share of the range. Problems that have not been seen are normal.
+A problem's pool is told by its success share: the mean of the part `outcome` of the grades of its last rollouts that
+are the policy's from the first token on, or, where there is none, of their rewards as a share of the range; a hint in
+the prompt helps them (QuestA). Problems that have not been seen are normal.
 
 What holds: a step has no problem twice; which ones it has depends on seed, step and what earlier steps found, not on
 the number of processes. There are no epochs: a problem may come again before others have been seen.
@@ -78,7 +79,7 @@ class DifficultyPools:
 
 
 def success_shares(rollouts: Rollouts, lowest: float) -> dict[int, float]:
-    """Problem -> success share of its graded policy rollouts, over all ranks; call on every rank.
+    """Problem -> success share of its graded rollouts by the policy alone, over all ranks; call on every rank.
 
     Args:
         rollouts: of this rank.
@@ -87,7 +88,8 @@ def success_shares(rollouts: Rollouts, lowest: float) -> dict[int, float]:
     assert rollouts.problems is not None
     scaled = (rollouts.rewards - lowest) / rollouts.reward_range
     successes = rollouts.reward_parts.get("outcome", scaled)
-    rows = rollouts.graded & (rollouts.origin == Origin.POLICY)
+    alone = (rollouts.origin == Origin.POLICY) & ~rollouts.given.any(1)
+    rows = rollouts.graded & alone
     problems = rollouts.problems[rows]
     ours = {int(index): float(successes[rows][problems == index].mean()) for index in problems.unique()}
     return {index: share for theirs in all_objects(ours) for index, share in theirs.items()}

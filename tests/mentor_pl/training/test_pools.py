@@ -96,6 +96,12 @@ def test_ungraded_and_mixture_rollouts_do_not_count(models):
     assert success_shares(mixed, -1.0) == {8: 0.0, 3: 0.5}
 
 
+def test_a_rollout_that_goes_on_from_an_experts_prefix_does_not_count(models):
+    rollouts = rollouts_of(models, map(Grade, (-1.0, 1.0, 0.0, 1.0)))
+    rollouts.given[1, 0] = rollouts.given[3, 0] = True
+    assert success_shares(rollouts, -1.0) == {8: 0.0, 3: 0.5}
+
+
 def test_the_shares_are_those_of_all_ranks(models, monkeypatch):
     monkeypatch.setattr("mentor_pl.training.pools.all_objects", lambda ours: [ours, {17: 0.5}])
     assert success_shares(rollouts_of(models, map(Grade, (1.0,) * 4)), -1.0) == {8: 1.0, 3: 1.0, 17: 0.5}
