@@ -84,15 +84,15 @@ def rounds_of(algorithm: Algorithm, prompts: Sequence[Prompt], alpha: float) -> 
     )
     rounds = algorithm.rounds(step)
     counts: list[tuple[int, int]] = []
-    rows = next(rounds, [])
-    while rows and len(counts) < ROUNDS:
-        mixed = sum(row.origin == Origin.MIXTURE for row in rows)
-        counts.append((len(rows) - mixed, mixed))
-        rewards = torch.arange(len(rows)).remainder(2).float()
-        verdicts = rewards, rewards > 0
-        graded = Graded(rows, torch.ones(len(rows)).long(), [torch.ones(len(rows))], lambda v=verdicts: v)  # type: ignore[misc]
+    told: Graded | None = None
+    for _ in range(ROUNDS):
         try:
-            rows = rounds.send(graded)
+            rows = rounds.send(told)  # type: ignore[arg-type]
         except StopIteration:
             break
+        mixed = sum(row.origin == Origin.MIXTURE for row in rows)
+        counts += [(len(rows) - mixed, mixed)] if rows else []
+        rewards = torch.arange(len(rows)).remainder(2).float()
+        verdicts = rewards, rewards > 0
+        told = Graded(rows, torch.ones(len(rows)).long(), [torch.ones(len(rows))], lambda v=verdicts: v)  # type: ignore[misc]
     return counts

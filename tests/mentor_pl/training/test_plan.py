@@ -3,6 +3,7 @@
 from mentor_pl.algorithms.base import Algorithm, policy_rows
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.algorithms.questa import QuestA
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.training.plan import ROUNDS, Plan, rounds_of
 from mentor_pl.types import Prompt
@@ -20,6 +21,11 @@ def test_rows_are_counted_by_asking_the_algorithm():
     assert rounds_of(Mentor(on_policy=3, mixed=2), [PROMPT], 1.0) == [(3, 0), (0, 2)]
     assert rounds_of(Mentor(on_policy=3, mixed=2), [PROMPT], 0.0) == [(5, 0)]
     assert rounds_of(GRPO(group_size=6), [PROMPT], 1.0) == [(6, 0)]
+
+
+def test_a_round_without_rows_is_not_counted_and_is_no_end():
+    """QuestA would have traces graded first, but the problem has none."""
+    assert rounds_of(QuestA(group_size=3), [PROMPT], 1.0) == [(3, 0)]
 
 
 def test_an_algorithm_that_draws_without_end_is_asked_for_a_few_rounds():
