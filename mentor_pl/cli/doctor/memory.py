@@ -69,7 +69,7 @@ def estimate_of(configuration: Configuration) -> MemoryEstimate | None:
             configuration.expert.config()
     except UsageError:  # told beside the models
         return None
-    some = configuration.problems.prompts if configuration.problems else [Prompt(0, "", "", (0,))]
+    some = configuration.problems.prompts if configuration.problems else [Prompt(0, "", "", (0,), traces=((0,),))]
     blend = algorithm.blend
     return MemoryEstimate(
         configuration.policy,

@@ -61,6 +61,12 @@ def test_without_a_gpu_to_compare_with_the_parts_are_told_all_the_same(configura
     assert any("loading takes" in finding.text for finding in found)
 
 
+def test_a_method_that_learns_from_traces_is_estimated_where_there_are_no_problems_to_read(configuration: Read) -> None:
+    settings = configuration("--model.algorithm", "mentor_pl.algorithms.sft.SFT")
+    assert settings.problems is None
+    assert any("1 rollouts a problem" in finding.text for finding in examine(settings))
+
+
 def test_graders_are_found_within_others_with_the_limits_they_were_given() -> None:
     reward = PaperReward(MathReward(workers=3, memory_mb=512))
     assert list(graders(reward)) == [("MathReward", 3, 512 * 2**20)]
