@@ -63,19 +63,17 @@ class BREAD(OnPolicy):
         rates = graded.success_rates()
         failed = [prompt for prompt in step.prompts if rates.get(prompt.index) == 0]
         traces = zip(failed, self.selection.select(step, failed), strict=True)
-        searches = [_Search(prompt, trace, self.pieces) for prompt, trace in traces if trace]
-        number = self.group_size
+        searches = [_Search(prompt, trace, self.pieces, self.group_size) for prompt, trace in traces if trace]
         while looking := [search for search in searches if not search.over]:
-            graded = yield [row for search in looking for row in search.rows(search.middle, number, self.tries, True)]
+            graded = yield [row for search in looking for row in search.rows(search.middle, self.tries, True)]
             rates = graded.success_rates()
             for search in looking:
                 search.learn(rates.get(search.prompt.index, 0.0) > 0)
-            number += self.tries
         yield [
             row
             for search in searches
             if search.succeeds < self.pieces
-            for row in search.rows(search.succeeds, number, self.group_size, probe=False)
+            for row in search.rows(search.succeeds, self.group_size, probe=False)
         ]
 
     def advantages(self, rollouts: Rollouts) -> Tensor:
@@ -93,10 +91,11 @@ class _Search:
     Attributes:
         fails: pieces from which the policy fails.
         succeeds: pieces from which it succeeds; all of them until there are fewer.
+        number: of the next rollout; the problem's own, whatever is searched beside it.
     """
 
-    def __init__(self, prompt: Prompt, trace: Trace, pieces: int) -> None:
-        self.prompt, self.trace, self.pieces = prompt, trace, pieces
+    def __init__(self, prompt: Prompt, trace: Trace, pieces: int, number: int) -> None:
+        self.prompt, self.trace, self.pieces, self.number = prompt, trace, pieces, number
         self.fails, self.succeeds = 0, pieces
 
     @property
@@ -111,8 +110,9 @@ class _Search:
         """Take in what came of the middle."""
         self.fails, self.succeeds = (self.fails, self.middle) if success else (self.middle, self.succeeds)
 
-    def rows(self, count: int, first: int, rows: int, probe: bool) -> list[Row]:
-        """`rows` rollouts from a prefix of `count` pieces, numbered from `first`."""
+    def rows(self, count: int, rows: int, probe: bool) -> list[Row]:
+        """`rows` further rollouts from a prefix of `count` pieces."""
         prefix = self.trace[: len(self.trace) * count // self.pieces]
-        context = self.prompt.token_ids
-        return [Row(self.prompt, context, first + i, given=prefix, probe=probe) for i in range(rows)]
+        numbers = range(self.number, self.number + rows)
+        self.number += rows
+        return [Row(self.prompt, self.prompt.token_ids, number, given=prefix, probe=probe) for number in numbers]

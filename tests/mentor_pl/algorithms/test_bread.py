@@ -82,6 +82,16 @@ def test_pieces_that_are_not_a_power_of_two_and_traces_shorter_than_they_are():
     assert {row.given for row in last} == {(5, 6)}
 
 
+def test_a_problems_numbers_and_so_its_noise_do_not_depend_on_how_long_another_is_searched():
+    def numbers(*indices):  # of five pieces one takes two probes or three
+        rounds = played(BREAD(2, pieces=5, tries=1), [problem(i, TRACE) for i in indices], {0: 7, 1: 1, 2: 14})
+        return {i: [row.number for rows in rounds for row in rows if row.prompt.index == i] for i in indices}
+
+    alone = {i: numbers(i)[i] for i in (0, 1, 2)}
+    assert len({len(found) for found in alone.values()}) > 1
+    assert numbers(0, 1, 2) == alone
+
+
 def test_one_success_among_the_tries_is_enough():
     rounds = BREAD(2, pieces=2, tries=3).rounds(Step([problem(0, TRACE)]))
     failed = torch.zeros(2, dtype=torch.bool)
