@@ -88,7 +88,7 @@ class DryModel:
     @property
     def head_shape(self) -> torch.Size:
         """Of the output embedding, [V, H]."""
-        return self.model.get_output_embeddings().weight.shape
+        return torch.Size(self.model.get_output_embeddings().weight.shape)
 
     def shard_shapes(self, ranks: int) -> list[torch.Size]:
         """Shapes of the parameters on the first of `ranks`, which FSDP2 gives the largest share of each."""
