@@ -12,6 +12,7 @@ from mentor_pl.evaluation.paper_benchmarks import NINE
 ROOT = Path(__file__).parents[1]
 BASES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
 OVERLAYS = sorted((ROOT / "configs").glob("*/*.yaml"))
+METHODS = [path for path in OVERLAYS if path.parent.name == "algorithms"]
 
 
 def merged(capsys, *files, options=()):
@@ -33,6 +34,41 @@ def test_overlay_parses_over_the_quick_start_and_wins(overlay, capsys):
                 assert changed[group][name] == value
     untouched = {"trainer": "logger", "data": "train"}
     assert all(plain[group][name] == changed[group][name] for group, name in untouched.items())
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_overlay_parses_over_the_paper_configuration(overlay, capsys):
+    files = BASES["math"], ROOT / "configs/models/qwen2.5-3b.yaml", overlay
+    config = merged(capsys, *files, options=["--data.train", "math.jsonl"])
+    assert config["data"]["train"] == "math.jsonl"
+    assert len(config["trainer"]["callbacks"]) == 5
+
+
+def left_over(before, after):
+    """Settings of a class in one YAML that a later one leaves as they are."""
+    if not isinstance(before, dict) or not isinstance(after, dict) or before["class_path"] != after["class_path"]:
+        return set()
+    before, after = before.get("init_args", {}), after.get("init_args", {})
+    inner = [left_over(before[name], after[name]) for name in before.keys() & after.keys()]
+    return (before.keys() - after.keys()).union(*inner)
+
+
+def test_a_method_leaves_nothing_of_the_one_before_it_but_mentors_variants_add_up():
+    methods = {path.stem: yaml.safe_load(path.read_text())["model"]["algorithm"] for path in METHODS}
+    for name, method in methods.items():
+        if method["class_path"].endswith(".Mentor") and name not in ("mentor", "mentor_released"):
+            continue  # said at the start of a run, as whatever departs from the paper
+        assert {other: left for other in methods if (left := left_over(methods[other], method))} == {}, name
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [("gspo", "grpo"), ("mixture_ratio", "mentor"), ("no_asymmetry", "mentor_released")]
+)
+def test_so_the_later_method_is_what_it_is_alone(first, then, capsys):
+    folder = ROOT / "configs/algorithms"
+    both = merged(capsys, BASES["quickstart"], folder / f"{first}.yaml", folder / f"{then}.yaml")
+    alone = merged(capsys, BASES["quickstart"], folder / f"{then}.yaml")
+    assert both["model"]["algorithm"] == alone["model"]["algorithm"]
 
 
 def test_the_paper_configuration_parses_with_its_models(capsys):

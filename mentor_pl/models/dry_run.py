@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM
 
-from mentor_pl.models.lm_head import head_logprobs
+from mentor_pl.models.lm_head import ExpertStates, head_logprobs
 from mentor_pl.models.logprobs import hidden_states
 from mentor_pl.models.prefix_sharing import SharedPrefixes, prefix_sharing
 from mentor_pl.models.source import ModelSource
@@ -72,7 +73,7 @@ class DryModel:
             self.model = AutoModelForCausalLM.from_config(
                 config, dtype=dtype, trust_remote_code=source.trust_remote_code
             )
-        self.config, self.element_size = config, torch.empty((), dtype=dtype).element_size()
+        self.config, self.dtype, self.element_size = config, dtype, dtype.itemsize
 
     @property
     def parameters(self) -> int:
@@ -83,6 +84,11 @@ class DryModel:
     def weight_bytes(self) -> int:
         """Bytes of parameters and buffers."""
         return tensor_bytes([*self.model.parameters(), *self.model.buffers()])
+
+    @property
+    def head_shape(self) -> torch.Size:
+        """Of the output embedding, [V, H]."""
+        return torch.Size(self.model.get_output_embeddings().weight.shape)
 
     def shard_shapes(self, ranks: int) -> list[torch.Size]:
         """Shapes of the parameters on the first of `ranks`, which FSDP2 gives the largest share of each."""
@@ -114,6 +120,7 @@ class DryModel:
         vocab_size: int,
         autocast: bool,
         checkpointing: bool,
+        expert: DryModel | None = None,
     ) -> int:
         """Peak bytes of a forward and backward pass over a micro-batch, beside weights and their gradients.
 
@@ -123,23 +130,44 @@ class DryModel:
             vocab_size: ids of the tokenizer.
             autocast: in bfloat16.
             checkpointing: of activations.
+            expert: of whose last hidden states the divergences are taken, beside its weights.
         """
-        model, lengths = self.model.train(), torch.tensor(responses)
-        ids = torch.tensor(group)[:, None].expand(-1, max(prompts))  # any that differ between groups
-        rows = SharedPrefixes(ids, torch.tensor(prompts), torch.zeros(len(ids), max(responses)).long(), lengths)
-        places = rows.before[torch.arange(max(responses)) < lengths[:, None]]  # [M]
+        model, (rows, places) = self.model.train(), _layout(prompts, responses, group)
         with self._fake:
             for parameter in model.parameters():
                 parameter.grad = torch.zeros_like(parameter)  # of the micro-batches before
+            theirs = None if expert is None else torch.empty(*expert.head_shape, dtype=expert.dtype)
         if checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         try:
             with self.running(autocast) as live:
+                said = None
+                if theirs is not None:
+                    read = torch.empty(len(places), theirs.shape[1], dtype=theirs.dtype)
+                    said = ExpertStates(read, SimpleNamespace(weight=theirs))
                 states, head = hidden_states(model, rows)[places], model.get_output_embeddings()
-                values = head_logprobs(states, torch.zeros_like(places), head, vocab_size, 1.0)
+                values = head_logprobs(states, torch.zeros_like(places), head, vocab_size, 1.0, expert=said)
                 with prefix_sharing(model):  # for layers that run again on the way back
-                    (values.logprobs + values.entropies).sum().backward()
+                    sum(value for value in values if value is not None).sum().backward()  # type: ignore[union-attr]
             return live.peak
         finally:
             model.gradient_checkpointing_disable()
             model.zero_grad()
+
+    def reading_bytes(
+        self, prompts: Sequence[int], responses: Sequence[int], group: Sequence[int], *, vocab_size: int, autocast: bool
+    ) -> int:
+        """Peak bytes of a pass over a micro-batch without gradients, beside weights; arguments of `update_bytes`."""
+        model, (rows, places) = self.model.eval(), _layout(prompts, responses, group)
+        with torch.no_grad(), self.running(autocast) as live:
+            states, head = hidden_states(model, rows)[places], model.get_output_embeddings()
+            head_logprobs(states, torch.zeros_like(places), head, vocab_size, 1.0)
+        return live.peak
+
+
+def _layout(prompts: Sequence[int], responses: Sequence[int], group: Sequence[int]) -> tuple[SharedPrefixes, Tensor]:
+    """The row of tokens of such a micro-batch, and the places in it that say its M response tokens, [M]."""
+    lengths = torch.tensor(responses)
+    ids = torch.tensor(group)[:, None].expand(-1, max(prompts))  # any that differ between groups
+    rows = SharedPrefixes(ids, torch.tensor(prompts), torch.zeros(len(ids), max(responses)).long(), lengths)
+    return rows, rows.before[torch.arange(max(responses)) < lengths[:, None]]

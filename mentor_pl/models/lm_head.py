@@ -34,9 +34,9 @@ def chunk_tokens(vocab_size: int, hidden_size: int) -> int:
     return max(1, CACHED_CHUNK // vocab_size, min(hidden_size, MAX_CHUNK // vocab_size))
 
 
-def buffer_bytes(tokens: int, vocab_size: int, hidden_size: int) -> int:
-    """Bytes of the two float32 buffers that M `tokens` are gone through with, without an expert."""
-    return 2 * 4 * vocab_size * max(1, min(tokens, chunk_tokens(vocab_size, hidden_size)))
+def buffer_bytes(tokens: int, vocab_size: int, hidden_size: int, *, expert: bool = False) -> int:
+    """Bytes of the float32 buffers that M `tokens` are gone through with: two, and a third beside an expert."""
+    return (3 if expert else 2) * 4 * vocab_size * max(1, min(tokens, chunk_tokens(vocab_size, hidden_size)))
 
 
 class TokenValues(NamedTuple):

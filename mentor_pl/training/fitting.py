@@ -24,6 +24,7 @@ def fitting(estimate: MemoryEstimate, plan: Plan, capacity: float) -> Plan:
         return plan
     if not fits("update", plan):
         plan = halved(replace(plan, gradient_checkpointing=True), "micro_batch_tokens", "update")
+    plan = halved(plan, "micro_batch_tokens", "scoring")
     if not fits("decoding", plan):  # more places than the slots take change nothing
         used = max(least, estimate.slots(plan) * least)
         plan = halved(replace(plan, cache_tokens=min(plan.cache_tokens, used)), "cache_tokens", "decoding")

@@ -1,6 +1,6 @@
 """The memory of one rank that a run will need, by part.
 
-    peak = what stays + max(decoding, update)
+    peak = what stays + max(decoding, scoring, update)
 
 Weights, gradients, optimizer states and KV caches are exact. Activations are those of the largest micro-batch, all its
 prompts and responses at their longest. Both are found by running the code on tensors without memory (`DryModel`).
@@ -11,7 +11,7 @@ Shapes: N rollouts of a rank, T response tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mentor_pl.algorithms.base import Algorithm
+from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.memory import DecodingBytes, decoding_bytes
 from mentor_pl.decoding.engine.slots import slots_for
@@ -29,14 +30,16 @@ from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.lm_head import buffer_bytes
 from mentor_pl.models.loading import Vocabulary
 from mentor_pl.models.source import ModelSource
-from mentor_pl.training.plan import Plan
+from mentor_pl.training.plan import Plan, RoundRows
 
+PHASES = ("decoding", "scoring", "update")
 CUDA_BYTES = 2**30  # of CUDA's context and libraries: an assumption
+_DIVERGENCES = frozenset({Need.REVERSE_KL, Need.FORWARD_KL})
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the memory: when it is held (`always`, `decoding` or `update`), and bytes."""
+    """A part of the memory: when it is held (`always`, or in one of `PHASES`), and bytes."""
 
     name: str
     when: str
@@ -45,8 +48,8 @@ class Part:
 
 def peak(parts: Sequence[Part]) -> int:
     """Bytes held at the worst moment."""
-    held = {when: sum(part.bytes for part in parts if part.when == when) for when in ("always", "decoding", "update")}
-    return held["always"] + max(held["decoding"], held["update"])
+    held = {when: sum(part.bytes for part in parts if part.when == when) for when in ("always", *PHASES)}
+    return held["always"] + max(held[phase] for phase in PHASES)
 
 
 def optimizer_bytes(optimizer: Callable[[Any], Optimizer], shapes: Sequence[torch.Size]) -> int | None:
@@ -71,7 +74,7 @@ class MemoryEstimate:
         algorithm: the method.
         optimizer: from parameters to an optimizer.
         guidance: how the sampler executes the algorithm's blend.
-        rounds: from `rounds_of`, for one prompt.
+        rounds: from `rounds_of`.
     """
 
     def __init__(
@@ -82,13 +85,14 @@ class MemoryEstimate:
         algorithm: Algorithm,
         optimizer: Callable[[Any], Optimizer],
         guidance: Guidance | None,
-        rounds: Sequence[tuple[int, int]],
+        rounds: Sequence[RoundRows],
     ) -> None:
         self.vocabulary, self.algorithm, self.optimizer = vocabulary, algorithm, optimizer
         self.guidance, self.rounds = guidance, rounds
         self.model = cache(lambda role, dtype: DryModel(expert if role == "expert" and expert else policy, dtype))
         self.has_expert = expert is not None
-        self.activations = cache(self._activations)
+        self.hint = max((one.hint for one in rounds), default=0)
+        self.activations, self.reading = cache(self._activations), cache(self._reading)
         self.decoding = cache(self._decoding)
         self.states = cache(lambda ranks: optimizer_bytes(optimizer, self.policy.shard_shapes(ranks)))
 
@@ -99,12 +103,19 @@ class MemoryEstimate:
 
     @property
     def group(self) -> int:
-        """Rollouts of a prompt."""
-        return sum(own + mixed for own, mixed in self.rounds)
+        """Rollouts of a prompt that are learned from; one at least."""
+        return max(1, sum(one.trained for one in self.rounds))
 
     def parts(self, plan: Plan) -> list[Part]:
         """What a rank holds, and when."""
-        return list(chain(self._static(plan), self._while_decoding(plan), self._while_updating(plan)))
+        plan = self._hinted(plan)
+        phases = self._while_decoding(plan), self._while_scoring(plan), self._while_updating(plan)
+        return list(chain(self._static(plan), *phases))
+
+    def _hinted(self, plan: Plan) -> Plan:
+        """With the longest contexts that the method makes of prompts, as long as a response has room behind them."""
+        room = self.vocabulary.window - plan.sampling.max_new_tokens
+        return replace(plan, prompt_tokens=max(plan.prompt_tokens, min(plan.prompt_tokens + self.hint, room)))
 
     def _static(self, plan: Plan) -> Iterator[Part]:
         policy, states = self._elements(plan), self.states(plan.shards)
@@ -126,9 +137,7 @@ class MemoryEstimate:
         return sum(map(torch.Size.numel, self.policy.shard_shapes(plan.shards)))
 
     def _while_decoding(self, plan: Plan) -> Iterator[Part]:
-        if plan.sharded:
-            whole = plan.forward_dtype.itemsize * self.policy.parameters
-            yield Part("policy weights, gathered to decode", "decoding", whole)
+        yield from self._gathered(plan, "decoding")
         calls = [self.decoding(plan.forward_dtype, plan.half, *call) for call in self._calls(plan)]
         if calls:
             worst = max(calls, key=lambda call: sum(vars(call).values()))
@@ -140,15 +149,16 @@ class MemoryEstimate:
 
     def _calls(self, plan: Plan) -> Iterator[tuple[int, int, int, SamplingParams, bool]]:
         """Slots, rollouts, prompt tokens, sampling and whether mixed, of each call of the engine."""
-        for per_prompt, mixed in chain.from_iterable(((own, False), (mixed, True)) for own, mixed in self.rounds):
+        counts = chain.from_iterable(((one.policy, False), (one.mixed, True)) for one in self.rounds)
+        for per_prompt, mixed in counts:
             rollouts = plan.prompts * per_prompt
             slots = slots_for(rollouts, plan.longest, plan.rows, plan.cache_tokens)
             if slots:
                 yield slots, rollouts, plan.prompt_tokens, plan.sampling, mixed
 
     def slots(self, plan: Plan) -> int:
-        """Rollouts decoded at a time, at most; 0 where the cache has no place for one."""
-        return max((call[0] for call in self._calls(plan)), default=0)
+        """Rollouts decoded at a time, at most; 0 where the cache has no place for one, or none is sampled."""
+        return max((call[0] for call in self._calls(self._hinted(plan))), default=0)
 
     def _decoding(
         self,
@@ -172,6 +182,29 @@ class MemoryEstimate:
             guidance=self.guidance if mixed else None,
         )
 
+    def _gathered(self, plan: Plan, phase: str) -> Iterator[Part]:
+        if plan.sharded:
+            whole = plan.forward_dtype.itemsize * self.policy.parameters
+            yield Part("policy weights, gathered to decode", phase, whole)
+
+    def _while_scoring(self, plan: Plan) -> Iterator[Part]:
+        """Whatever reads whole responses before the update, the largest of them."""
+        algorithm = self.algorithm
+        wanted = [
+            ("policy", plan.forward_dtype, algorithm.uses_traces or algorithm.drafter != "policy"),
+            ("expert", plan.frozen_dtype, Need.EXPERT_LOGPROBS in algorithm.needs),
+            ("policy", plan.frozen_dtype, Need.REFERENCE_LOGPROBS in algorithm.needs),
+        ]
+        rows = replace(plan, mini_batches=1).micro_batch(self.group)
+        work = [self.reading(role, dtype, plan.half, *rows) for role, dtype, needed in wanted if needed]
+        if work:
+            yield from self._gathered(plan, "scoring")
+            yield Part("work of a pass over responses", "scoring", max(work))
+
+    def _reading(self, role: str, dtype: torch.dtype, half: bool, *micro_batch: Sequence[int]) -> int:
+        model, size = self.model(role, dtype), self.vocabulary.size
+        return model.reading_bytes(*micro_batch, vocab_size=size, autocast=half)
+
     def _while_updating(self, plan: Plan) -> Iterator[Part]:
         local = 4 * self._elements(plan)
         yield Part("gradients, float32", "update", local)
@@ -180,16 +213,24 @@ class MemoryEstimate:
             gathered = plan.forward_dtype.itemsize * (root + 2 * layer)
             yield Part("layers gathered, their gradients", "update", 2 * gathered)
         prompts, responses, group = plan.micro_batch(self.group)
-        held = self.activations(plan.forward_dtype, plan.half, plan.gradient_checkpointing, prompts, responses, group)
-        hidden = self.policy.model.get_output_embeddings().weight.shape[1]
-        head = buffer_bytes(sum(responses), self.vocabulary.size, hidden)
+        needs = self.algorithm.needs
+        divergent, rows = bool(needs & _DIVERGENCES), (prompts, responses, group)
+        held = self.activations(plan.forward_dtype, plan.half, plan.gradient_checkpointing, divergent, *rows)
+        if divergent or Need.CHOICE_LOGPROBS in needs:  # the expert reads first, and is done when the policy begins
+            held = max(held, self.reading("expert", plan.frozen_dtype, plan.half, *rows))
+        head = buffer_bytes(sum(responses), self.vocabulary.size, self.policy.head_shape[1], expert=divergent)
         # a GPU's optimizers step all parameters at once, with a temporary copy; by then activations are gone
         step = local if plan.cuda else 0
         tokens = sum(responses) + plan.prompt_tokens * len(set(group))
         what = f"activations, {len(prompts)} rollouts of {tokens:,} tokens"
         yield Part(what, "update", max(held - head, step - head, 0))
-        yield Part("lm_head, a chunk of logits", "update", head)
+        yield Part("lm_head, a chunk of logits" + ", the expert's beside" * divergent, "update", head)
 
-    def _activations(self, dtype: torch.dtype, half: bool, checkpointing: bool, *micro_batch: Sequence[int]) -> int:
+    def _activations(
+        self, dtype: torch.dtype, half: bool, checkpointing: bool, divergent: bool, *micro_batch: Sequence[int]
+    ) -> int:
         size, policy = self.vocabulary.size, self.model("policy", dtype)
-        return policy.update_bytes(*micro_batch, vocab_size=size, autocast=half, checkpointing=checkpointing)
+        expert = self.model("expert", torch.bfloat16 if half else torch.float32) if divergent else None
+        return policy.update_bytes(
+            *micro_batch, vocab_size=size, autocast=half, checkpointing=checkpointing, expert=expert
+        )

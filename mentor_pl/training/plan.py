@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -73,26 +73,54 @@ class Plan:
         return tuple(tuple(column[rows].tolist()) for column in (prompts, responses, group))
 
 
-def rounds_of(algorithm: Algorithm, prompts: Sequence[Prompt], alpha: float) -> list[tuple[int, int]]:
-    """Rows of the policy and of the mixture in each round, by asking the algorithm; rewards are 0 and 1 in turn."""
+class RoundRows(NamedTuple):
+    """What a method asks for at a prompt in one round.
+
+    Attributes:
+        policy, mixed: rows that are sampled.
+        trained: rows that are learned from, those that are given in full among them.
+        hint: tokens that the longest context is longer than the prompt.
+    """
+
+    policy: int
+    mixed: int
+    trained: int
+    hint: int = 0
+
+
+def rounds_of(algorithm: Algorithm, trace: int, alpha: float) -> list[RoundRows]:
+    """The rows of each round, by asking the algorithm about one prompt.
+
+    What has something of a trace in it succeeds and the policy fails, so methods that help it where it fails do.
+
+    Args:
+        algorithm: the method.
+        trace: tokens of the longest trace, which is no longer than a response may be.
+        alpha: α.
+    """
+    prompt = Prompt(0, "", "", (0,), traces=((0,) * trace,) if algorithm.uses_traces else ())
     step = Step(
-        prompts,
+        [prompt],
         alpha,
-        draw=lambda count: [prompts[0]] * count,
-        render=lambda text: prompts[0].token_ids,
+        draw=lambda count: [prompt] * count,
+        render=lambda text: (0,) * (1 + len(text)),  # a character is a token
+        text=lambda ids: "x" * len(ids),
         likelihoods=lambda rows: torch.zeros(len(rows)),
     )
     rounds = algorithm.rounds(step)
-    counts: list[tuple[int, int]] = []
-    told: Graded | None = None
-    for _ in range(ROUNDS):
+    found: list[RoundRows] = []
+    rows = next(rounds, [])
+    while len(found) < ROUNDS:
+        sampled = [row for row in rows if not row.complete]
+        mixed = sum(row.origin == Origin.MIXTURE for row in sampled)
+        trained, hint = sum(not row.probe for row in rows), max((len(row.context) for row in rows), default=1) - 1
+        if rows:
+            found.append(RoundRows(len(sampled) - mixed, mixed, trained, hint))
+        right = torch.tensor([bool(row.given) for row in rows])
+        verdicts = right.float(), right
+        graded = Graded(rows, torch.ones(len(rows)).long(), [torch.ones(len(rows))], lambda v=verdicts: v)  # type: ignore[misc]
         try:
-            rows = rounds.send(told)  # type: ignore[arg-type]
+            rows = rounds.send(graded)
         except StopIteration:
             break
-        mixed = sum(row.origin == Origin.MIXTURE for row in rows)
-        counts += [(len(rows) - mixed, mixed)] if rows else []
-        rewards = torch.arange(len(rows)).remainder(2).float()
-        verdicts = rewards, rewards > 0
-        told = Graded(rows, torch.ones(len(rows)).long(), [torch.ones(len(rows))], lambda v=verdicts: v)  # type: ignore[misc]
-    return counts
+    return found

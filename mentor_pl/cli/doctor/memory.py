@@ -18,7 +18,6 @@ from mentor_pl.runtime.parallel import FSDP2Strategy
 from mentor_pl.training.fitting import fitting, ranks_that_fit
 from mentor_pl.training.memory import MemoryEstimate, Part, peak
 from mentor_pl.training.plan import Plan, rounds_of
-from mentor_pl.types import Prompt
 
 # of the memory that may be planned with: allocators keep what is freed, the C library's up to a third of what is used
 _GPU_SHARE, _HOST_SHARE = 0.95, 0.75
@@ -69,7 +68,6 @@ def estimate_of(configuration: Configuration) -> MemoryEstimate | None:
             configuration.expert.config()
     except UsageError:  # told beside the models
         return None
-    some = configuration.problems.prompts if configuration.problems else [Prompt(0, "", "", (0,), traces=((0,),))]
     blend = algorithm.blend
     return MemoryEstimate(
         configuration.policy,
@@ -78,7 +76,7 @@ def estimate_of(configuration: Configuration) -> MemoryEstimate | None:
         algorithm,
         model["optimizer"],
         sampler.guidance(blend) if blend is not None and isinstance(sampler, BatchedSampler) else None,
-        rounds_of(algorithm, some[:1], model["alpha"]),
+        rounds_of(algorithm, configuration.data.sampling.max_new_tokens, model["alpha"]),
     )
 
 

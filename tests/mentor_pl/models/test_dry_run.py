@@ -5,6 +5,7 @@ import torch
 
 from mentor_pl.models.dry_run import DryModel, LiveBytes, tensor_bytes
 from mentor_pl.models.loading import load_frozen, load_policy
+from mentor_pl.models.logprobs import expert_says
 from mentor_pl.models.prefix_sharing import prefix_sharing
 from mentor_pl.models.source import ModelSource
 
@@ -71,6 +72,38 @@ def test_an_updates_peak_is_what_the_real_one_holds(qwen2_folder, checkpointing)
             (values.logprobs + values.entropies).sum().backward()
     # beside it lie the layout of the rows, the ids, and the padded results: a few kB
     assert estimate == pytest.approx(live.peak, rel=0.03)
+
+
+def test_an_updates_peak_beside_an_expert_is_what_the_real_one_holds(qwen2_folder, qwen2_expert_folder):
+    sources = ModelSource(str(qwen2_folder), "policy"), ModelSource(str(qwen2_expert_folder), "expert")
+    rows = [6, 6, 4], [20, 12, 16], [0, 0, 1]
+    mine, theirs = (DryModel(source, torch.float32) for source in sources)
+    estimate = mine.update_bytes(*rows, vocab_size=320, autocast=False, checkpointing=False, expert=theirs)
+    alone = mine.update_bytes(*rows, vocab_size=320, autocast=False, checkpointing=False)
+    policy, expert = load_policy(sources[0]), load_frozen(sources[1], torch.float32)
+    for parameter in policy.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    lengths = torch.tensor(rows[1])
+    ids = torch.tensor([[1] * 6, [1] * 6, [2] * 4 + [0] * 2]), torch.tensor(rows[0]), torch.zeros(3, 20).long(), lengths
+    with LiveBytes() as live:
+        said = expert_says(expert, *ids, vocab_size=320, choices=False, divergences=True)
+        values = policy.token_logprobs(*ids, vocab_size=320, **said)
+        with prefix_sharing(policy):
+            (values.logprobs + values.entropies + values.reverse_kl + values.forward_kl).sum().backward()
+    assert estimate == pytest.approx(live.peak, rel=0.03)
+    assert estimate > 1.03 * alone
+
+
+def test_a_pass_without_gradients_holds_what_the_real_one_does(qwen2_folder):
+    source, lengths = ModelSource(str(qwen2_folder), "policy"), torch.tensor([20, 12, 16])
+    estimate = DryModel(source, torch.float32).reading_bytes(
+        [6, 6, 4], [20, 12, 16], [0, 0, 1], vocab_size=320, autocast=False
+    )
+    model = load_frozen(source, torch.float32)
+    ids = torch.tensor([[1] * 6, [1] * 6, [2] * 4 + [0] * 2])
+    with LiveBytes() as live, torch.no_grad():
+        model.token_logprobs(ids, torch.tensor([6, 6, 4]), torch.zeros(3, 20).long(), lengths, vocab_size=320)
+    assert estimate == pytest.approx(live.peak, rel=0.05)
 
 
 def test_checkpointing_takes_less_and_longer_responses_more(qwen2_folder):

@@ -6,7 +6,11 @@ from functools import partial
 import pytest
 import torch
 
+from mentor_pl.algorithms.distillation import Distillation
+from mentor_pl.algorithms.kdrl import KDRL
 from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.algorithms.questa import QuestA
+from mentor_pl.algorithms.tgpo import TGPO
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import tensor_bytes
@@ -14,7 +18,7 @@ from mentor_pl.models.loading import Vocabulary, load_policy
 from mentor_pl.models.source import ModelSource
 from mentor_pl.training.fitting import fitting, ranks_that_fit
 from mentor_pl.training.memory import MemoryEstimate, Part, optimizer_bytes, peak
-from mentor_pl.training.plan import Plan
+from mentor_pl.training.plan import Plan, rounds_of
 
 PLAN = Plan(
     ranks=1, sharded=False, half=False, cuda=False, gradient_checkpointing=False, micro_batch_tokens=4096,
@@ -25,11 +29,20 @@ PLAN = Plan(
 
 @pytest.fixture(scope="module")
 def estimate(qwen2_folder, qwen2_expert_folder):
-    policy, expert = ModelSource(str(qwen2_folder), "policy"), ModelSource(str(qwen2_expert_folder), "expert")
-    algorithm = Mentor()
-    guidance = Coin().guidance(algorithm.blend)
-    optimizer = partial(torch.optim.AdamW, lr=1e-3)
-    return MemoryEstimate(policy, expert, Vocabulary(320, (0,), 512), algorithm, optimizer, guidance, [(4, 0), (0, 4)])
+    return estimate_of(Mentor(), qwen2_folder, qwen2_expert_folder)
+
+
+def estimate_of(algorithm, policy, expert):
+    guidance = Coin().guidance(algorithm.blend) if algorithm.blend is not None else None
+    return MemoryEstimate(
+        ModelSource(str(policy), "policy"),
+        ModelSource(str(expert), "expert") if algorithm.uses_expert else None,
+        Vocabulary(320, (0,), 512),
+        algorithm,
+        partial(torch.optim.AdamW, lr=1e-3),
+        guidance,
+        rounds_of(algorithm, PLAN.sampling.max_new_tokens, 1.0),
+    )
 
 
 def of(estimate, plan, start):
@@ -81,6 +94,34 @@ def test_sharding_divides_what_is_trained_and_gathers_it_to_decode(estimate):
 def test_the_peak_is_what_stays_and_the_larger_of_both_phases():
     parts = [Part("a", "always", 5), Part("b", "decoding", 3), Part("c", "decoding", 4), Part("d", "update", 6)]
     assert peak(parts) == 5 + 7
+    assert peak([*parts, Part("e", "scoring", 8)]) == 5 + 8
+
+
+def test_a_divergence_takes_a_third_buffer(qwen2_folder, qwen2_expert_folder):
+    plain, divergent = (
+        estimate_of(method, qwen2_folder, qwen2_expert_folder) for method in (KDRL(beta=0.0), KDRL(beta=0.1))
+    )
+    chunk = of(plain, PLAN, "lm_head") // 2
+    assert of(divergent, PLAN, "lm_head") == 3 * chunk
+
+
+def test_what_the_expert_reads_of_responses_counts_before_or_in_the_update(qwen2_folder, qwen2_expert_folder):
+    plan = replace(PLAN, gradient_checkpointing=True)
+    for method, phase in ((TGPO(), "update"), (Distillation(estimator="drawn"), "scoring")):
+        large = estimate_of(method, qwen2_folder, qwen2_expert_folder)
+        large.reading = lambda role, *_: 10**9 if role == "expert" else 0
+        assert peak(large.parts(plan)) > 10**9
+        assert sum(part.bytes for part in large.parts(plan) if part.when == phase) > 10**9 - 1
+
+
+def test_a_hint_takes_its_place_in_caches_and_updates_up_to_what_the_models_attend_to(qwen2_folder):
+    estimate = estimate_of(QuestA(share=0.5), qwen2_folder, None)
+    without = estimate_of(QuestA(share=0.0), qwen2_folder, None)
+    assert estimate.hint > 50
+    cache = [of(one, PLAN, "KV cache of the policy") for one in (without, estimate)]
+    assert cache[1] / cache[0] == pytest.approx((PLAN.longest + estimate.hint) / PLAN.longest, rel=0.05)
+    estimate.hint = 10**6
+    assert of(estimate, PLAN, "KV cache of the policy") / cache[0] == pytest.approx(512 / PLAN.longest, rel=0.05)
 
 
 def test_settings_are_found_that_fit_and_no_more_than_needed_is_changed(estimate):
