@@ -215,10 +215,10 @@ class MentorModule(L.LightningModule):
         self._assert_current(rollouts)
         started = time.perf_counter()
         advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
-        graded = rollouts.graded
+        graded, terms = rollouts.graded, self.algorithm.all_terms
+        needed = advantages if all(term.skips_zero_advantage for term in terms) else None
         self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
-        models, terms = self.models, self.algorithm.all_terms
-        update = Update(models.policy, models.expert, terms, models.vocabulary.size, self.micro_batch_tokens)
+        update = Update(self.policy, self._frozen[0], terms, self.vocabulary.size, self.micro_batch_tokens)
         batches = mini_batches(rollouts.group, self.mini_batches)
         gaps, steps, metrics = [], [], dict[str, float]()
         if self.recompute_logprobs:
@@ -238,7 +238,7 @@ class MentorModule(L.LightningModule):
         metrics["train/logprob_gap"] = float(gaps[0])  # later ones compare with weights that did not sample
         metrics["time/update"] = time.perf_counter() - started
         metrics |= self.ledger.add(rollouts, self.models, tokens_read(self.policy) - read, metrics["time/update"])
-        self._log(metrics | step_metrics(rollouts), rollouts)
+        self._log(metrics | step_metrics(rollouts, needed), rollouts)
 
     def _log(self, metrics: dict[str, float], rollouts: Rollouts) -> None:
         log_once(self.trainer, metrics, step=rollouts.step + 1)
