@@ -36,8 +36,8 @@ def warned(caught):
 def test_a_run_in_which_nothing_is_right_says_so_once_without_any_logger(run, recwarn, first):
     watch = signatures()
     callbacks = [watch, EntropyLogging()] if first else [EntropyLogging(), watch]
-    options = {"logger": False}
-    run(steps=4, algorithm=GRPO(4), callbacks=callbacks, data_options={"reward": Never()}, trainer_options=options).fit()
+    options = {"data_options": {"reward": Never()}, "trainer_options": {"logger": False}}
+    run(steps=4, algorithm=GRPO(4), callbacks=callbacks, **options).fit()
     right = [words for words in warned(recwarn) if "nothing is right" in words]
     assert len(right) == 1
     assert right[0].startswith("step 2: nothing is right: train/on_policy/outcome was 0 for 2 steps in a row")
