@@ -47,11 +47,11 @@ class ReasoningGymReward(Reward):
     range = (0.0, 1.0)
 
     def __init__(self, partial: bool = False, workers: int = 2, timeout: float = 5.0, memory_mb: int = 2048) -> None:
-        library()
         self.partial = partial
         self.pool = WorkerPool(
             "mentor_pl.rewards.environments.scoring:score", workers, timeout, memory_mb, warmup=[None]
         )
+        library()  # that it is not there is said before anything is read
 
     def grade(self, prompt: Prompt, response: Response) -> Grade | Future[Grade]:
         """Grade one response: in a worker where it has an answer."""
