@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.entropy_logging import EntropyLogging
 from mentor_pl.experiments.diagnosis import diagnose
@@ -15,6 +16,8 @@ from mentor_pl.experiments.limits import ALPHA, ENTROPY, WATCHED, Limits
 from mentor_pl.experiments.metrics_file import Series, read_metrics
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.collect import Learner
+
+_log = logging.getLogger(__name__)
 
 
 class FailureSignatures(Callback):
@@ -70,7 +73,8 @@ class FailureSignatures(Callback):
         for sign, words in diagnose(self._seen, self.limits, self._theirs).items():
             if sign not in self.said:
                 self.said[sign] = f"step {step}: {words}"
-                rank_zero_warn(self.said[sign])
+                if trainer.is_global_zero:
+                    _log.warning("%s", self.said[sign])
 
     def state_dict(self) -> dict[str, Any]:
         return {"said": dict(self.said), "seen": {name: dict(series) for name, series in self._seen.items()}}
