@@ -5,6 +5,7 @@ from callbacks.benchmark_validation import BenchmarkValidation
 from callbacks.early_stopping import EarlyStopping
 from callbacks.entropy_logging import EntropyLogging
 from callbacks.export_policy import ExportPolicy
+from callbacks.failure_signatures import FailureSignatures
 from callbacks.run_summary import RunSummary
 from mentor_pl.training.checkpoints import RunCheckpoints
 
@@ -14,6 +15,7 @@ __all__ = [
     "EarlyStopping",
     "EntropyLogging",
     "ExportPolicy",
+    "FailureSignatures",
     "RunCheckpoints",
     "RunSummary",
 ]

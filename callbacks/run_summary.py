@@ -58,6 +58,8 @@ class RunSummary(Callback):
         console = get_console()  # the progress bar's own, which prints above the bar
         console.print(self._table(metrics))
         console.print(_costs(pl_module.ledger.totals()))  # type: ignore[operator, union-attr]
+        for words in [words for one in trainer.callbacks for words in getattr(one, "said", {}).values()]:  # type: ignore[attr-defined]
+            console.print(f"warned at {words}", highlight=False, markup=False, soft_wrap=True)
         for name, meaning in ARTEFACTS.items():
             if (folder / name).exists():
                 console.print(f"{meaning:<14} {folder / name}", highlight=False, soft_wrap=True)

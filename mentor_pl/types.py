@@ -144,6 +144,11 @@ class Rollouts:
         """[N] bool: rollouts that have a reward."""
         return ~self.rewards.isnan()
 
+    @property
+    def only_graded(self) -> Rollouts:
+        """Those that have a reward."""
+        return self if self.graded.all() else self.only(self.graded)
+
     def only(self, rows: Tensor) -> Rollouts:
         """Those of the rollouts that `rows` [N] bool marks. Groups keep their numbers; some may be empty."""
         columns: dict[str, Any] = {

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["chi_square", "model_folders", "lookup_models", "runs", "testbed_project"]
+pytest_plugins = ["chi_square", "model_folders", "lookup_models", "runs", "testbed_project", "reasoning_gym_standin"]
 
 
 @pytest.fixture(scope="session", autouse=True)

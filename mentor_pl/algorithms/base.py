@@ -201,10 +201,9 @@ class Algorithm(ABC):
 
 def advantages_of(algorithm: Algorithm, rollouts: Rollouts) -> Tensor:
     """A of all rollouts, [N] or [N, T]: 0 where one is not graded, which counts in no statistics of the others."""
-    graded = rollouts.graded
-    known = algorithm.advantages(rollouts if graded.all() else rollouts.only(graded))
+    known = algorithm.advantages(rollouts.only_graded)
     advantages = known.new_zeros(len(rollouts), *known.shape[1:])
-    advantages[graded] = known
+    advantages[rollouts.graded] = known
     return advantages
 
 

@@ -1,4 +1,5 @@
 """Rows from wherever they lie: JSON lines, JSON, Parquet, a folder of these, a saved `datasets` folder, or the Hub.
+Those of a task that generates its problems are made.
 
 Every row knows its place, so that whatever turns out to be wrong with it can be said with file and line.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mentor_pl.rewards.environments.tasks import PREFIX, Task, row_of, said
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.hub import hub_problem
 
@@ -60,7 +62,8 @@ def read_rows(
 
     Args:
         source: a file (JSON lines, a JSON list, Parquet), a folder of such files, a folder written by
-            `datasets.save_to_disk`, or the name of a data set on the Hub, `owner/name`.
+            `datasets.save_to_disk`, the name of a data set on the Hub, `owner/name`, or a task of reasoning-gym,
+            `reasoning_gym:countdown?size=1000&seed=1`.
         split: part of a Hub data set, of a saved one, or of a folder whose files are all named for their part
             (`train-00000-of-00002.parquet`). Other folders and single files are read whole.
         subset: configuration of a Hub data set, or a folder inside the folder.
@@ -83,6 +86,8 @@ def read_rows(
 def _rows(source: str | Path, split: str, subset: str | None, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
     if not str(source).strip():  # which as a path would be this folder
         raise UsageError("a source of problems is an empty text: give a file, a folder or a Hub name, owner/name")
+    if str(source).startswith(PREFIX):
+        return _generated(str(source), split, subset, on_bad)
     path = Path(source).expanduser()
     if path.is_dir():
         return _dataset_folder(path / subset if subset else path, split, on_bad)
@@ -212,6 +217,21 @@ def _saved(folder: Path, split: str) -> Iterator[SourceRow]:
         data, place = data[split], f"{folder}[{split}]"
     for number, values in enumerate(data):
         yield SourceRow(values, f"{place} row {number}")
+
+
+def _generated(source: str, split: str, subset: str | None, on_bad: Callable[[BadRow], None]) -> Iterator[SourceRow]:
+    if subset is not None:
+        raise UsageError(f"{source}: subset is '{subset}', but a task has none: leave it out")
+    task = Task.named(source, split)
+    dataset = task.dataset()
+    for index in range(task.size):
+        place = f"{PREFIX}{task.name} row {index}"
+        try:
+            entry = dataset[index]
+        except Exception as problem:  # of many kinds: a task's generator does not always find a problem
+            on_bad(BadRow(place, f"the task makes no problem here ({said(problem)})"))
+        else:
+            yield SourceRow(row_of(task, index, entry), place)
 
 
 def _hub(source: str, path: Path, split: str, subset: str | None) -> Iterator[SourceRow]:

@@ -18,13 +18,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.runtime.collectives import all_max
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check
 from mentor_pl.training.assemble import joined_rollouts
+from mentor_pl.training.groups import have_signal
 from mentor_pl.types import Prompt, Rollouts
 
 
@@ -75,7 +75,7 @@ class DynamicSampling:
             algorithm: whose advantages tell what has signal.
         """
         draws = [sample(prompts)]
-        signals = [_signals(draws[0], algorithm)]  # [P] bool each
+        signals = [have_signal(draws[0], advantages_of(algorithm, draws[0]))]  # [P] bool each
         wanted = len(signals[0])
         for _ in range(self.max_draws):
             missing = wanted - sum(int(signal.sum()) for signal in signals)
@@ -83,7 +83,7 @@ class DynamicSampling:
             if not int(all_max(torch.tensor(len(further), device=draws[0].rewards.device))):
                 break
             draws.append(sample(further))
-            signals.append(_signals(draws[-1], algorithm))
+            signals.append(have_signal(draws[-1], advantages_of(algorithm, draws[-1])))
         signal = torch.cat(signals)
         taken = (~signal).long().argsort(stable=True)[:wanted]  # with signal first, in the order they were drawn in
         kept = torch.zeros_like(signal).index_fill(0, taken, True).split([len(some) for some in signals])
@@ -95,12 +95,3 @@ class DynamicSampling:
             "groups_without_signal": int((~signal[taken]).sum()),
         }
         return replace(rollouts, counts=counts)
-
-
-def _signals(rollouts: Rollouts, algorithm: Algorithm) -> Tensor:
-    """Which groups, in order, have a trained token with an advantage: [P] bool."""
-    advantages = advantages_of(algorithm, rollouts)
-    each = advantages if advantages.ndim == 2 else advantages[:, None]
-    rows = ((each != 0) & rollouts.train_mask).any(1)  # [N]
-    groups, numbers = rollouts.group.unique(return_inverse=True)
-    return torch.zeros(len(groups), dtype=torch.int64, device=rows.device).index_add(0, numbers, rows.long()) > 0

@@ -223,8 +223,7 @@ class MentorModule(L.LightningModule):
             rollouts = replace(rollouts, logprobs=logprobs)
             gaps.append(gap)
         advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
-        graded = rollouts.graded
-        self.algorithm.observe(rollouts if graded.all() else rollouts.only(graded))
+        self.algorithm.observe(rollouts.only_graded)
         if (cap := self.importance_cap) is not None:
             advantages, metrics = weighted(advantages, rollouts.logprobs, sampled, cap, rollouts.train_mask)
         read = tokens_read(self.policy)
@@ -238,7 +237,7 @@ class MentorModule(L.LightningModule):
         metrics["train/logprob_gap"] = float(gaps[0])  # later ones compare with weights that did not sample
         metrics["time/update"] = time.perf_counter() - started
         metrics |= self.ledger.add(rollouts, self.models, tokens_read(self.policy) - read, metrics["time/update"])
-        self._log(metrics | step_metrics(rollouts), rollouts)
+        self._log(metrics | step_metrics(rollouts, advantages if update.needs_advantages else None), rollouts)
 
     def _log(self, metrics: dict[str, float], rollouts: Rollouts) -> None:
         log_once(self.trainer, metrics, step=rollouts.step + 1)

@@ -54,6 +54,11 @@ class Update:
         self.vocab_size, self.tokens = vocab_size, micro_batch_tokens
         self.needs = frozenset[Need]().union(*(term.needs for term in self.terms))
 
+    @property
+    def needs_advantages(self) -> bool:
+        """Whether nothing is learned of a token without an advantage."""
+        return all(term.skips_zero_advantage for term in self.terms)
+
     def accumulate_gradients(
         self, rollouts: Rollouts, advantages: Tensor, rows: Tensor, backward: Callable[[Tensor], None]
     ) -> tuple[dict[str, Tensor], Tensor]:

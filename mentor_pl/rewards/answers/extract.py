@@ -27,6 +27,7 @@ _MARKERS = (
         re.IGNORECASE,
     ),
 )
+_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _FINAL_ANSWER = re.compile(r"\bfinal\s+answer\s*(?::|is\b)", re.IGNORECASE)
 _TEX_FORMULA = re.compile(
     r"\$\$((?:[^$]|\\\$)+?)(?<!\\)\$\$|(?<![\\\d])\$((?:\\\$|[^$\n])+?)(?<!\\)\$(?!\d)"
@@ -91,6 +92,24 @@ def last_boxed(text: str) -> str | None:
     inner = contents[-1] if len(contents) == 1 else ", ".join(contents)
     nested = last_boxed(inner) if "\\boxed" in inner or "\\fbox" in inner else None
     return inner if nested is None else nested
+
+
+def boxed_or_tagged(text: str) -> str | None:
+    r"""The content of the last box or of the last `<answer>…</answer>` of the last `TAIL` characters, whichever stands
+    later; None where there is neither. It may have several lines. A `\text{}` around the whole is taken off."""
+    text = text[-TAIL:]
+    found, opened, tagged = boxes(text), None, None
+    for tag in _TAG.finditer(text):
+        if not tag[1]:
+            opened = tag.end()
+        elif opened is not None:
+            tagged, opened = (opened, tag.start()), None
+    if tagged is None or (found and found[-1][0] >= tagged[0]):
+        answer = last_boxed(text)
+    else:
+        answer = text[slice(*tagged)].strip()
+    wrapped = _WRAPPED.fullmatch(answer or "")
+    return wrapped[1] if wrapped else answer
 
 
 def final_answer(text: str) -> str | None:

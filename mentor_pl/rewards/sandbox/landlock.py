@@ -35,8 +35,9 @@ def version() -> int:
     return max(0, int(_libc().syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION)))
 
 
-def restrict(writable: Iterable[str]) -> bool:
-    """Keep this process to the system's programs and libraries, this Python's, and what is below `writable`."""
+def restrict(writable: Iterable[str], readable: Iterable[str] = ()) -> bool:
+    """Keep this process to the system's programs and libraries, this Python's, and what is below `writable`, or to be
+    read below `readable`."""
     libc, abi = _libc(), version()
     if not abi:
         return False
@@ -44,9 +45,9 @@ def restrict(writable: Iterable[str]) -> bool:
     ruleset = libc.syscall(_CREATE, struct.pack("=QQQ", files, tcp, scopes), ctypes.c_size_t(24), 0)
     if ruleset < 0:
         return False
-    readable = _EXECUTE | _READ_FILE | _READ_DIR
+    read = _EXECUTE | _READ_FILE | _READ_DIR
     own = [os.path.join(sys.base_prefix, part) for part in ("bin", "lib", "lib64")]
-    rules = [(path, readable) for path in (*_SYSTEM, *own, sys.prefix + "/bin")]
+    rules = [(path, read) for path in (*_SYSTEM, *own, sys.prefix + "/bin", *readable)]
     rules += [(path, _READ_FILE | _WRITE_FILE | _TRUNCATE) for path in _DEVICES]
     rules += [(path, files & ~_IOCTL) for path in writable]
     for path, rights in rules:

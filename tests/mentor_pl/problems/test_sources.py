@@ -230,3 +230,29 @@ def test_a_list_that_python_cannot_read_is_one_line(text, tmp_path):
     file = tmp_path / "rows.json"
     file.write_text(text, encoding="utf-8")
     assert error_of(file).startswith(f"{file}: cannot be read: ")
+
+
+def test_a_task_makes_its_rows_always_the_same_and_others_for_benchmarks(reasoning_gym):
+    source = "reasoning_gym:simple_sums?size=3"
+    rows = list(read_rows(source))
+    assert rows == list(read_rows(source))
+    assert [row.place for row in rows] == [f"reasoning_gym:simple_sums row {index}" for index in range(3)]
+    first = dict(rows[0].values)
+    origin = {"task": {"name": "simple_sums", "seed": 0, "size": 3, "options": {}}, "index": 0}
+    assert first.pop("reasoning_gym") == origin
+    assert first["problem"].endswith("= ? (0)")
+    assert first.keys() == {"problem", "answer"}
+    assert not {row.values["problem"] for row in rows} & {
+        row.values["problem"] for row in read_rows(source, split="test")
+    }
+    with pytest.raises(UsageError, match="subset is 'a', but a task has none"):
+        list(read_rows(source, subset="a"))
+
+
+def test_where_a_task_makes_no_problem_the_row_is_bad_and_without_an_answer_any_is_taken(reasoning_gym):
+    bad = []
+    rows = list(read_rows("reasoning_gym:gaps?size=3", on_bad=bad.append))
+    assert [row.values["answer"] for row in rows] == ["(any that the task's scorer takes)"] * 2
+    assert [(one.place, one.reason) for one in bad] == [
+        ("reasoning_gym:gaps row 1", "the task makes no problem here (ValueError: no expression found)")
+    ]

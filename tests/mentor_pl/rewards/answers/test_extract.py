@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mentor_pl.rewards.answers.extract import TAIL, boxes, final_answer, last_boxed
+from mentor_pl.rewards.answers.extract import TAIL, boxed_or_tagged, boxes, final_answer, last_boxed
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,21 @@ def test_boxes_are_found_in_linear_time_whatever_the_braces() -> None:
 )
 def test_without_a_box_the_last_marked_answer_is_found(text: str, answer: str | None) -> None:
     assert final_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"<answer>1</answer> no: \boxed{2}", "2"),
+        (r"\boxed{1} no: <answer> 2 </answer>", "2"),
+        ("<answer>1 2\n2 1</answer> done", "1 2\n2 1"),
+        (r"<answer>\boxed{3}</answer>", "3"),
+        (r"<answer>4</answer> <answer>open", "4"),
+        (r"\boxed{\text{Ann is a knight}}", "Ann is a knight"),
+        ("İ<ANSWER>5</ANSWER>", "5"),
+        ("<answer>open", None),
+        ("7", None),
+    ],
+)
+def test_the_last_box_or_answer_tag_whichever_stands_later(text, answer):
+    assert boxed_or_tagged(text) == answer
