@@ -7,6 +7,7 @@ from runs import Batches, Gradients
 from mentor_pl.algorithms.base import Step
 from mentor_pl.algorithms.distillation import Distillation
 from mentor_pl.algorithms.parts.losses.base import Need
+from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Origin, Prompt
@@ -69,6 +70,16 @@ def test_of_the_drawn_token_the_advantage_is_what_the_expert_gives_more():
         mask = torch.tensor([[True, False]])
 
     assert Distillation(estimator="drawn").advantages(Made()).tolist() == [[1.0, 0.0]]
+
+
+def test_what_the_expert_says_of_drawn_tokens_is_no_advantage_where_all_tokens_are_compared(run):
+    """A term that the run adds may have had it scored."""
+    batches, algorithm = Batches(), Distillation(2)
+    terms = [ClippedSurrogate(ratio="mixture")]
+    run(steps=1, algorithm=algorithm, callbacks=[batches], module_options={"terms": terms}).fit()
+    (rollouts,) = batches.rollouts
+    assert rollouts.expert_logprobs is not None
+    assert not algorithm.advantages(rollouts).any()
 
 
 def test_a_share_of_the_tokens_is_trained_on(run):
