@@ -8,6 +8,7 @@ from mentor_pl.algorithms.base import Step
 from mentor_pl.algorithms.distillation import Distillation
 from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Origin, Prompt
@@ -38,24 +39,30 @@ def full_kl(module, rollouts):
         p, t = int(rollouts.prompt_lengths[i]), int(rollouts.response_lengths[i])
         ids = torch.cat([rollouts.prompt_ids[i, :p], rollouts.response_ids[i, :t]])[None]
         size = module.vocabulary.size
-        ours = module.policy(input_ids=ids).logits[0, p - 1 : -1, :size].double().log_softmax(-1)
+        ours = module.policy(input_ids=ids).logits[0, p - 1 : -1, :size].double() / rollouts.temperature
+        ours = ours.log_softmax(-1)
         with torch.no_grad():
-            theirs = module.models.expert(input_ids=ids).logits[0, p - 1 : -1, :size].double().log_softmax(-1)
+            theirs = module.models.expert(input_ids=ids).logits[0, p - 1 : -1, :size].double() / rollouts.temperature
+            theirs = theirs.log_softmax(-1)
         total = total + (ours.exp() * (ours - theirs)).sum()
     return total
 
 
-def test_the_gradient_is_that_of_the_full_divergence_whatever_the_rewards(run):
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_the_gradient_is_that_of_the_full_divergence_at_the_samplings_temperature_whatever_the_rewards(
+    run, temperature
+):
     seen, batches = Gradients(), Batches()
     job = run(
         steps=1,
         algorithm=Distillation(4),
         callbacks=[seen, batches],
         module_options={"mini_batches": 1, "optimizer": lambda p: torch.optim.SGD(p, lr=0.0), "max_grad_norm": 1e9},
-        data_options={"reward": Nothing()},
+        data_options={"reward": Nothing(), "sampling": SamplingParams(temperature=temperature, max_new_tokens=8)},
     )
     job.fit()
     (rollouts,) = batches.rollouts
+    assert job.trainer.callback_metrics["train/logprob_gap"] < 1e-4
     loss = full_kl(job.module, rollouts) / rollouts.mask.sum()
     expected = torch.autograd.grad(loss, list(job.module.policy.parameters()))
     for a, b in zip(seen.steps[0], expected, strict=True):
