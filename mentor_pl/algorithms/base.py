@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -219,3 +219,8 @@ def given_rows(prompts: Sequence[Prompt], traces: Sequence[Trace | None], number
 def policy_rows(prompts: Sequence[Prompt], count: int, first: int = 0) -> list[Row]:
     """`count` rollouts of the policy itself for each prompt, numbered from `first`."""
     return [Row(prompt, prompt.token_ids, first + number) for prompt in prompts for number in range(count)]
+
+
+def mixture_rows(prompts: Sequence[Prompt], count: int, first: int = 0) -> list[Row]:
+    """`count` rollouts of the algorithm's blend, likewise."""
+    return [replace(row, origin=Origin.MIXTURE) for row in policy_rows(prompts, count, first)]

@@ -22,14 +22,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.base import Algorithm, Graded, Rounds, Step, policy_rows
+from mentor_pl.algorithms.base import Algorithm, Graded, Rounds, Step, mixture_rows, policy_rows
 from mentor_pl.algorithms.parts.advantages import improvement, standardised
 from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.fidelity import FIDELITIES, Fidelity, departures
 from mentor_pl.algorithms.parts.gates import Gate
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.runtime.ranges import MAX_GROUP, check
-from mentor_pl.types import Origin, Rollouts, Row
+from mentor_pl.types import Origin, Prompt, Rollouts
 
 
 class Mentor(Algorithm):
@@ -106,23 +106,19 @@ class Mentor(Algorithm):
         graded = yield policy_rows(step.prompts, self.on_policy)
         self.gate.observe(graded.entropies)
         guided = self._guided(step, graded)
-        others = [prompt for prompt in step.prompts if prompt.index not in guided] if self.refill else []
-        numbers = range(self.on_policy, self.on_policy + self.mixed)
-        mixture = [
-            Row(prompt, prompt.token_ids, number, Origin.MIXTURE)
-            for prompt in step.prompts
-            if prompt.index in guided
-            for number in numbers
-        ]
+        others = [prompt for prompt in step.prompts if prompt not in guided] if self.refill else []
+        mixture = mixture_rows(guided, self.mixed, first=self.on_policy)
         yield mixture + policy_rows(others, self.mixed, first=self.on_policy)
 
-    def _guided(self, step: Step, graded: Graded) -> set[int]:
-        """Indices of the problems that are guided."""
+    def _guided(self, step: Step, graded: Graded) -> list[Prompt]:
+        """The problems that are guided."""
         chosen = step.prompts
         if self.guided_prompts < 1:
             chosen = [prompt for prompt in chosen if step.uniform(prompt) <= self.guided_prompts]
-        rates = graded.success_rates() if self.only_failed else dict.fromkeys((p.index for p in chosen), 0.0)
-        return {prompt.index for prompt in chosen if rates.get(prompt.index) == 0}
+        if self.only_failed:
+            rates = graded.success_rates()
+            chosen = [prompt for prompt in chosen if rates.get(prompt.index) == 0]
+        return list(chosen)
 
     def advantages(self, rollouts: Rollouts) -> Tensor:
         mixed = rollouts.origin == Origin.MIXTURE

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.base import Algorithm, Rounds, Step
+from mentor_pl.algorithms.base import Algorithm, Rounds, Step, mixture_rows
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.algorithms.parts.losses.divergence import Divergence
 from mentor_pl.algorithms.parts.top_k_rescue import TopKRescue
 from mentor_pl.runtime.ranges import MAX_GROUP, check
-from mentor_pl.types import Origin, Rollouts, Row
+from mentor_pl.types import Rollouts
 
 
 class SKD(Algorithm):
@@ -42,8 +42,7 @@ class SKD(Algorithm):
         self.loss = loss if loss is not None else Divergence("forward")
 
     def rounds(self, step: Step) -> Rounds:
-        numbers = range(self.group_size)
-        yield [Row(prompt, prompt.token_ids, number, Origin.MIXTURE) for prompt in step.prompts for number in numbers]
+        yield mixture_rows(step.prompts, self.group_size)
 
     def advantages(self, rollouts: Rollouts) -> Tensor:
         return torch.zeros_like(rollouts.rewards)

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.base import Algorithm, Rounds, Step
+from mentor_pl.algorithms.base import Algorithm, Rounds, Step, mixture_rows, policy_rows
 from mentor_pl.algorithms.parts.geometric_budget import GeometricBudget
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.algorithms.parts.losses.divergence import Divergence
 from mentor_pl.algorithms.parts.schedules import AlphaSchedule, Linear
 from mentor_pl.runtime.ranges import MAX_GROUP, check
-from mentor_pl.types import Origin, Rollouts, Row
+from mentor_pl.types import Rollouts
 
 
 class TRB(Algorithm):
@@ -57,9 +57,8 @@ class TRB(Algorithm):
 
     def rounds(self, step: Step) -> Rounds:
         self.blend.epsilon = self.epsilon * step.alpha
-        origin = Origin.MIXTURE if self.blend.epsilon > 0 else Origin.POLICY
-        numbers = range(self.group_size)
-        yield [Row(prompt, prompt.token_ids, number, origin) for prompt in step.prompts for number in numbers]
+        rows = mixture_rows if self.blend.epsilon > 0 else policy_rows
+        yield rows(step.prompts, self.group_size)
 
     def advantages(self, rollouts: Rollouts) -> Tensor:
         return torch.zeros_like(rollouts.rewards)

@@ -1,4 +1,7 @@
-"""A gate that leaves the first tokens of a response to the expert: w_t = 1 for t < n, else another gate's."""
+"""A gate that leaves the first tokens of a response to the expert: w_t = 1 for t < n, else another gate's.
+
+t counts what is sampled: behind a given prefix the expert speaks first likewise.
+"""
 
 from __future__ import annotations
 

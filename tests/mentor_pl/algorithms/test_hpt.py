@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from runs import Batches
+from runs import Batches, Gradients
 
 from mentor_pl.algorithms.base import Graded, Step
 from mentor_pl.algorithms.grpo import GRPO
@@ -61,6 +61,31 @@ def test_a_cloned_problems_rollouts_carry_no_advantage_and_the_others_are_standa
             expected = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
             assert torch.allclose(advantages[ours], torch.zeros(5) if is_cloned else expected, atol=1e-4)
     assert {(True, True), (False, True)} <= kinds
+
+
+def test_a_mini_batch_without_a_trace_has_no_part_in_the_traces_mean(run, traced_problems):
+    """One problem in each mini-batch, every fourth without a trace; a bound of 1 is met by all."""
+    seen, kept = Gradients(), Batches()
+    options = {"mini_batches": 4, "max_grad_norm": 1e9, "optimizer": lambda p: torch.optim.SGD(p, lr=0.0)}
+    data = {"train": str(traced_problems)}
+    job = run(algorithm=HPT(4, bound=1.0), callbacks=[seen, kept], module_options=options, data_options=data)
+    job.fit()
+    traces = []
+    for rollouts in kept.rollouts:
+        rows = (rollouts.origin == Origin.DEMONSTRATION).nonzero().flatten().tolist()
+        place = {int(rollouts.group[row]): row for row in rows}
+        traces += [(rollouts, place.get(group)) for group in range(4)]
+    for (rollouts, row), gradients in zip(traces, seen.steps, strict=True):
+        assert all(gradient.isfinite().all() for gradient in gradients)
+        if row is not None:
+            p, t = int(rollouts.prompt_lengths[row]), int(rollouts.response_lengths[row])
+            ids = torch.cat([rollouts.prompt_ids[row, :p], rollouts.response_ids[row, :t]])
+            logits = job.module.policy(ids[None]).logits[0, p - 1 : -1, : job.module.vocabulary.size]
+            loss = -logits.log_softmax(-1).gather(1, ids[p:, None]).mean()
+            expected = torch.autograd.grad(loss, list(job.module.policy.parameters()))
+            for a, b in zip(gradients, expected, strict=True):
+                assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
+    assert {row is None for _, row in traces} == {True, False}
 
 
 @pytest.mark.parametrize("micro_batch_tokens", [60, 10_000])

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from collecting import Learner, gather
 
@@ -15,8 +16,9 @@ class Scored(GRPO):
     needs = frozenset(Need)
 
 
-def test_expert_and_reference_are_scored_where_the_algorithm_needs_them(
-    build_models, qwen2_folder, qwen2_expert_folder
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_expert_and_reference_are_scored_where_the_algorithm_needs_them_at_the_samplings_temperature(
+    build_models, qwen2_folder, qwen2_expert_folder, temperature
 ):
     models = build_models(qwen2_folder, qwen2_expert_folder)
     models = replace(models, reference=models.policy)
@@ -24,12 +26,13 @@ def test_expert_and_reference_are_scored_where_the_algorithm_needs_them(
     plain = gather(Learner(models, algorithm=GRPO(2)), Naive(), prompts=prompts)
     assert plain.expert_logprobs is None
     assert plain.reference_logprobs is None
-    rollouts = gather(Learner(models, algorithm=Scored(2), micro_batch_tokens=9), Naive(), prompts=prompts)
+    learner = Learner(models, algorithm=Scored(2), micro_batch_tokens=9)
+    rollouts = gather(learner, Naive(), prompts=prompts, temperature=temperature)
     assert torch.allclose(rollouts.reference_logprobs, rollouts.logprobs, atol=1e-5)
     for i, prompt in enumerate([prompts[0], prompts[0], prompts[1], prompts[1]]):
         length = int(rollouts.response_lengths[i])
         ids = torch.cat([torch.tensor(prompt.token_ids), rollouts.response_ids[i, :length]])
         with torch.no_grad():
             logits = models.expert(ids[None]).logits[0, len(prompt.token_ids) - 1 : -1, : models.vocabulary.size]
-        expected = logits.log_softmax(-1).gather(1, ids[len(prompt.token_ids) :, None]).squeeze(1)
+        expected = (logits / temperature).log_softmax(-1).gather(1, ids[len(prompt.token_ids) :, None]).squeeze(1)
         assert torch.allclose(rollouts.expert_logprobs[i, :length], expected, atol=1e-5)

@@ -5,7 +5,8 @@ r is taken against the policy that drafted, for mixed-policy rollouts too, not a
 code does. The mean runs over all response tokens of the mini-batch; `aggregation: sequence` first takes the mean of
 each rollout, and `constant` divides by the rollouts times the maximum length of a response (Dr. GRPO, arXiv
 2503.20783), so that a long rollout weighs no less than a short one. `ratio: mixture` takes π_mix(y_t) in place of
-π_old(y_t) where a token was drawn from a mixture.
+π_old(y_t) where a token was drawn from a mixture of weight w_t; π* is read after temperature alone, so under top_p or
+top_k it is not quite the law that drew.
 
 Shapes: B rollouts, T response tokens.
 """

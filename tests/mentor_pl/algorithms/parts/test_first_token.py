@@ -22,6 +22,16 @@ def test_it_observes_and_survives_through_the_other_gate():
     assert again.gamma == 2.0
 
 
+def test_it_learns_through_the_other_gate():
+    class Learning(ConstantGate):
+        def learn(self, rollouts):
+            self.learned = rollouts
+
+    other = Learning()
+    ExpertFirst(other).learn("rollouts")
+    assert other.learned == "rollouts"
+
+
 def test_no_token_at_all_is_a_usage_error():
     with pytest.raises(UsageError, match="gate tokens is 0"):
         ExpertFirst(tokens=0)

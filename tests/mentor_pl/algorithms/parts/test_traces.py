@@ -1,5 +1,6 @@
 """Which trace is taken: the shortest, the likeliest, any, or by a mix of these; nothing where there is none."""
 
+import math
 from collections import Counter
 from functools import partial
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from mentor_pl.algorithms.base import Step
 from mentor_pl.algorithms.parts.traces import Likeliest, Mix, Random, Shortest
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.scoring import given_likelihoods
-from mentor_pl.types import Prompt
+from mentor_pl.types import Prompt, Row
 
 LONG, SHORT, THIRD = (5, 6, 7, 9), (8, 9), (6, 6, 9)
 
@@ -55,10 +56,10 @@ def test_the_likeliest_has_the_greatest_mean_and_all_are_read_in_one_call():
 
 
 class Known(torch.nn.Module):
-    """Whatever comes before, id 0 has probability ½ and ids 1, 2 have ¼."""
+    """Whatever comes before, id 0 has probability ½ and ids 1, 2 have ¼, at temperature 1."""
 
     def token_logprobs(self, prompts, prompt_lengths, responses, lengths, *, vocab_size, temperature):
-        values = torch.tensor([0.5, 0.25, 0.25]).log()[responses]
+        values = (torch.tensor([0.5, 0.25, 0.25]).log() / temperature).log_softmax(0)[responses]
         return values * (torch.arange(responses.shape[1]) < lengths[:, None]), values
 
 
@@ -69,6 +70,14 @@ def test_likelihoods_are_means_over_the_tokens_and_not_sums():
     step = Step(prompts, likelihoods=partial(given_likelihoods, models, 100, 1.0))
     assert Likeliest().select(step, prompts) == [(0, 0, 0), None]  # ½ on average, though ⅛ in all
     assert Likeliest().select(step, prompts[1:]) == [None]
+
+
+def test_likelihoods_are_those_at_the_samplings_temperature():
+    models = SimpleNamespace(policy=Known(), device=torch.device("cpu"), vocabulary=SimpleNamespace(size=3))
+    row = Row(Prompt(0, "p", "a", (1,)), (1,), 0, given=(0, 1))
+    # at temperature ½ squares count: 4/6 and 1/6
+    values = given_likelihoods(models, 100, 0.5, [row])
+    assert values.tolist() == pytest.approx([(math.log(4 / 6) + math.log(1 / 6)) / 2])
 
 
 def test_a_mix_takes_each_selection_by_its_weight_whatever_the_problems_beside_it():
