@@ -122,7 +122,9 @@ def test_their_codes_settings_on_the_method_page_make_their_method():
     parser.add_argument("--algorithm", type=Algorithm)
     method = parser.instantiate_classes(parser.parse_object({"algorithm": settings})).algorithm
     assert (type(method), method.on_policy, method.mixed, method.refill) == (Mentor, 8, 4, False)
-    assert (method.gate.source, method.gate.floor, method.loss.dual_clip) == ("previous", 1.5, 3.0)
+    gate = method.gate.gate  # within that of the first token
+    assert (gate.source, gate.floor, gate.ranks, method.loss.dual_clip) == ("previous", 1.5, "mean", 3.0)
+    assert (method.gate.tokens, method.drafter) == (1, "initial")
 
 
 def test_the_method_of_ones_own_on_the_algorithms_page_runs_and_learns_from_winners_alone(project, monkeypatch):

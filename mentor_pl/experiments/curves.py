@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mentor_pl.experiments.metrics_file import Series
 
@@ -28,11 +29,17 @@ class Line:
 def _panels(names: list[str]) -> dict[str, list[Line]]:
     """Panel title -> its curves, for the metrics that a run has."""
     benchmarks = sorted({name.split("/")[1] for name in names if name.startswith("val/")})
-    accuracy = [Line("train/on_policy/outcome", "training, on-policy", ":", "#888888")]
-    lengths = [Line("train/on_policy/length", "on-policy"), Line("train/mixed/length", "mixed", "-", RUN_COLOURS[1])]
-    entropies = [
-        Line("train/on_policy/entropy", "on-policy"),
-        Line("train/mixed/entropy", "mixed", "-", RUN_COLOURS[1]),
+    kinds = {"on_policy": "on-policy", "mixed": "mixed", "demonstration": "traces"}
+    entropies, lengths = (
+        [
+            Line(f"train/{kind}/{what}", label, colour=colour)
+            for (kind, label), colour in zip(kinds.items(), RUN_COLOURS, strict=False)
+        ]
+        for what in ("entropy", "length")
+    )
+    accuracy = [
+        Line("train/on_policy/outcome", "training, on-policy", ":", "#888888"),
+        Line("train/mixed/outcome", "training, mixed", "-.", "#bbbbbb"),
     ]
     for colour, benchmark in zip(RUN_COLOURS, benchmarks, strict=False):
         for name in names:
@@ -81,7 +88,8 @@ def _draw_panel(axes: Axes, name: str, lines: list[Line], metrics: Mapping[str, 
         )
     axes.set_title(name, fontsize=10)
     axes.set_xlabel("step")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if lines:

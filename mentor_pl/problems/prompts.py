@@ -175,15 +175,17 @@ def with_traces(
     """
     prompts = [replace(prompt, traces=_traces(prompt, tokenizer, stop_id, max_tokens)) for prompt in loaded.prompts]
     without = sum(not prompt.traces for prompt in prompts)
+    remedy = "name their column in data.select.columns.demonstrations, or raise max_new_tokens"
     if required and without == len(prompts):
         raise UsageError(
-            f"the method learns from an expert's traces, but no problem has one of at most {max_tokens} tokens: name "
-            "their column in data.select.columns.demonstrations, or raise max_new_tokens"
+            f"the method learns from an expert's traces, but no problem has one of at most {max_tokens} tokens: "
+            + remedy
         )
     if without:
         meaning = "are left out" if required else "get no guidance"
         rank_zero_info(
             f"{without} of {len(prompts)} problems have no trace of at most {max_tokens} tokens, and {meaning}"
+            + (f"; if they should have one, {remedy}" if without == len(prompts) else "")
         )
     return replace(loaded, prompts=[prompt for prompt in prompts if prompt.traces or not required])
 

@@ -242,7 +242,8 @@ class MentorModule(L.LightningModule):
     def _log(self, metrics: dict[str, float], rollouts: Rollouts) -> None:
         log_once(self.trainer, metrics, step=rollouts.step + 1)
         self.log_dict(metrics, logger=False, batch_size=1)  # for callbacks that monitor one of them
-        self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)
+        if self.algorithm.uses_alpha:
+            self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)
 
     def _assert_current(self, rollouts: Rollouts) -> None:
         if rollouts.policy_updates != self.trainer.global_step:

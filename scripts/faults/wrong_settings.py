@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faults.wrong import Case, cases
+from faults.wrong import ROOT, Case, cases
 
 GATE = "--model.algorithm.gate=mentor_pl.algorithms.parts.gates.EntropyGate"
 LOSS = "--model.algorithm.loss=mentor_pl.algorithms.parts.losses.clipped.ClippedSurrogate"
@@ -126,9 +126,40 @@ CALLBACKS = {
     "3": "trainer.callbacks|3",
 }
 
+METHODS = {
+    "sft --data.select.columns.demonstrations=solution": "no problem has one|data.select.columns.demonstrations",
+    "sft --data.dynamic_sampling.max_draws=2": "data.dynamic_sampling|nll|null",
+    "distillation --data.dynamic_sampling.max_draws=2": "data.dynamic_sampling|reverse_kl|null",
+    "distillation --model.algorithm.estimator=half": "full, drawn|'half'",
+    "kdrl --model.expert=null": "KDRL asks an expert|set model.expert",
+    "grpo --config=%s/mentor.yaml": "model.expert is null|set model.expert",
+    "grpo --model.algorithm.group_size=1": "group_size is 1|give at least 2",
+    "grpo --model.algorithm.advantage=center": "standardised, centred, leave_one_out|'center'",
+    "luffy --model.algorithm.selection=longest": "'longest'|traces.Shortest",
+    "luffy --model.algorithm.shaping=0": "shaping is 0|give more than 0",
+    "prefix_rft --model.algorithm.min_share=0.99": "min_share is 0.99|max_share 0.95",
+    "questa --model.algorithm.share=50": "share is 50|at most 1",
+    "bread --model.algorithm.pieces=0": "pieces is 0|give at least 1",
+    "hpt --model.algorithm.bound=2": "bound is 2|give at most 1, -1 for never",
+    "skd --model.algorithm.k=0": "k is 0|give at least 1",
+    "trb --model.algorithm.epsilon=-1": "epsilon is -1|give at least 0",
+    "tgpo --model.algorithm.weight=-0.1": "weight is -0.1|give at least 0",
+    "learned_gate --model.algorithm.gate.gate.p=high": "model.algorithm.gate.gate.p|a number|'high'",
+    "mentor --model.algorithm.fidelity=relased_code": "paper, released_code|'relased_code'",
+    "mentor --model.algorithm=Luffy": "'Luffy'|did you mean mentor_pl.algorithms.luffy.Luffy",
+    "mentor --model.importance_cap=2": "importance_cap is 2|model.recompute_logprobs",
+    "mentor --data.pools.easy=0.8 --data.pools.hard=0.7": "data.pools.hard is 0.7|at most 0.2",
+    "mentor --model.terms='[{class_path: mentor_pl.algorithms.parts.losses.reference_kl.ReferenceKL, init_args: {estimator: k4}}]'": "k1, k2, k3|'k4'",
+}
+YAMLS = ROOT / "configs/algorithms"
+
 CASES: list[Case] = [
     *cases("out of range", "fit", RANGES),
     *cases("Trainer", "fit", TRAINER),
     *cases("optimizer", "fit --model.optimizer", OPTIMIZER),
     *cases("callback", "fit --trainer.callbacks+", CALLBACKS),
+    *(
+        Case("method", f"fit --config={YAMLS}/{method}.yaml {options.replace('%s', str(YAMLS))}", says)
+        for (method, _, options), says in ((given.partition(" "), says) for given, says in METHODS.items())
+    ),
 ]

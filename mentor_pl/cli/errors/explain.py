@@ -59,10 +59,10 @@ def explain(message: str, sources: Sequence[Source], accepted: Mapping[str, Sett
         )
         return _place(_giver(sources, keys), keys, reason)
     if m := _KEY.search(message):
-        keys, classes = _keys(m[1]), {key: path for path, key in reversed(_IN_CLASS.findall(message))}
+        keys, classes = _keys(m[1]), list(dict.fromkeys(_IN_CLASS.findall(message)))
         found = list(_mismatches(keys, sources, accepted, classes))
         # jsonargparse takes one source after the other, stops at the first, and may say which setting it is
-        if named := [one for one in found if not classes.keys().isdisjoint(map(str, one[1].path))] or found:
+        if named := [one for one in found if any(key in one[1].path for _, key in classes)] or found:
             source, first = named[0]
             return _place(source, first.path, first.reason)
         key, text = _innermost(m[1], m[2])
@@ -92,7 +92,7 @@ def check_nulls(merged: Mapping[str, Any], sources: Sequence[Source], accepted: 
 
 
 def _mismatches(
-    keys: Keys, sources: Sequence[Source], accepted: Mapping[str, Setting], classes: Mapping[str, str]
+    keys: Keys, sources: Sequence[Source], accepted: Mapping[str, Setting], classes: Sequence[tuple[str, str]]
 ) -> Iterator[tuple[Source, Mismatch]]:
     """Where each source's own value under `keys` and the hint there part."""
     hint, depth = _hint_at(keys, accepted)
@@ -111,14 +111,18 @@ def _giver(sources: Sequence[Source], keys: Keys) -> Source | None:
     return None
 
 
-def _with_classes(value: Any, classes: Mapping[str, str]) -> Any:
-    """What an option gives, `{"p": 0.5}`, with the class that a source before it named; jsonargparse says which."""
+def _with_classes(value: Any, classes: Sequence[tuple[str, str]]) -> Any:
+    """What an option gives, `{"p": 0.5}`, with the class that a source before it named.
+
+    jsonargparse says which class has which setting, the outermost first: `gate.gate` is of two classes.
+    """
     arguments = value.get("init_args", value) if isinstance(value, dict) else None
     if not isinstance(arguments, dict) or "class_path" in value:
         return value
-    arguments = {key: _with_classes(inner, classes) for key, inner in arguments.items()}
-    named = next((classes[key] for key in arguments if key in classes), None)
-    return {"class_path": named, "init_args": arguments} if named else arguments
+    place = next((i for i, (_, key) in enumerate(classes) if key in arguments), None)
+    within = classes if place is None else classes[place + 1 :]
+    arguments = {key: _with_classes(inner, within) for key, inner in arguments.items()}
+    return arguments if place is None else {"class_path": classes[place][0], "init_args": arguments}
 
 
 def _hint_at(keys: Keys, accepted: Mapping[str, Setting]) -> tuple[Any, int]:

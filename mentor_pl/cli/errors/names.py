@@ -29,8 +29,9 @@ def import_class(class_path: str, base: type) -> Callable[..., Any]:
     """The class or function that a class_path names; a bare name may stand for a subclass of `base`."""
     module_name, _, name = class_path.rpartition(".")
     if not module_name:
-        kinds = [k for k in known_kinds(base) if k.__name__ == name]
-        if len(kinds) == 1 and not _is_protocol(base):  # jsonargparse knows the subclasses of a class only
+        # jsonargparse knows the subclasses of a class, and of these what has been imported
+        kinds = [] if _is_protocol(base) else [k for k in _subclasses(base) if k.__name__ == name]
+        if len(kinds) == 1:
             return kinds[0]
         raise Unimportable(f"'{name}' is not the import path of a {base.__name__}{_nearest(class_path, base)}")
     try:
@@ -113,19 +114,23 @@ def known_kinds(base: type) -> list[type]:
         return []
     siblings = _siblings(base.__module__)
     if not _is_protocol(base):
-        found = [base] if not is_interface(base) else []
-        todo = [base]
-        while todo:
-            children: list[type] = todo.pop().__subclasses__()
-            todo += children
-            found += [c for c in children if not is_interface(c) and not c.__name__.startswith("_")]
-        return list(dict.fromkeys(found))
+        return _subclasses(base)
     modules = [
         m for n, m in list(sys.modules.items()) if n.split(".")[0] in ("callbacks", base.__module__.split(".")[0])
     ]
     modules += siblings
     found = [k for m in modules for k in vars(m).values() if isinstance(k, type) and k.__module__ == m.__name__]
     return [k for k in dict.fromkeys(found) if not _is_protocol(k) and k.__name__[0] != "_" and not shortfall(k, base)]
+
+
+def _subclasses(base: type) -> list[type]:
+    """Those that are imported, itself among them, without interfaces and what is private."""
+    found, todo = [base] if not is_interface(base) else [], [base]
+    while todo:
+        children: list[type] = todo.pop().__subclasses__()
+        todo += children
+        found += [c for c in children if not is_interface(c) and not c.__name__.startswith("_")]
+    return list(dict.fromkeys(found))
 
 
 def _siblings(module: str) -> list[Any]:

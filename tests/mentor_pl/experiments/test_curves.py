@@ -18,4 +18,18 @@ def test_each_panel_draws_what_was_logged_and_nothing_else():
     assert lines(entropy) == {"on-policy": [1, 2]}
     assert lines(length) == {"on-policy": [1], "mixed": [1]}
     assert lines(guidance) == {}
+    assert [tick for axes in (entropy, length) for tick in axes.get_xticks() if tick % 1] == []  # a step is whole
     assert guidance.texts[0].get_text() == "nothing logged"
+
+
+def test_runs_without_rollouts_of_the_policy_itself_have_their_curves_too():
+    metrics = {
+        "train/demonstration/length": {1: 26.0},
+        "train/demonstration/entropy": {1: 0.4},
+        "train/mixed/outcome": {1: 0.2},
+        "train/alpha": {1: 1.0, 2: 0.9998},
+    }
+    accuracy, entropy, length, guidance = draw_curves(metrics, "a run").axes
+    assert lines(accuracy) == {"training, mixed": [1]}
+    assert lines(entropy) == lines(length) == {"traces": [1]}
+    assert guidance.get_ylim()[1] > 1.01  # not hidden by the upper edge

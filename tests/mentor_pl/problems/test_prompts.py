@@ -207,10 +207,13 @@ def test_what_the_template_has_written_is_no_part_of_a_trace(qwen2, written, tra
     assert traced(qwen2, (trace,), response_prefix=written)[0][0].strip() == "if x"
 
 
-def test_problems_without_a_trace_stay_unless_the_method_can_do_nothing_without(llama, capsys):
+def test_problems_without_a_trace_stay_unless_the_method_can_do_nothing_without(llama, capsys, caplog):
     some = ((), ("we check",), ("",), ("we check it then",))
     assert traced(llama, *some, max_tokens=4) == {0: [], 1: ["we check"], 2: [], 3: []}
     assert traced(llama, *some, max_tokens=4, required=True) == {1: ["we check"]}
+    with caplog.at_level("INFO", "lightning.pytorch"):
+        traced(llama, *some, max_tokens=2)
+    assert "name their column in data.select.columns.demonstrations" in caplog.text
     with pytest.raises(UsageError, match=r"no problem has one of at most 2 tokens.*columns\.demonstrations"):
         traced(llama, *some, max_tokens=2, required=True)
     assert traced(llama, *some, max_tokens=2) == {0: [], 1: [], 2: [], 3: []}

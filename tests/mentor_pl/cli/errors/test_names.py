@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mentor_pl.cli.errors import names
 from mentor_pl.cli.errors.names import Unimportable, among, implementers, import_class, import_path, shortfall
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.choice import ChoiceReward
@@ -22,6 +23,19 @@ def test_the_nearest_name_and_what_is_accepted() -> None:
 def test_a_class_is_imported_by_its_path_and_by_its_bare_name() -> None:
     assert import_class("mentor_pl.rewards.choice.ChoiceReward", Reward) is ChoiceReward
     assert import_class("ChoiceReward", Reward) is ChoiceReward
+
+
+def test_a_bare_name_that_the_parser_could_not_know_gets_its_path(monkeypatch) -> None:
+    late: list[type] = []
+
+    def imported(module: str) -> list[object]:
+        late.append(type("LateReward", (MazeReward,), {}))
+        return []
+
+    monkeypatch.setattr(names, "_siblings", imported)
+    with pytest.raises(Unimportable, match=r"did you mean .*LateReward"):
+        import_class("LateReward", Reward)
+    assert late
 
 
 @pytest.mark.parametrize(
