@@ -45,7 +45,7 @@ from mentor_pl.training.finite_steps import FiniteSteps
 from mentor_pl.training.frozen_models import check_expert, load_frozen_models
 from mentor_pl.training.importance import weighted
 from mentor_pl.training.ledger import Ledger
-from mentor_pl.training.optimizing import make_optimizer, try_optimizer
+from mentor_pl.training.optimizing import lr_factor, make_optimizer, try_optimizer
 from mentor_pl.training.process_state import process_state, restore, set_place
 from mentor_pl.training.step_metrics import step_metrics
 from mentor_pl.training.trainer_settings import check_callbacks, check_folders, check_settings
@@ -68,6 +68,7 @@ class MentorModule(L.LightningModule):
         optimizer: from parameters to an optimizer.
         alpha: weight of what the expert teaches at the start; `callbacks.AlphaDecay` moves it.
         warmup_steps: optimizer steps over which the learning rate rises from 0.
+        final_lr: share of the learning rate that is left at the run's end; it falls there by a cosine.
         mini_batches: optimizer steps per batch of rollouts.
         micro_batch_tokens: tokens in one forward and backward pass, a prompt counted once for those that share it.
             Attention alone works on whole rollouts, so with long prompts and short responses it needs more memory.
@@ -79,13 +80,6 @@ class MentorModule(L.LightningModule):
         max_grad_norm: gradients are scaled down to this norm.
         gradient_checkpointing: recompute activations in the backward pass: slower, far less memory.
         trust_remote_code: whether Python code that comes with a model may run.
-
-    `train/logprob_gap` is the largest difference, over response tokens and ranks, between log π_old as sampled and as a
-    forward pass of training gives it at the weights that sampled: of the first mini-batch, which is passed through
-    anyway, or of all rollouts where they are recomputed. In 32-true it is rounding, about 1e-5. Sampling keeps the
-    log-probabilities of what it draws from, after temperature, top_p and top_k; training knows the temperature alone.
-    So under a filter the gap is −log of the least mass kept, and infinite where the expert says what the policy's
-    filter drops.
 
     Raises:
         UsageError: for settings that cannot work and for models that cannot be paired; before weights are loaded.
@@ -102,6 +96,7 @@ class MentorModule(L.LightningModule):
         optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-6, weight_decay=0.01),
         alpha: float = 1.0,
         warmup_steps: int = 0,
+        final_lr: float = 1.0,
         mini_batches: int = 2,
         micro_batch_tokens: int = 16384,
         recompute_logprobs: bool = False,
@@ -116,6 +111,7 @@ class MentorModule(L.LightningModule):
         check(
             "model.warmup_steps", warmup_steps, at_least=0, because="it counts optimizer steps", otherwise="0 for none"
         )
+        check("model.final_lr", final_lr, at_least=0, at_most=1, because="it is a share of the learning rate")
         check("model.mini_batches", mini_batches, at_least=1)
         check("model.micro_batch_tokens", micro_batch_tokens, at_least=1)
         check("model.importance_cap", importance_cap, above=0, because="it bounds a ratio", otherwise="or null")
@@ -134,7 +130,8 @@ class MentorModule(L.LightningModule):
         self.tokenizer, self.vocabulary = shared_vocabulary(self.policy_source, self.expert_source, stop_tokens)
         self.optimizer = optimizer
         self._alpha, self._alpha_is_moved = alpha, False
-        self.warmup_steps, self.mini_batches, self.micro_batch_tokens = warmup_steps, mini_batches, micro_batch_tokens
+        self.warmup_steps, self.final_lr = warmup_steps, final_lr
+        self.mini_batches, self.micro_batch_tokens = mini_batches, micro_batch_tokens
         self.recompute_logprobs, self.importance_cap = recompute_logprobs, importance_cap
         self.mask_truncated = mask_truncated
         self.gradient_checkpointing = gradient_checkpointing
@@ -190,8 +187,11 @@ class MentorModule(L.LightningModule):
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
         optimizer = make_optimizer(self.optimizer, self.policy.parameters())
-        warmup = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / (self.warmup_steps + 1)))
-        return [optimizer], [warmup]
+        return [optimizer], [LambdaLR(optimizer, self._lr_factor)]
+
+    def _lr_factor(self, step: int) -> float:
+        batches = float(self.trainer.num_training_batches)  # infinite until the loader is there, which step 0 needs not
+        return lr_factor(step, self.warmup_steps, self.final_lr, batches * self.mini_batches)
 
     def on_train_start(self) -> None:
         if self.algorithm.uses_alpha and not self._alpha_is_moved:

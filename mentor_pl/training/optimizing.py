@@ -1,11 +1,15 @@
-"""The optimizer of the policy, refused before weights are loaded where it could not train it.
+"""The optimizer of the policy, refused before weights are loaded where it could not train it, and its learning rate.
 
-It is tried on one small weight, since what a class cannot do shows in a step: LBFGS wants a closure, SparseAdam sparse
-gradients, and a learning rate of NaN or infinity leaves weights that are no numbers.
+    lr · min(1, (k + 1) / (w + 1)) · (f + (1 − f) · ½(1 + cos(π k / K)))
+
+k of the run's K optimizer steps are done, w are the warm-up's, and f is what is left in the end. The optimizer is tried
+on one small weight, since what a class cannot do shows in a step: LBFGS wants a closure, SparseAdam sparse gradients,
+and a learning rate of NaN or infinity leaves weights that are no numbers.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,6 +32,19 @@ def make_optimizer(factory: Callable[[Any], Optimizer], parameters: Iterable[nn.
         return factory(parameters)
     except Exception as problem:  # of as many kinds as there are optimizers
         raise UsageError(f"model.optimizer cannot be made: {problem}: {REMEDY}") from problem
+
+
+def lr_factor(step: int, warmup: int, final: float, steps: float) -> float:
+    """What the learning rate is multiplied by.
+
+    Args:
+        step: optimizer steps done.
+        warmup: steps over which it rises.
+        final: what is left of it at the end.
+        steps: of the run; infinite where they are not known.
+    """
+    fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+    return min(1.0, (step + 1) / (warmup + 1)) * (final + (1 - final) * fall)
 
 
 def try_optimizer(factory: Callable[[Any], Optimizer]) -> None:
