@@ -14,7 +14,7 @@ from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Origin, Prompt
 
 
-class Nothing(Reward):
+class Alike(Reward):
     """Grades everything alike."""
 
     range = (0.0, 1.0)

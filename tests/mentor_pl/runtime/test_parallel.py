@@ -11,6 +11,8 @@ from child_environment import ROOT, child_environment
 
 from mentor_pl.cli.main import main
 
+# How far drafts look ahead is given: measured, it depends on what else the machine does, and with it what is read.
+SCHEDULE = {"class_path": "mentor_pl.decoding.engine.lookahead.FixedK", "init_args": {"k": 3}}
 PROBE = '''
 """A reward and a callback that lie in the folder of the run, as a user's would."""
 from pathlib import Path
@@ -91,6 +93,7 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
             "steps": 12,
             "prompts_per_step": 4,
             "sampling": {"max_new_tokens": 8},
+            "sampler": {"class_path": "mentor_pl.decoding.coin.Coin", "init_args": {"schedule": SCHEDULE}},
             "reward": {"class_path": "probe.CountWord"},
             "system_prompt": None,
             "max_prompt_tokens": 8,
