@@ -32,5 +32,5 @@ def _spelt_out(args: list[str], accepted: Mapping[str, Setting]) -> list[str]:
     if args[:1] and not args[0].startswith("-") and setting.hint is Path and setting.default is Parameter.empty:
         args = [f"--{first}={args[0]}", *args[1:]]
     switches = {f"--{name}" for name, one in accepted.items() if one.hint is bool}
-    alone = [after.startswith("--") for after in [*args[1:], "--"]]
-    return [f"{arg}=true" if arg in switches and last else arg for arg, last in zip(args, alone, strict=True)]
+    followed = zip(args, [*args[1:], "--"], strict=False)
+    return [f"{arg}=true" if arg in switches and after.startswith("--") else arg for arg, after in followed]

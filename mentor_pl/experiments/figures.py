@@ -13,10 +13,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mentor_pl.experiments.curves import RUN_COLOURS
 from mentor_pl.experiments.design import Design
@@ -119,13 +121,14 @@ def draw_curves(drawing: Drawing) -> Figure | str:
             steps = sorted(set.intersection(*(set(one) for one in series))) if series else []
             points = [mean_and_error([one[step] for one in series]) for step in steps]
             means, errors = [m for m, _ in points], [0.0 if math.isnan(e) else e for _, e in points]
-            colour, count = drawing.colour(method), f"{len(series)} seed{'' if len(series) == 1 else 's'}"
-            axes.plot(steps, means, _STYLES[drawing.style(method) % 4], color=colour, label=f"{method} ({count})")
+            colour = drawing.colour(method)
+            axes.plot(steps, means, _STYLES[drawing.style(method) % 4], color=colour, label=method)
             low, high = ([m + sign * e for m, e in zip(means, errors, strict=True)] for sign in (-1, 1))
             axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
         axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylim(bottom=0)
-        axes.legend(fontsize=8, frameon=False)
+    _legend(figure)
     return figure
 
 
@@ -136,7 +139,7 @@ def draw_words(drawing: Drawing) -> Figure | str:
     if not words:
         return f"no run has logged {head}…: name `words` in callbacks.BenchmarkValidation"
     figure, panels = drawing.panels(["share of responses with the word"])
-    figure.set_size_inches(max(6.0, 0.9 * len(words)), figure.get_size_inches()[1])
+    figure.set_size_inches(max(6.0, len(words) * (0.4 + 0.14 * len(drawing.methods))), figure.get_size_inches()[1])
     width = 0.8 / len(drawing.methods)
     for setting, _, axes in panels:
         for place, method in enumerate(drawing.methods):
@@ -154,7 +157,7 @@ def draw_words(drawing: Drawing) -> Figure | str:
                 label=method,
             )
         axes.set_xticks(range(len(words)), words)
-        axes.legend(fontsize=8, frameon=False)
+    _legend(figure)
     return figure
 
 
@@ -183,7 +186,7 @@ def draw_pass_at(drawing: Drawing) -> Figure | str:
         axes.set_xticks(ks, map(str, ks))
         axes.minorticks_off()
         axes.set_xlabel("k")
-        axes.legend(fontsize=8, frameon=False)
+    _legend(figure)
     return figure
 
 
@@ -226,14 +229,23 @@ def draw_cost(drawing: Drawing) -> Figure | str:
             axes.scatter([fmean(xs)], [fmean(ys)], s=60, color=colour, marker=marker, label=method)
         axes.set_xlabel(title)
         axes.set_ylabel(drawing.design.primary.metric)
-        axes.set_xlim(left=0)
-        if axes.collections:
-            axes.legend(fontsize=8, frameon=False)
+        axes.set_xlim(0, 1.05 * axes.get_xlim()[1])
+    _legend(figure)
     return figure
 
 
 def _cost(result: Result, name: str) -> float:
     return result.state.seconds if name == "seconds" else result.costs().get(name, math.nan)
+
+
+def _legend(figure: Figure) -> None:
+    """One beside the panels, each method once."""
+    known = dict[str, Any]()
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            known.setdefault(label, handle)
+    if known:
+        figure.legend(known.values(), known.keys(), loc="outside right upper", fontsize=8, frameon=False)
 
 
 def save_figures(figures: dict[str, Figure], folder: Path) -> None:

@@ -131,7 +131,8 @@ def _claims(design: Design, verdicts: Sequence[Verdict]) -> list[Block]:
 
 
 def _outcomes(design: Design, results: Sequence[Result]) -> list[Block]:
-    blocks: list[Block] = [Heading("Outcomes"), Text(f"Primary: {design.primary.name}. The others likewise. {_NOTES}")]
+    blocks: list[Block] = [Heading("Outcomes"), Text(_NOTES)]
+    blocks.append(Text(f"Primary: {design.primary.name}. The others likewise; nothing is tested on them."))
     primary, *others = outcomes(design)
     columns = ["method", "seeds", f"{primary.metric}, mean ± s.e.", "IQM [95 %]", *(one.metric for one in others)]
     for setting in design.combinations():

@@ -75,13 +75,7 @@ class _Run:
         return State("failed", self.cell.identity, spent, reason, versions())
 
 
-def run_cells(
-    cells: Iterable[Cell],
-    out: Path,
-    jobs: int,
-    watch: Watcher,
-    command: Callable[[Cell, Path], Sequence[str]] = fit_arguments,
-) -> dict[Cell, State]:
+def run_cells(cells: Iterable[Cell], out: Path, jobs: int, watch: Watcher) -> dict[Cell, State]:
     """Run what is not finished, `jobs` at a time.
 
     Args:
@@ -89,7 +83,6 @@ def run_cells(
         out: the experiment's folder.
         jobs: processes at a time.
         watch: is told of every change, and now and then.
-        command: what follows `mentor` for a cell.
 
     Returns:
         the state of each cell. Those that failed before are tried again, those with another run in their folder not.
@@ -110,7 +103,7 @@ def run_cells(
                 begun = State("begun", cell.identity, states[cell].seconds)
                 write_state(out, cell, begun)
                 log = folder_of(out, cell) / "log.txt"
-                running.append(_Run(cell, begun, start(command(cell, out), log)))
+                running.append(_Run(cell, begun, start(fit_arguments(cell, out), log)))
                 states[cell] = begun
             for run in [run for run in running if run.process.poll() is not None]:
                 running.remove(run)

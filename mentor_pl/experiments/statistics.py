@@ -112,8 +112,10 @@ def bootstrap(values: Sequence[float], statistic: Statistic = np.mean) -> Interv
 
 def permutation_p(differences: Sequence[float], alternative: Literal["greater", "less"]) -> float:
     """One-sided p that the mean of paired differences is not 0: its place among the means under changed signs [n]."""
+    # SciPy asks for two or more; a difference of 0 more changes no place, since it has no sign.
+    padded = [*differences, 0.0] if len(differences) == 1 else differences
     test = stats.permutation_test(
-        (np.asarray(differences, dtype=np.float64),), np.mean, permutation_type="samples", vectorized=True,
+        (np.asarray(padded, dtype=np.float64),), np.mean, permutation_type="samples", vectorized=True,
         n_resamples=RESAMPLES, alternative=alternative, rng=np.random.default_rng(0),
     )  # fmt: skip
     return float(test.pvalue)
@@ -154,7 +156,7 @@ def smallest_p(n: int) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's adjusted p in the given order: the k-th smallest of m times m − k + 1, at least its predecessor, at most 1."""
+    """Holm's adjusted p, in the order given: the k-th smallest of m times m − k + 1; no smaller one is above it."""
     adjusted, floor = [1.0] * len(ps), 0.0
     for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
         floor = max(floor, min(1.0, ps[place] * (len(ps) - rank)))

@@ -59,12 +59,12 @@ def typed(kind: type[T], value: Any, key: str = "") -> T:
     Raises:
         UsageError: where it does not fit, with key, value, rule and what would do.
     """
-    origin: Any = get_origin(kind)
-    inner = get_args(kind)
-    if kind is Any:
+    hint: Any = kind
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
         return cast(T, value)
-    if is_dataclass(kind):
-        return cast(T, _dataclass(kind, value, key))
+    if is_dataclass(hint):
+        return cast(T, _dataclass(hint, value, key))
     if origin is tuple:
         if not isinstance(value, list):
             raise UsageError(f"{key} is {_shown(value)}, but is a list: give [{_shown(value)}]")
@@ -77,9 +77,9 @@ def typed(kind: type[T], value: Any, key: str = "") -> T:
         if value not in inner:
             raise UsageError(f"{key} is {_shown(value)}: give {' or '.join(map(str, inner))}{_near(value, inner)}")
         return cast(T, value)
-    if isinstance(kind, UnionType) and value is None and type(None) in inner:
+    if isinstance(hint, UnionType) and value is None and type(None) in inner:
         return cast(T, None)
-    plain = next(one for one in inner if one is not type(None)) if isinstance(kind, UnionType) else kind
+    plain = next(one for one in inner if one is not type(None)) if isinstance(hint, UnionType) else hint
     fits = isinstance(value, (int, float) if plain is float else plain) and not (
         isinstance(value, bool) and plain is not bool
     )
