@@ -83,7 +83,8 @@ def test_the_docstring_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_required_file_may_stand_first_and_a_switch_alone(arguments: list[str], dry: bool, seed: int) -> None:
     CALLS.clear()
     run_function(draw, "thing", arguments)
-    assert CALLS == [{"file": Path("x"), "dry": dry, "seed": seed}]
+    (call,) = CALLS
+    assert call == {"file": Path("x"), "dry": dry, "seed": seed}
 
 
 def test_what_is_no_option_and_stands_elsewhere_is_refused() -> None:

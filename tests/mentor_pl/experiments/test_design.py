@@ -128,9 +128,7 @@ def test_grids_are_crossed(tmp_path):
 def test_the_canonical_form_is_plain_json_with_all_defaults(tmp_path):
     plain = small_design(tmp_path, methods={"mentor": Method(), "grpo": Method()}).canonical()
     assert json.loads(json.dumps(plain)) == plain
-    assert plain["comparisons"] == [
-        {"method": "mentor", "against": "grpo", "direction": "greater", "threshold": 0.0}
-    ]
+    assert plain["comparisons"] == [{"method": "mentor", "against": "grpo", "direction": "greater", "threshold": 0.0}]
     assert plain["contents"] == {str(tmp_path / "base.yaml"): {"data": {"train": "base.jsonl"}}}
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from experiment_results import small_design
@@ -20,12 +21,10 @@ def test_the_design_is_written_once_and_a_later_one_is_compared_with_it(tmp_path
 
 
 def test_a_changed_configuration_is_a_changed_design(tmp_path):
-    out = tmp_path / "out"
-    fix(out, small_design(tmp_path))
-    design = small_design(tmp_path)
+    out, design = tmp_path / "out", small_design(tmp_path)
+    fix(out, design)
     (tmp_path / "base.yaml").write_text("data: {train: other.jsonl}\n")
-    again = type(design)(**{name: getattr(design, name) for name in ("question", "base", "methods", "seeds", "steps",
-                                                                     "primary", "baseline", "comparisons")})  # fmt: skip
+    again = replace(design)  # which reads the configurations again
     (change,) = fixed(out, again).changes
     assert change.endswith('base.yaml.data.train was "base.jsonl" and is "other.jsonl"')
 

@@ -45,10 +45,10 @@ def test_a_line_of_results_per_cell_has_evaluations_summaries_and_cost(tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert len(lines) == 6
     assert lines[0]["outcomes"][ACCURACY] == {"evaluations": {"0": 0.25, "2": None}, "last": None, "area": None}
-    assert {name: lines[1][name] for name in ("method", "setting", "seed", "status", "seconds", "cost", "versions")} == {
-        **{"method": "grpo", "setting": "all", "seed": 1, "status": "finished", "seconds": 11.0},
-        **{"cost": {"sampled_tokens": 1001.0, "flops": 1e9}, "versions": {"torch": "2"}},
-    }
+    shown = [lines[1][name] for name in ("method", "setting", "seed", "status", "seconds")]
+    assert shown == ["grpo", "all", 1, "finished", 11.0]
+    assert lines[1]["cost"] == {"sampled_tokens": 1001.0, "flops": 1e9}
+    assert lines[1]["versions"] == {"torch": "2"}
     assert lines[1]["outcomes"][ACCURACY]["area"] == pytest.approx(0.375)
     assert lines[1]["design"] == design.sha256
     assert lines[4]["status"] == "waiting"
