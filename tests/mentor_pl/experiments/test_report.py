@@ -30,7 +30,7 @@ def test_the_report_has_design_claims_outcomes_cost_and_commands(told, tmp_path)
     assert claim.split(" | ")[1:6] == ["cannot be told", r"0.200 \[0.200, 0.200\]", "–", "0.944", "3"]
     # Seeds at .5, .6, .7: mean .6, standard error .1 / √3 = .058
     assert "| mentor | 3 | 0.600 ± 0.058 | 0.600 " in text
-    assert "| mentor | 1.00e+09 ± 0.000 | 1,002 ± 0.577 | 12.000 ± 0.577 |" in text
+    assert "| mentor | 1e+09 ± 0.000 | 1,002 ± 0.577 | 12.000 ± 0.577 |" in text
     commands = [line for line in text.splitlines() if line.startswith("mentor fit ")]
     assert len(commands) == 6
     assert "--seed_everything=3" in commands[-1]
