@@ -217,7 +217,7 @@ class Design:
         merged = {**self.overrides, **method.overrides, **overrides}
         arguments = [word for config in configs for word in ("--config", config)]
         for key, value in merged.items():
-            arguments.append(f"--{key}={value if isinstance(value, str) else json.dumps(value)}")
+            arguments.append(f"--{key}={value if isinstance(value, str) else _plain(value)}")
         arguments += [f"--data.steps={self.steps}", f"--seed_everything={seed}"]
         identity = _hash([arguments, [self.contents[config] for config in configs]])
         return Cell(name, setting, seed, tuple(arguments), identity)
@@ -248,6 +248,10 @@ def read_design(path: Path) -> Design:
 
 def _dump(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)  # dates, which YAML knows
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _hash(value: Any) -> str:

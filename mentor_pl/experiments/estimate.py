@@ -6,6 +6,7 @@ whole cell of S steps      start + e(S) · evaluation + S · mean step      e: e
 
 from __future__ import annotations
 
+import difflib
 import math
 import tempfile
 import time
@@ -19,7 +20,7 @@ import yaml
 
 from mentor_pl.experiments.design import Cell, Design
 from mentor_pl.experiments.folder import State, folder_of, last_line
-from mentor_pl.experiments.metrics_file import read_metrics
+from mentor_pl.experiments.metrics_file import Series, read_metrics
 from mentor_pl.experiments.runner import fit_arguments, start
 from mentor_pl.runtime.errors import RunError
 
@@ -70,7 +71,7 @@ def measure(design: Design, cell: Cell) -> Estimate:
     """From a run of one cell over `SHORT` steps, in a folder that is then gone; every method is taken to be like it.
 
     Raises:
-        RunError: where that run fails.
+        RunError: where that run fails, or shows that whole ones will not have the design's outcomes.
     """
     steps = min(SHORT, design.steps)
     short = replace(cell, arguments=(*cell.arguments, f"--data.steps={steps}"))
@@ -88,10 +89,25 @@ def measure(design: Design, cell: Cell) -> Estimate:
         metrics, config = read_metrics([folder]), folder / "config.yaml"
         begin = config.stat().st_mtime - began
         settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    _check_outcomes(design, metrics, settings)
     worked = [sum(parts) for parts in zip(*(metrics[name].values() for name in _STEP if name in metrics), strict=True)]
     evaluation = max(0.0, wall - begin - sum(worked)) / max(1, evaluations(settings, steps))
     whole = begin + evaluation * evaluations(settings, design.steps) + design.steps * (fmean(worked) if worked else 0.0)
     return Estimate(dict.fromkeys(design.methods, whole), f"a run of {cell.name} over {steps} steps, {wall:.0f} s")
+
+
+def _check_outcomes(design: Design, metrics: Mapping[str, Series], settings: Mapping[str, Any]) -> None:
+    for name in (design.primary.metric, *design.secondary):
+        if name not in metrics:
+            near = difflib.get_close_matches(name, metrics, n=1)
+            remedy = f"did you mean {near[0]}?" if near else "name a metric that runs log in metrics.csv"
+            raise RunError(f"the design has the outcome {name}, but a short run has not logged it: {remedy}")
+    count = evaluations(settings, design.steps)
+    if design.primary.summary == "last" and 0 < count < design.primary.last:
+        raise RunError(
+            f"primary.last is {design.primary.last}, but a run of {design.steps} steps is evaluated {count} times: "
+            "evaluate more often, by every_n_steps of callbacks.BenchmarkValidation, or lower it"
+        )
 
 
 def evaluations(settings: Mapping[str, Any], steps: int) -> int:

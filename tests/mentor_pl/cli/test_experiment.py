@@ -9,7 +9,7 @@ from child_environment import LEFT_BEHIND, child_environment
 
 from mentor_pl.cli.main import main
 from mentor_pl.experiments.design import read_design
-from mentor_pl.experiments.folder import State, write_state
+from mentor_pl.experiments.folder import State, fix, write_state
 
 ROOT = Path(__file__).parents[3]
 OUT = Path("runs/experiments/trial")
@@ -56,15 +56,18 @@ def test_the_cells_run_apart_one_that_fails_leaves_the_others_and_the_report_tel
     assert lines[0]["cost"]["expert_tokens"] > 0 == lines[1]["cost"]["expert_tokens"]
     for name in ("report.md", "report.html", "figures/pass_at.png", "figures/words.svg"):
         assert (OUT / name).is_file(), name
-    logs = {path: path.read_bytes() for path in OUT.glob("cells/[mg]*/*/*/log.txt")}
-    assert len(logs) == 2
+    assert main(["experiment", "trial.yaml", "--dry"]) == 0
+    assert "3 cells: 2 finished, 1 failed" in capfd.readouterr().out
 
-    # The same with a design that is not the one that was fixed: nothing that is finished runs again, and it says so.
+
+def test_a_design_that_was_changed_since_it_was_fixed_is_told_by_the_command_and_by_its_report(design, capfd):
     design()
-    assert main(["experiment", "trial.yaml", "--jobs", "2"]) == 0
-    assert "the design has changed since it was fixed: methods.broken" in capfd.readouterr().err
-    assert "This is not the design that was fixed before the first run" in (OUT / "report.md").read_text()
-    assert logs == {path: path.read_bytes() for path in logs}
+    fix(OUT, read_design(Path("trial.yaml")))
+    design(seeds=[1, 2])
+    assert main(["experiment", "trial.yaml", "--report_only"]) == 0
+    report = (OUT / "report.md").read_text(encoding="utf-8")
+    assert "This is not the design that was fixed before the first run" in report
+    assert "seeds.1 was absent and is 2" in report
 
 
 def test_a_dry_run_shows_every_command_and_how_long_they_take_and_runs_none(design, capfd):

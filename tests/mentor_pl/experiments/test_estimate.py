@@ -5,6 +5,7 @@ import pytest
 from experiment_results import small_design
 
 from mentor_pl.experiments import estimate as estimate_file
+from mentor_pl.experiments.design import Outcome
 from mentor_pl.experiments.estimate import Estimate, evaluations, from_finished, in_words, measure
 from mentor_pl.experiments.folder import State
 from mentor_pl.runtime.errors import RunError
@@ -43,7 +44,7 @@ def short_run(monkeypatch):
     """Have a stand-in as the short run: it logs steps of 2 s, or fails; the arguments it was started with."""
     started = []
 
-    def use(status):
+    def use(status, callbacks=()):
         def start(arguments, log):
             started.append(arguments)
             places = json.loads(next(one for one in arguments if "trainer.logger" in one).partition("=")[2])[
@@ -51,11 +52,11 @@ def short_run(monkeypatch):
             ]
             folder = log.parent / places["save_dir"] / places["name"] / places["version"]
             folder.mkdir(parents=True)
-            rows = [f"{step},1.5,0.5,5" for step in (1, 2, 3)]
+            rows = [f"{step},1.5,0.5,5,0.1" for step in (1, 2, 3)]
             (folder / "metrics.csv").write_text(
-                "\n".join(["step,time/sampling,time/update,time/sampling/x", *rows, ""])
+                "\n".join(["step,time/sampling,time/update,time/sampling/x,val/maze/avg@8", *rows, ""])
             )
-            (folder / "config.yaml").write_text("trainer: {callbacks: null}\n")
+            (folder / "config.yaml").write_text(json.dumps({"trainer": {"callbacks": callbacks}}))
             log.write_text("mentor: error: no such file\n")
             return subprocess.Popen(["sh", "-c", f"exit {status}"])
 
@@ -81,6 +82,16 @@ def test_a_short_run_that_fails_says_why(short_run, tmp_path):
     with pytest.raises(
         RunError, match="a short run of mentor/all/seed1 fails with status 2: mentor: error: no such file"
     ):
+        measure(design, design.cells()[0])
+
+
+def test_a_short_run_shows_that_an_outcome_will_not_be_there(short_run, tmp_path):
+    short_run(0, [{"init_args": {"benchmarks": [{}], "every_n_steps": 4}}])
+    design = small_design(tmp_path, secondary=("val/maze/avg8",))
+    with pytest.raises(RunError, match=r"outcome val/maze/avg8, .*has not logged it: did you mean val/maze/avg@8\?"):
+        measure(design, design.cells()[0])
+    design = small_design(tmp_path, primary=Outcome("val/maze/avg@8", "last", 3))
+    with pytest.raises(RunError, match=r"primary.last is 3, but a run of 4 steps is evaluated 2 times"):
         measure(design, design.cells()[0])
 
 
