@@ -28,7 +28,12 @@ from mentor_pl.experiments.statistics import mean_and_error, summarise
 
 _STYLES = ("-", "--", ":", "-.")  # for methods beyond the colours
 _MARKERS = ("o", "s", "^", "D")
-_COSTS = {"sampled_tokens": "sampled tokens", "flops": "work of reading tokens (FLOP)", "seconds": "seconds"}
+# What is spent -> its sums in the ledger, by the beginning of their names.
+_COSTS = {
+    "sampled tokens": "cost/sampled_tokens",
+    "work of reading tokens (FLOP)": "cost/flops",
+    "seconds of all steps": "cost/seconds/",
+}
 _WIDTH, _HEIGHT = 5.0, 3.4  # inches of a panel
 
 
@@ -213,29 +218,38 @@ def draw_seeds(drawing: Drawing) -> Figure | str:
 
 
 def draw_cost(drawing: Drawing) -> Figure | str:
-    """The primary outcome against cost: a point for each seed, a larger one for the mean."""
-    columns = {title: name for name, title in _COSTS.items()}
-    figure, panels = drawing.panels(list(columns))
+    """The primary metric against what has been spent when it was measured: each seed thin, their mean thick."""
+    figure, panels = drawing.panels(list(_COSTS))
     for setting, title, axes in panels:
         for method in drawing.methods:
             chosen = [r for r in drawing.results if (r.cell.method, r.cell.setting) == (method, setting)]
-            points = [(_cost(result, columns[title]), result.value(drawing.design.primary)) for result in chosen]
-            known = [(x, y) for x, y in points if y is not None and not math.isnan(x)]
-            if not known:
-                continue
-            xs, ys = zip(*known, strict=True)
-            colour, marker = drawing.colour(method), _MARKERS[drawing.style(method) % 4]
-            axes.scatter(xs, ys, s=14, color=colour, marker=marker, alpha=0.5, linewidth=0)
-            axes.scatter([fmean(xs)], [fmean(ys)], s=60, color=colour, marker=marker, label=method)
+            curves = [curve for one in chosen if (curve := _against_cost(drawing, one, _COSTS[title]))]
+            look: dict[str, Any] = {"color": drawing.colour(method), "linestyle": _STYLES[drawing.style(method) % 4]}
+            for curve in curves:
+                axes.plot(*zip(*curve.values(), strict=True), alpha=0.25, linewidth=0.8, **look)
+            steps = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
+            means = [[fmean(curve[step][part] for curve in curves) for step in steps] for part in (0, 1)]
+            axes.plot(*means, marker=_MARKERS[drawing.style(method) % 4], ms=3, label=method, **look)
         axes.set_xlabel(title)
         axes.set_ylabel(drawing.design.primary.metric)
-        axes.set_xlim(0, 1.05 * axes.get_xlim()[1])
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
     _legend(figure)
     return figure
 
 
-def _cost(result: Result, name: str) -> float:
-    return result.state.seconds if name == "seconds" else result.costs().get(name, math.nan)
+def _against_cost(drawing: Drawing, result: Result, costs: str) -> dict[int, tuple[float, float]]:
+    """Step -> (spent until then, primary metric), for every evaluation of a run."""
+    spent = [series for name, series in result.metrics.items() if name.startswith(costs)]
+    evaluations = result.metrics.get(drawing.design.primary.metric, {})
+    return (
+        {step: (sum(_until(series, step) for series in spent), y) for step, y in evaluations.items()} if spent else {}
+    )
+
+
+def _until(series: Series, step: int) -> float:
+    """The last value up to a step; 0 before the first."""
+    return next((value for at, value in reversed(series.items()) if at <= step), 0.0)
 
 
 def _legend(figure: Figure) -> None:

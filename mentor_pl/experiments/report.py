@@ -23,7 +23,7 @@ _CAPTIONS = {
     "curves": "Means over seeds against steps, with a band of one standard error",
     "pass_at": "pass@k at the end of the runs, mean and standard error over seeds",
     "words": "Share of responses with each word at the end of the runs, mean and standard error over seeds",
-    "cost": "The primary outcome against what the runs have cost: seeds, and their mean as the large point",
+    "cost": "The primary metric against what had been spent when it was measured: seeds thin, their mean thick",
 }
 _NOTES = (
     "mean ± s.e.: the standard error is over seeds. IQM: mean of the middle half of the seeds, with a 95 % BCa "

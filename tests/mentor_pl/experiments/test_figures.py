@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from experiment_results import grid, results_of, small_design
 
@@ -75,11 +77,18 @@ def test_a_method_without_finished_runs_leaves_the_others_their_figures(drawn):
     assert set(figures) == {"seeds", "curves", "cost"}
 
 
-def test_cost_has_the_seeds_and_their_mean(drawn):
-    figures, _ = drawn()
-    tokens, flops, seconds = figures["cost"].axes
-    assert [list(one.get_offsets()[:, 0]) for one in tokens.collections[:2]] == [[1001, 1002, 1003], [1002]]
-    assert list(seconds.collections[0].get_offsets()[:, 0]) == [11, 12, 13]
+def test_cost_is_what_had_been_spent_when_the_metric_was_measured(drawn, tmp_path):
+    design = small_design(tmp_path, seeds=(1, 2))
+    results = results_of(design, height)
+    spent = {"cost/sampled_tokens": {1: 10.0, 2: 20.0, 3: 30.0, 4: 40.0}, "cost/seconds/update": {2: 3.0, 4: 5.0}}
+    spent["cost/seconds/sampling"] = {2: 1.0, 4: 2.0}
+    results = [replace(one, metrics={**one.metrics, **spent}) for one in results]
+    tokens, flops, seconds = draw_figures(design, results)[0]["cost"].axes
+    first, second, mean = tokens.lines[:3]
+    assert [list(line.get_xdata()) for line in (first, second, mean)] == [[0, 20, 40]] * 3
+    assert list(first.get_ydata()) == pytest.approx([0, 0.5, 0.5])
+    assert list(mean.get_ydata()) == pytest.approx([0, 0.55, 0.55])
+    assert list(seconds.lines[2].get_xdata()) == [0, 4, 7]
     assert flops.get_xlabel() == "work of reading tokens (FLOP)"
 
 

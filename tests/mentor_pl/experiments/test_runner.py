@@ -78,16 +78,18 @@ def test_never_more_than_so_many_at_a_time(shell, tmp_path):
 
 def test_a_signal_ends_the_runs_once_and_the_same_call_goes_on(shell, tmp_path):
     """The stand-in counts its signals, as a run would that saves at the first and ends at once at the second."""
-    cells = small_design(tmp_path).cells()[:3]
+    cells, noted = small_design(tmp_path).cells()[:3], []
     shell(lambda seed, text: "trap 'echo told; exit 143' TERM INT; echo ready; while :; do sleep 0.01; done")
 
     def interrupt(states, running):
         logs = [folder_of(tmp_path, cell) / "log.txt" for cell in running]
         if len(running) == 2 and all("ready" in log.read_text() for log in logs):
             os.kill(os.getpid(), signal.SIGINT)
+            noted.append(len(running))  # and nothing is cut off, however long the runs take to save
 
     with signals.installed(), pytest.raises(signals.Stopped):
         run_cells(cells, tmp_path, 2, interrupt)
+    assert noted == [2]
     assert [read_state(tmp_path, cell).status for cell in cells] == ["begun", "begun", "waiting"]
     for cell in cells[:2]:
         assert (folder_of(tmp_path, cell) / "log.txt").read_text().split() == ["ready", "told"]
