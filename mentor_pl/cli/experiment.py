@@ -31,8 +31,9 @@ _DONE = ("finished", "failed", "other")
 def experiment(
     design: Path, out: Path | None = None, jobs: int | None = None, dry: bool = False, report_only: bool = False
 ) -> None:
-    """Run every cell of a design, a `mentor fit` each, and report: mentor experiment configs/experiments/smoke.yaml
+    """Run every cell of a design, a `mentor fit` each, and report what they show.
 
+    A first one, of a minute: `mentor experiment configs/experiments/smoke.yaml`, with --dry to see what it will do.
     The design's hash is written before the first run, and the report of a design that was changed since says so.
     Finished cells are not run again, begun ones go on, and one that fails leaves the others alone: after Ctrl-C or a
     failure, the same command goes on. What comes out is in one folder: report.html, report.md, results.jsonl, figures/.

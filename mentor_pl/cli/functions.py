@@ -7,6 +7,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
+from docstring_parser import parse
 from jsonargparse import ArgumentParser, auto_cli, set_parsing_settings
 
 from mentor_pl.cli.errors.refusing import refusing, usage_errors
@@ -21,7 +22,9 @@ def run_function(function: Callable[..., Any], words: str, args: list[str]) -> N
     sources = read_sources(args)
     # As for fit: references are resolved once all files have merged.
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    told = parse(function.__doc__ or "")
     options: dict[str, Any] = {"as_positional": False, "parser_mode": "omegaconf+", "prog": f"mentor {words}"}
+    options["description"] = f"{told.short_description} {told.long_description or ''}"
     with usage_errors():
         auto_cli(function, args=args, parser_class=refusing(ArgumentParser, sources, accepted), **options)
 

@@ -22,6 +22,8 @@ def draw(file: Path, dry: bool = False, seed: int = 0) -> None:
 def build(out: Path, seed: int = 0, reward: Reward | None = None) -> None:
     """Build something.
 
+    It is good for much.
+
     Args:
         out: the folder to make.
         seed: of the noise.
@@ -67,7 +69,7 @@ def test_the_docstring_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         run_function(build, "thing", ["--help"])
     told = capsys.readouterr().out
-    assert "Build something." in told
+    assert "Build something. It is good for much." in told
     assert "the folder to make" in told
 
 
