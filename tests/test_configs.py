@@ -8,10 +8,13 @@ import yaml
 
 from mentor_pl.cli.main import main
 from mentor_pl.evaluation.paper_benchmarks import NINE
+from mentor_pl.experiments.design import read_design
+from mentor_pl.experiments.runner import fit_arguments
 
 ROOT = Path(__file__).parents[1]
 BASES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
-OVERLAYS = sorted((ROOT / "configs").glob("*/*.yaml"))
+DESIGNS = sorted((ROOT / "configs/experiments").glob("*.yaml"))
+OVERLAYS = sorted(set((ROOT / "configs").glob("*/*.yaml")) - set(DESIGNS))
 METHODS = [path for path in OVERLAYS if path.parent.name == "algorithms"]
 
 
@@ -97,8 +100,21 @@ def test_the_benchmarks_configuration_parses_with_a_policy_alone_and_has_all_nin
 
 
 def test_every_configuration_opens_with_a_comment_that_says_what_it_needs():
-    for path in [*BASES.values(), *OVERLAYS]:
+    for path in [*BASES.values(), *OVERLAYS, *DESIGNS]:
         assert path.read_text(encoding="utf-8").startswith("# "), path
+
+
+@pytest.mark.parametrize("path", DESIGNS, ids=lambda path: path.stem)
+def test_every_design_can_be_run_and_mentor_fit_takes_its_cells(path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    design = read_design(path)
+    for cell in {(one.method, one.setting): one for one in design.cells()}.values():
+        with pytest.raises(SystemExit) as left:
+            main([*fit_arguments(cell, Path("runs")), "--print_config"])
+        assert left.value.code == 0
+        config = yaml.safe_load(capsys.readouterr().out)
+        assert config["data"]["steps"] == design.steps
+        assert config["trainer"]["logger"]["init_args"]["version"] == f"seed{cell.seed}"
 
 
 @pytest.mark.parametrize("base", ["math", "quickstart"])

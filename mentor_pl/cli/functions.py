@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from inspect import Parameter
+from pathlib import Path
 from typing import Any
 
+from docstring_parser import parse
 from jsonargparse import ArgumentParser, auto_cli, set_parsing_settings
 
 from mentor_pl.cli.errors.refusing import refusing, usage_errors
 from mentor_pl.cli.errors.sources import read_sources
-from mentor_pl.cli.errors.types import settings
+from mentor_pl.cli.errors.types import Setting, settings
 
 
 def run_function(function: Callable[..., Any], words: str, args: list[str]) -> None:
     """Parse `args` by the signature of `function` and call it."""
-    accepted, sources = settings(function), read_sources(args)
+    accepted = settings(function)
+    args = _spelt_out(args, accepted)
+    sources = read_sources(args)
     # As for fit: references are resolved once all files have merged.
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    told = parse(function.__doc__ or "")
     options: dict[str, Any] = {"as_positional": False, "parser_mode": "omegaconf+", "prog": f"mentor {words}"}
+    options["description"] = f"{told.short_description} {told.long_description or ''}"
     with usage_errors():
         auto_cli(function, args=args, parser_class=refusing(ArgumentParser, sources, accepted), **options)
+
+
+def _spelt_out(args: list[str], accepted: Mapping[str, Setting]) -> list[str]:
+    """The arguments as options with values: a required file may stand first without its name, a switch alone."""
+    first, setting = next(iter(accepted.items()))
+    if args[:1] and not args[0].startswith("-") and setting.hint is Path and setting.default is Parameter.empty:
+        args = [f"--{first}={args[0]}", *args[1:]]
+    switches = {f"--{name}" for name, one in accepted.items() if one.hint is bool}
+    followed = zip(args, [*args[1:], "--"], strict=False)
+    return [f"{arg}=true" if arg in switches and after.startswith("--") else arg for arg, after in followed]

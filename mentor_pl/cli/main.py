@@ -32,6 +32,10 @@ TRAINER_COMMANDS = {
 # words -> (what it does, "module:function"); the function's parameters and docstring become options and help
 COMMANDS = {
     "testbed build": ("make the embedded testbed: problems, base model and expert", "mentor_pl.testbed.build:build"),
+    "experiment": (
+        "run a design of methods, settings and seeds, and report what it shows",
+        "mentor_pl.cli.experiment:experiment",
+    ),
     "grade": ("grade predictions against golds, or samples of mentor validate anew", "mentor_pl.cli.grade:grade"),
     "data inspect": (
         "show one prompt as the model sees it, and what was left out",
@@ -62,6 +66,7 @@ examples:
   mentor fit --config configs/quickstart.yaml --config configs/algorithms/grpo.yaml --seed_everything 2
   mentor validate --config configs/benchmarks.yaml --model.policy MODEL_FOLDER
   mentor testbed build --out data/testbed
+  mentor experiment configs/experiments/smoke.yaml --dry
 
 `mentor <command> --help` says more. `mentor --version` prints {version}.
 """

@@ -58,7 +58,7 @@ def test_the_gradient_is_that_of_the_full_divergence_at_the_samplings_temperatur
         algorithm=Distillation(4),
         callbacks=[seen, batches],
         module_options={"mini_batches": 1, "optimizer": lambda p: torch.optim.SGD(p, lr=0.0), "max_grad_norm": 1e9},
-        data_options={"reward": Nothing(), "sampling": SamplingParams(temperature=temperature, max_new_tokens=8)},
+        data_options={"reward": Alike(), "sampling": SamplingParams(temperature=temperature, max_new_tokens=8)},
     )
     job.fit()
     (rollouts,) = batches.rollouts

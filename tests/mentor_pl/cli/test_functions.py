@@ -14,8 +14,15 @@ from mentor_pl.runtime.errors import UsageError
 CALLS: list[dict[str, object]] = []
 
 
+def draw(file: Path, dry: bool = False, seed: int = 0) -> None:
+    """Draw something."""
+    CALLS.append({"file": file, "dry": dry, "seed": seed})
+
+
 def build(out: Path, seed: int = 0, reward: Reward | None = None) -> None:
     """Build something.
+
+    It is good for much.
 
     Args:
         out: the folder to make.
@@ -62,5 +69,28 @@ def test_the_docstring_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         run_function(build, "thing", ["--help"])
     told = capsys.readouterr().out
-    assert "Build something." in told
+    assert "Build something. It is good for much." in told
     assert "the folder to make" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dry", "seed"),
+    [
+        (["x", "--dry"], True, 0),
+        (["x", "--dry", "--seed", "3"], True, 3),
+        (["--file", "x", "--dry=false"], False, 0),
+        (["x", "--seed=3", "--dry", "true"], True, 3),
+    ],
+)
+def test_a_required_file_may_stand_first_and_a_switch_alone(arguments: list[str], dry: bool, seed: int) -> None:
+    CALLS.clear()
+    run_function(draw, "thing", arguments)
+    (call,) = CALLS
+    assert call == {"file": Path("x"), "dry": dry, "seed": seed}
+
+
+def test_what_is_no_option_and_stands_elsewhere_is_refused() -> None:
+    with pytest.raises(UsageError, match="y: not understood"):
+        run_function(draw, "thing", ["x", "y"])
+    with pytest.raises(UsageError, match="x: not understood"):
+        run_function(build, "thing", ["--out=x", "x"])

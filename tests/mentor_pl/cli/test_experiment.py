@@ -1,0 +1,107 @@
+"""`mentor experiment` from design to report, with real runs of two steps."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from child_environment import LEFT_BEHIND, child_environment
+
+from mentor_pl.cli.main import main
+from mentor_pl.experiments.design import read_design
+from mentor_pl.experiments.folder import State, fix, write_state
+
+ROOT = Path(__file__).parents[3]
+OUT = Path("runs/experiments/trial")
+
+
+@pytest.fixture
+def design(testbed_project, monkeypatch):
+    """Settings -> the smoke experiment with them, one seed and two steps; the current folder has the testbed."""
+    for name in LEFT_BEHIND:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in child_environment().items():
+        monkeypatch.setenv(name, value)
+    settings = yaml.safe_load((ROOT / "configs/experiments/smoke.yaml").read_text())
+    settings |= {"base": [str(ROOT / "configs/quickstart.yaml")], "seeds": [1], "steps": 2}
+    settings["primary"]["last"] = 2
+    settings["overrides"]["data.prompts_per_step"] = 2
+    settings["overrides"]["data.sampling.max_new_tokens"] = 24
+    for method in settings["methods"].values():
+        method["configs"] = [str(ROOT / config) for config in method["configs"]]
+
+    def write(**changes):
+        Path("trial.yaml").write_text(yaml.safe_dump(settings | changes, sort_keys=False))
+        return settings["methods"]
+
+    return write
+
+
+def test_the_cells_run_apart_one_that_fails_leaves_the_others_and_the_report_tells(design, capfd):
+    methods = design()
+    design(methods=methods | {"broken": {"overrides": {"model.alpa": 1}}})
+    assert main(["experiment", "trial.yaml", "--jobs", "2"]) == 1
+    told = capfd.readouterr()
+    assert (
+        "mentor: error: 1 of 3 cells failed, such as broken/all/seed1 (status 2: mentor: error: --model.alpa"
+        in told.err
+    )
+    assert "cannot be told  mentor above grpo [all]: adjusted p " in told.out
+    kept = json.loads((OUT / "design.json").read_text())
+    assert kept["design"]["seeds"] == [1]
+    lines = [json.loads(line) for line in (OUT / "results.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["finished", "finished", "failed"]
+    assert all(line["design"] == kept["sha256"] for line in lines)
+    assert list(lines[0]["outcomes"]["val/maze/avg@8"]["evaluations"]) == ["0", "2"]
+    assert lines[0]["cost"]["expert_tokens"] > 0 == lines[1]["cost"]["expert_tokens"]
+    for name in ("report.md", "report.html", "figures/pass_at.png", "figures/words.svg"):
+        assert (OUT / name).is_file(), name
+    assert main(["experiment", "trial.yaml", "--dry"]) == 0
+    assert "3 cells: 2 finished, 1 failed" in capfd.readouterr().out
+
+
+def test_a_design_that_was_changed_since_it_was_fixed_is_told_by_the_command_and_by_its_report(design, capfd):
+    design()
+    fix(OUT, read_design(Path("trial.yaml")))
+    design(seeds=[1, 2])
+    assert main(["experiment", "trial.yaml", "--report_only"]) == 0
+    report = (OUT / "report.md").read_text(encoding="utf-8")
+    assert "This is not the design that was fixed before the first run" in report
+    assert "seeds.1 was absent and is 2" in report
+
+
+def test_a_dry_run_shows_every_command_and_how_long_they_take_and_runs_none(design, capfd):
+    design(seeds=[1, 2], methods={"grpo": {}}, comparisons=[])
+    first, _ = read_design(Path("trial.yaml")).cells()
+    write_state(OUT, first, State("finished", first.identity, 40.0))
+    assert main(["experiment", "trial.yaml", "--dry", "--jobs", "1"]) == 0
+    told = capfd.readouterr().out.splitlines()
+    assert [line for line in told if line.startswith("# ")] == [
+        "# grpo/all/seed1: finished",
+        "# grpo/all/seed2: waiting",
+    ]
+    commands = [line for line in told if line.startswith("OMP_NUM_THREADS=1 mentor fit --config ")]
+    assert ["--seed_everything=2 " in command for command in commands] == [False, True]
+    assert "2 cells: 1 finished, 1 waiting" in told
+    assert told[-1] == "about 40 s with 1 at a time, by the mean of 1 finished cell"
+    assert not (OUT / "design.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["none.yaml"], "none.yaml cannot be read (No such file or directory)"),
+        (["trial.yaml", "--jobs", "0"], "--jobs is 0"),
+        (["trial.yaml", "--dry", "--report_only"], "--dry and --report_only are both given"),
+        (["trial.yaml", "--report_only"], "design.json cannot be read"),
+        (["trial.yaml", "--out", "trial.yaml"], "--out is 'trial.yaml', but"),
+        ([], "required, but not set: design (a path)"),
+    ],
+)
+def test_a_mistake_is_one_line(design, words, line, capfd):
+    design()
+    assert main(["experiment", *words]) == 2
+    (error,) = capfd.readouterr().err.splitlines()
+    assert error.startswith("mentor: error: ")
+    assert line in error
+    assert not Path("runs").exists()

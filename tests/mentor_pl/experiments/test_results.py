@@ -1,0 +1,65 @@
+import json
+import math
+
+import pytest
+from experiment_results import ACCURACY, results_of, small_design
+
+from mentor_pl.experiments.design import Outcome
+from mentor_pl.experiments.folder import State, folder_of, write_state
+from mentor_pl.experiments.results import Result, collect, outcomes, summary, values, write_results
+
+
+@pytest.mark.parametrize(
+    ("series", "last", "area"),
+    [
+        ({0: 0.0, 2: 0.5, 4: 1.0}, 0.75, 0.5),
+        ({0: 0.0, 1: 1.0, 4: 1.0}, 1.0, (0.5 + 3) / 4),  # uneven steps: trapezoids of width 1 and 3
+        ({4: 0.5}, None, None),
+        ({}, None, None),
+        ({0: 0.0, 2: math.nan, 4: 1.0}, None, None),
+    ],
+)
+def test_the_two_summaries_by_hand(series, last, area):
+    assert summary(series, Outcome("x", "last", 2)) == last
+    assert summary(series, Outcome("x", "area")) == area
+
+
+def test_only_finished_cells_count(tmp_path):
+    design = small_design(tmp_path)
+    results = results_of(design, lambda cell: 0.1 * cell.seed if cell.seed < 3 else None)
+    assert values(results, "grpo", "all", design.primary) == {1: 0.1, 2: 0.2}
+    failed = results_of(design, lambda cell: 0.5, status="failed")
+    assert values(failed, "grpo", "all", design.primary) == {}
+
+
+def test_secondary_outcomes_are_summarised_as_the_primary_is(tmp_path):
+    design = small_design(tmp_path, secondary=("val/maze/length",))
+    assert outcomes(design) == [Outcome(ACCURACY, "last", 2), Outcome("val/maze/length", "last", 2)]
+
+
+def test_a_line_of_results_per_cell_has_evaluations_summaries_and_cost(tmp_path):
+    design = small_design(tmp_path)
+    results = results_of(design, lambda cell: 0.5 if cell.seed < 3 else None)
+    results[0] = Result(results[0].cell, results[0].state, {ACCURACY: {0: 0.25, 2: math.nan}})
+    write_results(tmp_path / "results.jsonl", design, results)
+    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert len(lines) == 6
+    assert lines[0]["outcomes"][ACCURACY] == {"evaluations": {"0": 0.25, "2": None}, "last": None, "area": None}
+    shown = [lines[1][name] for name in ("method", "setting", "seed", "status", "seconds")]
+    assert shown == ["grpo", "all", 1, "finished", 11.0]
+    assert lines[1]["cost"] == {"sampled_tokens": 1001.0, "flops": 1e9}
+    assert lines[1]["versions"] == {"torch": "2"}
+    assert lines[1]["outcomes"][ACCURACY]["area"] == pytest.approx(0.375)
+    assert lines[1]["design"] == design.sha256
+    assert lines[4]["status"] == "waiting"
+
+
+def test_cells_are_read_from_their_folders(tmp_path):
+    design = small_design(tmp_path)
+    cell = design.cells()[0]
+    write_state(tmp_path, cell, State("finished", cell.identity, 2.0))
+    (folder_of(tmp_path, cell) / "metrics.csv").write_text(f"step,{ACCURACY},cost/flops\n0,0.25,\n1,,7\n2,0.75,\n")
+    first, *others = collect(tmp_path, design)
+    assert first.value(design.primary) == 0.5
+    assert first.costs() == {"flops": 7.0}
+    assert {(one.state.status, one.value(design.primary)) for one in others} == {("waiting", None)}
