@@ -4,13 +4,12 @@ A new YAML is tested by being there.
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from child_environment import ROOT, child_environment
+from child_environment import ROOT
+from two_processes import on_two_processes
 
 from mentor_pl.cli.main import main
 from mentor_pl.testbed.build import build
@@ -50,27 +49,11 @@ class Probe(L.Callback):
             torch.save({"gradients": self.gradients, "batch": groups}, self.file)
 '''
 
-RUN_ALL = '''
-"""Both ranks of the first steps of every configuration, in one process each."""
-import json
-import sys
-import traceback
-
-from mentor_pl.cli.main import main
-
-for words in json.loads(sys.argv[1]):
-    try:
-        status = main(words)
-    except (Exception, SystemExit):
-        status = traceback.format_exc()
-    if status:
-        print(words, status, flush=True)
-'''
-
 
 def words_of(path, steps, file, *options):
     """`mentor fit` on the quick start with a method's YAML, a few problems and short responses."""
-    callbacks = [{"class_path": f"callbacks.{name}"} for name in ("AlphaDecay", "EntropyLogging", "RunCheckpoints")]
+    callbacks = [{"class_path": f"callbacks.{name}"} for name in ("AlphaDecay", "EntropyLogging")]
+    callbacks.append({"class_path": "callbacks.RunCheckpoints", "init_args": {"every_n_steps": 1, "keep": 3}})
     callbacks.append({"class_path": "probe.Probe", "init_args": {"file": file}})
     small = {"data.steps": steps, "data.prompts_per_step": 8, "trainer.enable_progress_bar": "false"}
     small |= {"trainer.callbacks": json.dumps(callbacks), "trainer.logger.init_args.save_dir": f"runs/{file}"}
@@ -84,7 +67,6 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("algorithms")
     build(folder / "data/testbed", train_problems=40, heldout_problems=4)
     (folder / "probe.py").write_text(PROBE, encoding="utf-8")
-    (folder / "run_all.py").write_text(RUN_ALL, encoding="utf-8")
     return folder
 
 
@@ -99,17 +81,8 @@ def two_processes(project):
         "--trainer.accelerator",
         "cpu",
     )
-    runs = json.dumps([words_of(path, 2, f"two-{path.stem}.pt", *sharded) for path in YAMLS])
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*command, "run_all.py", runs],
-        cwd=project,
-        env=child_environment() | {"PYTHONPATH": f"{ROOT}:{project}"},
-        capture_output=True,
-        text=True,
-        timeout=1000,
-    )
-    return project, done.stdout[-3000:] + done.stderr[-6000:]
+    runs = [words_of(path, 2, f"two-{path.stem}.pt", *sharded) for path in YAMLS]
+    return project, on_two_processes(project, runs)
 
 
 @pytest.fixture
@@ -119,18 +92,19 @@ def inside(project, monkeypatch):
     return project
 
 
-def weights(folder):
-    (path,) = Path(folder).glob("**/checkpoints/step=3.ckpt")
-    return torch.load(path, weights_only=True)["state_dict"]
+def checkpoint(name, step):
+    (path,) = Path(f"runs/{name}.pt").glob(f"**/checkpoints/step={step}.ckpt")
+    return path
 
 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
 def test_three_steps_are_one_and_two_more(path, inside):
     name = path.stem
     assert main(words_of(path, 3, f"one-{name}.pt")) == 0
-    assert main(words_of(path, 1, f"short-{name}.pt")) == 0
-    assert main(words_of(path, 3, f"short-{name}.pt", "--resume", "auto")) == 0
-    whole, resumed = weights(f"runs/one-{name}.pt"), weights(f"runs/short-{name}.pt")
+    start = ("--ckpt_path", str(checkpoint(f"one-{name}", 1)), "--resume_changes", "trainer.callbacks")
+    assert main(words_of(path, 3, f"two-more-{name}.pt", *start)) == 0
+    files = (checkpoint(f"{run}-{name}", 3) for run in ("one", "two-more"))
+    whole, resumed = (torch.load(file, weights_only=True)["state_dict"] for file in files)
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from child_environment import ROOT, child_environment
+from two_processes import on_two_processes
 
 from mentor_pl.cli.main import main
 
@@ -100,29 +101,35 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
         },
     }
 
-    def fit(name, processes, *options):
+    def words_of(name, *options):
         config["trainer"]["callbacks"][1]["init_args"]["folder"] = name
         config["trainer"]["callbacks"][2]["init_args"]["dirpath"] = f"{name}/checkpoints"
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        words = ["fit", "--config", f"{name}.yaml", *options]
-        if processes == 1:  # in this process, which has everything imported
-            with pytest.MonkeyPatch.context() as patch:
-                patch.chdir(folder)
-                patch.syspath_prepend(str(folder))
-                assert main(words) == 0
-            return
-        words += ["--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices", str(processes)]
-        command = [sys.executable, "-m", "mentor_pl.cli", *words]
-        environment = child_environment()
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        return ["fit", "--config", f"{name}.yaml", *options]
 
-    probe = ("--resume_changes", "trainer.callbacks")  # whose folder is another
-    for processes in (1, 2):
-        fit(f"whole{processes}", processes)
-        fit(f"resumed{processes}", processes, "--ckpt_path", f"whole{processes}/checkpoints/step=10.ckpt", *probe)
-        fit(f"short{processes}", processes, "--data.steps", "5")
-        fit(f"longer{processes}", processes, "--ckpt_path", f"short{processes}/checkpoints/step=10.ckpt", *probe)
+    def runs(processes, *options):
+        probe = ("--resume_changes", "trainer.callbacks")  # whose folder is another
+        return [
+            words_of(f"whole{processes}", *options),
+            words_of(
+                f"resumed{processes}", "--ckpt_path", f"whole{processes}/checkpoints/step=10.ckpt", *probe, *options
+            ),
+            words_of(f"short{processes}", "--data.steps", "5", *options),
+            words_of(
+                f"longer{processes}", "--ckpt_path", f"short{processes}/checkpoints/step=10.ckpt", *probe, *options
+            ),
+        ]
+
+    with pytest.MonkeyPatch.context() as patch:  # in this process, which has everything imported
+        patch.chdir(folder)
+        patch.syspath_prepend(str(folder))
+        assert [main(words) for words in runs(1)] == [0, 0, 0, 0]
+    first, *others = runs(2, "--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices", "2")
+    command = [sys.executable, "-m", "mentor_pl.cli", *first]  # which starts the other process itself
+    done = subprocess.run(command, cwd=folder, env=child_environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    said = on_two_processes(folder, others)
+    assert (folder / "longer2/rank1.pt").exists(), said
     return folder
 
 
