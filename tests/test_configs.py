@@ -26,9 +26,19 @@ def merged(capsys, *files, options=()):
     return yaml.safe_load(capsys.readouterr().out)
 
 
+KNOWN = {}
+
+
+def plain_of(capsys, *files, options=()):
+    """Likewise, of files that many tests begin with."""
+    if files not in KNOWN:
+        KNOWN[files] = merged(capsys, *files, options=options)
+    return KNOWN[files]
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_overlay_parses_over_the_quick_start_and_wins(overlay, capsys):
-    plain, changed = merged(capsys, BASES["quickstart"]), merged(capsys, BASES["quickstart"], overlay)
+    plain, changed = plain_of(capsys, BASES["quickstart"]), merged(capsys, BASES["quickstart"], overlay)
     settings = yaml.safe_load(overlay.read_text())
     assert settings
     for group, values in settings.items():
@@ -42,7 +52,7 @@ def test_overlay_parses_over_the_quick_start_and_wins(overlay, capsys):
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_overlay_parses_over_the_paper_configuration(overlay, capsys):
     files, options = (BASES["math"], ROOT / "configs/models/qwen2.5-3b.yaml"), ["--data.train", "math.jsonl"]
-    plain, config = merged(capsys, *files, options=options), merged(capsys, *files, overlay, options=options)
+    plain, config = plain_of(capsys, *files, options=options), merged(capsys, *files, overlay, options=options)
     assert config["data"]["train"] == "math.jsonl"
     assert config["trainer"]["callbacks"] == plain["trainer"]["callbacks"]
 
