@@ -17,7 +17,7 @@ gives three updates where on-policy RL gets two.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,22 +59,23 @@ FIDELITIES = {
 
 def departures(method: Any, paper: Any) -> tuple[str, ...]:
     """How a method's settings differ from `paper`, the same class as the paper has it: a line each."""
-    ours, theirs = dict(_settings(method)), dict(_settings(paper))
-    lines = [
-        f"{name} is {value} (paper: {theirs.get(name, 'no such setting')})"
-        for name, value in ours.items()
-        if theirs.get(name) != value
-    ]
     name = type(method).__name__
-    return tuple(f"{name} departs from the paper: {line}" for line in lines)
+    settings = [
+        setting for setting in ("drafter", *inspect.signature(type(method)).parameters) if hasattr(method, setting)
+    ]
+    values = [(setting, _worded(getattr(method, setting)), _worded(getattr(paper, setting))) for setting in settings]
+    return tuple(
+        f"{name} departs from the paper: {setting} is {ours} (paper: {theirs})"
+        for setting, ours, theirs in values
+        if ours != theirs
+    )
 
 
-def _settings(part: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and values of a method's or a part's settings, those of its parts after it."""
-    for name in ("drafter", *inspect.signature(type(part)).parameters):
-        value = getattr(part, name, None)
-        if isinstance(value, Gate | Term):
-            yield prefix + name, type(value).__name__
-            yield from _settings(value, f"{prefix}{name}.")
-        elif hasattr(part, name):
-            yield prefix + name, value
+def _worded(value: Any) -> str:
+    """A setting; a gate or a term as its class, with those of its own settings that are not the class's defaults."""
+    if not isinstance(value, Gate | Term):
+        return str(value)
+    settings = inspect.signature(type(value)).parameters.items()
+    own = [(name, getattr(value, name, known.default), known.default) for name, known in settings]
+    given = ", ".join(f"{name}={_worded(setting)}" for name, setting, default in own if setting != default)
+    return f"{type(value).__name__}({given})"
