@@ -64,10 +64,10 @@ def words_of(path, steps, file, *options):
     """`mentor fit` on the quick start with a method's YAML, a few problems and short responses."""
     callbacks = [{"class_path": f"callbacks.{name}"} for name in ("AlphaDecay", "EntropyLogging")]
     callbacks.append({"class_path": "callbacks.RunCheckpoints", "init_args": {"every_n_steps": 1, "keep": 3}})
-    callbacks.append({"class_path": "probe.Probe", "init_args": {"file": file}})
+    callbacks.append({"class_path": "told_apart.Probe", "init_args": {"file": file}})
     small = {"data.steps": steps, "data.prompts_per_step": 4, "trainer.enable_progress_bar": "false"}
     small |= {"trainer.callbacks": json.dumps(callbacks), "trainer.logger.init_args.save_dir": f"runs/{file}"}
-    small["data.reward.init_args.outcome"] = "probe.Told"
+    small["data.reward.init_args.outcome"] = "told_apart.Told"
     configs = ["--config", str(ROOT / "configs/quickstart.yaml"), "--config", str(path)]
     return ["fit", *configs, *options, *(word for name, value in small.items() for word in (f"--{name}", str(value)))]
 
@@ -77,7 +77,7 @@ def project(tmp_path_factory):
     """A folder with the testbed and the probe."""
     folder = tmp_path_factory.mktemp("algorithms")
     build(folder / "data/testbed", train_problems=40, heldout_problems=4)
-    (folder / "probe.py").write_text(PROBE, encoding="utf-8")
+    (folder / "told_apart.py").write_text(PROBE, encoding="utf-8")
     return folder
 
 
