@@ -114,7 +114,7 @@ def gate_at(mean_weight: float, entropies: Tensor) -> Gate:
         gamma = (low * high) ** 0.5
         low, high = (gamma, high) if (entropies / gamma).clamp(max=1).mean() > mean_weight else (low, gamma)
     gate = EntropyGate()
-    gate.observe(torch.tensor([gamma]))
+    gate.observe([torch.tensor([gamma])])
     return gate
 
 
