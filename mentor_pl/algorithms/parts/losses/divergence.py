@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.parts.losses.base import LossInputs, LossOutputs, Need, Term, Tokens
-from mentor_pl.runtime.ranges import check
+from mentor_pl.algorithms.parts.losses.base import LossInputs, Need
+from mentor_pl.algorithms.parts.losses.token_mean import TokenMean
 
 
-class Divergence(Term):
+class Divergence(TokenMean):
     """KL between policy and expert.
 
     Args:
@@ -32,15 +31,11 @@ class Divergence(Term):
     """
 
     def __init__(self, kind: Literal["reverse", "forward"] = "reverse", coefficient: float = 1.0) -> None:
-        check("divergence coefficient", coefficient, at_least=0, because="the policy is to come nearer to the expert")
-        self.kind, self.coefficient = kind, coefficient
-        self.name = f"{kind}_kl"
+        self.kind, self.name = kind, f"{kind}_kl"
+        super().__init__(coefficient)
         self.needs = frozenset({Need.REVERSE_KL if kind == "reverse" else Need.FORWARD_KL})
 
-    def weight(self, tokens: Tokens) -> Tensor:
-        return tokens.mask.sum()
-
-    def __call__(self, batch: LossInputs) -> LossOutputs:
+    def values(self, batch: LossInputs) -> Tensor:
         divergence = batch.reverse_kl if self.kind == "reverse" else batch.forward_kl  # [B, T]
         assert divergence is not None  # `needs` asks for it
-        return LossOutputs(torch.where(batch.mask, divergence, 0).sum())
+        return divergence

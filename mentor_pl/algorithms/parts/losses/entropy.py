@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mentor_pl.algorithms.parts.losses.base import LossInputs, LossOutputs, Term, Tokens
-from mentor_pl.runtime.ranges import check
+from mentor_pl.algorithms.parts.losses.base import LossInputs
+from mentor_pl.algorithms.parts.losses.token_mean import TokenMean
 
 
-class EntropyBonus(Term):
+class EntropyBonus(TokenMean):
     """Raises the policy's entropy.
 
     Args:
@@ -24,11 +24,7 @@ class EntropyBonus(Term):
     name = "entropy_bonus"
 
     def __init__(self, coefficient: float = 0.001) -> None:
-        check("entropy bonus coefficient", coefficient, at_least=0, because="it raises the entropy")
-        self.coefficient = coefficient
+        super().__init__(coefficient)
 
-    def weight(self, tokens: Tokens) -> Tensor:
-        return tokens.mask.sum()
-
-    def __call__(self, batch: LossInputs) -> LossOutputs:
-        return LossOutputs(-(batch.entropies * batch.mask).sum())
+    def values(self, batch: LossInputs) -> Tensor:
+        return -batch.entropies

@@ -7,28 +7,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mentor_pl.algorithms.parts.losses.base import LossInputs, LossOutputs, Term, Tokens
-from mentor_pl.runtime.ranges import check
+from mentor_pl.algorithms.parts.losses.base import LossInputs
+from mentor_pl.algorithms.parts.losses.token_mean import TokenMean
 
 
-class NegativeLogLikelihood(Term):
-    """Next-token loss, whatever the rollouts are worth.
-
-    Args:
-        coefficient: what it counts for.
-
-    Raises:
-        UsageError: for a negative coefficient.
-    """
+class NegativeLogLikelihood(TokenMean):
+    """Next-token loss, whatever the rollouts are worth; arguments of `TokenMean`."""
 
     name = "nll"
 
-    def __init__(self, coefficient: float = 1.0) -> None:
-        check("loss coefficient", coefficient, at_least=0, because="a likelihood is raised")
-        self.coefficient = coefficient
-
-    def weight(self, tokens: Tokens) -> Tensor:
-        return tokens.mask.sum()
-
-    def __call__(self, batch: LossInputs) -> LossOutputs:
-        return LossOutputs(-(batch.logprobs * batch.mask).sum())
+    def values(self, batch: LossInputs) -> Tensor:
+        return -batch.logprobs

@@ -18,14 +18,14 @@ from typing import Literal
 
 from torch import Tensor
 
-from mentor_pl.algorithms.parts.losses.base import LossInputs, LossOutputs, Need, Term, Tokens
+from mentor_pl.algorithms.parts.losses.base import LossInputs, Need
+from mentor_pl.algorithms.parts.losses.token_mean import TokenMean
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.ranges import check
 
 MAX_LOG_RATIO = 20.0
 
 
-class ReferenceKL(Term):
+class ReferenceKL(TokenMean):
     """The mean of an estimate over all tokens that are trained on.
 
     Args:
@@ -40,21 +40,14 @@ class ReferenceKL(Term):
     needs = frozenset({Need.REFERENCE_LOGPROBS})
 
     def __init__(self, coefficient: float = 0.001, estimator: Literal["k1", "k2", "k3"] = "k3") -> None:
-        check("reference KL coefficient", coefficient, at_least=0, because="it keeps the policy near its reference")
+        super().__init__(coefficient)
         if estimator not in ("k1", "k2", "k3"):
             raise UsageError(f"reference KL estimator is {estimator!r}: give k1, k2 or k3")
-        self.coefficient, self.estimator = coefficient, estimator
+        self.estimator = estimator
 
-    def weight(self, tokens: Tokens) -> Tensor:
-        return tokens.mask.sum()
-
-    def __call__(self, batch: LossInputs) -> LossOutputs:
+    def values(self, batch: LossInputs) -> Tensor:
         assert batch.reference_logprobs is not None
         delta = (batch.reference_logprobs - batch.logprobs).clamp(max=MAX_LOG_RATIO)  # [B, T]
         if self.estimator == "k1":
-            estimates = -delta
-        elif self.estimator == "k2":
-            estimates = delta.square() / 2
-        else:
-            estimates = delta.exp() - 1 - delta
-        return LossOutputs((estimates * batch.mask).sum())
+            return -delta
+        return delta.square() / 2 if self.estimator == "k2" else delta.exp() - 1 - delta
