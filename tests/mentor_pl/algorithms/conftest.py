@@ -1,6 +1,7 @@
 """Tokens as a term of the loss sees them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from mentor_pl.algorithms.parts.losses.base import LossInputs
 
 @pytest.fixture(scope="session")
 def loss_inputs() -> Callable[..., LossInputs]:
-    """(π_θ, …) of rows of tokens -> what a term reads; log π_θ and entropies carry gradients."""
+    """(π_θ, …) of rows of tokens, columns by name -> what a term reads; log π_θ and entropies carry gradients."""
 
     def build(
         probabilities: Sequence[Sequence[float]],
@@ -21,11 +22,12 @@ def loss_inputs() -> Callable[..., LossInputs]:
         given: Sequence[Sequence[int]] | None = None,
         origin: Sequence[int] | None = None,
         max_tokens: int = 10,
+        **known: torch.Tensor,
     ) -> LossInputs:
         logprobs = torch.tensor(probabilities).log().requires_grad_()
         none = torch.zeros(logprobs.shape, dtype=torch.bool)
         worth = torch.zeros(len(none)) if advantages is None else torch.tensor(advantages)
-        return LossInputs(
+        made = LossInputs(
             logprobs=logprobs,
             entropies=torch.tensor(probabilities).requires_grad_(),  # any numbers will do
             old_logprobs=torch.full(none.shape, old).log(),
@@ -38,5 +40,6 @@ def loss_inputs() -> Callable[..., LossInputs]:
             given=none if given is None else torch.tensor(given, dtype=torch.bool),
             max_tokens=max_tokens,
         )
+        return replace(made, **known)
 
     return build

@@ -1,13 +1,10 @@
 """Groups without signal give their place to others: by hand, on ranks of different needs, over a resume."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
-from child_environment import child_environment
 from collecting import Learner, ScriptedSampler, WordReward, gather
 from runs import Batches
+from two_processes import output_of
 
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.algorithms.mentor import Mentor
@@ -204,9 +201,5 @@ os.write(1, f"counts {counts}\\n".encode())  # in one piece: the ranks share wha
 def test_ranks_that_need_different_numbers_keep_no_other_waiting(
     tmp_path, llama_folder, llama_expert_folder, word_problems
 ):
-    (tmp_path / "ranks.py").write_text(RANKS, encoding="utf-8")
-    command = [sys.executable, "ranks.py", str(llama_folder), str(llama_expert_folder), str(word_problems)]
-    environment = child_environment()
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("counts [2.0, 2.0, 0.0]") == 2, done.stdout
+    printed = output_of(tmp_path, RANKS, llama_folder, llama_expert_folder, word_problems)
+    assert printed.count("counts [2.0, 2.0, 0.0]") == 2, printed

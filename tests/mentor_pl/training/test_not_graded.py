@@ -1,12 +1,9 @@
 """Training where some responses have no grade: they end the run, count as zero, or teach nothing at all."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
-from child_environment import child_environment
 from collecting import EIGHT, THREE, GivenRounds, Learner, ScriptedSampler, WordReward, gather, row
+from two_processes import output_of
 
 from callbacks import EntropyLogging
 from mentor_pl.algorithms.grpo import GRPO
@@ -173,9 +170,5 @@ os.write(1, f"counts {counts}\\n".encode())  # in one piece: the ranks share wha
 def test_a_rank_of_which_nothing_is_graded_keeps_no_other_waiting(
     tmp_path, llama_folder, llama_expert_folder, word_problems
 ):
-    (tmp_path / "ranks.py").write_text(RANKS, encoding="utf-8")
-    command = [sys.executable, "ranks.py", str(llama_folder), str(llama_expert_folder), str(word_problems)]
-    environment = child_environment()
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("counts [16.0, 16.0]") == 2, done.stdout
+    printed = output_of(tmp_path, RANKS, llama_folder, llama_expert_folder, word_problems)
+    assert printed.count("counts [16.0, 16.0]") == 2, printed

@@ -3,36 +3,18 @@
 import pytest
 import torch
 
-from mentor_pl.algorithms.parts.losses.base import LossInputs, Need
+from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.algorithms.parts.losses.divergence import Divergence
 from mentor_pl.runtime.errors import UsageError
-
-
-def batch(mask, **divergences):
-    """Tokens without advantage, of which the divergences are known."""
-    mask = torch.tensor(mask, dtype=torch.bool)
-    zeros, none = torch.zeros(mask.shape), torch.zeros_like(mask)
-    return LossInputs(
-        mask=mask,
-        advantages=zeros,
-        old_logprobs=zeros,
-        origin=torch.zeros(len(mask), dtype=torch.int64),
-        gate_weights=zeros,
-        guided=none,
-        replaced=none,
-        given=none,
-        logprobs=zeros,
-        entropies=zeros,
-        **divergences,
-    )
 
 
 @pytest.mark.parametrize(
     ("kind", "total", "need"), [("reverse", 3.5, Need.REVERSE_KL), ("forward", 70.0, Need.FORWARD_KL)]
 )
-def test_the_sum_runs_over_trained_tokens_of_the_kind_and_asks_for_no_other(kind, total, need):
+def test_the_sum_runs_over_trained_tokens_of_the_kind_and_asks_for_no_other(kind, total, need, loss_inputs):
     reverse = torch.tensor([[0.5, 1.0, torch.inf], [2.0, 4.0, 8.0]], requires_grad=True)
-    inputs = batch([[1, 1, 0], [1, 0, 0]], reverse_kl=reverse, forward_kl=20 * reverse)  # .5 + 1 + 2
+    known = {"reverse_kl": reverse, "forward_kl": 20 * reverse}
+    inputs = loss_inputs([[0.5] * 3] * 2, mask=[[1, 1, 0], [1, 0, 0]], **known)  # .5 + 1 + 2
     term = Divergence(kind)
     assert term(inputs).total.item() == total
     assert term.weight(inputs).item() == 3
@@ -40,9 +22,9 @@ def test_the_sum_runs_over_trained_tokens_of_the_kind_and_asks_for_no_other(kind
     assert term.name == f"{kind}_kl"
 
 
-def test_its_gradient_is_one_at_trained_tokens_and_nothing_elsewhere_whatever_the_advantages():
+def test_its_gradient_is_one_at_trained_tokens_and_nothing_elsewhere_whatever_the_advantages(loss_inputs):
     reverse = torch.tensor([[0.5, torch.inf]], requires_grad=True)
-    Divergence()(batch([[1, 0]], reverse_kl=reverse)).total.backward()
+    Divergence()(loss_inputs([[0.5] * 2], mask=[[1, 0]], reverse_kl=reverse)).total.backward()
     assert reverse.grad.tolist() == [[1.0, 0.0]]
     assert not Divergence().skips_zero_advantage
 

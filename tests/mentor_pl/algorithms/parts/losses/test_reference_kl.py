@@ -6,29 +6,11 @@ import pytest
 import torch
 
 from mentor_pl.algorithms.grpo import GRPO
-from mentor_pl.algorithms.parts.losses.base import LossInputs, Need
+from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.algorithms.parts.losses.reference_kl import ReferenceKL
 from mentor_pl.runtime.errors import UsageError
 
 ESTIMATORS = ("k1", "k2", "k3")
-
-
-def inputs(logprobs, reference, mask=None):
-    zeros = torch.zeros(logprobs.shape)
-    never = zeros.bool()
-    return LossInputs(
-        mask=torch.ones_like(never) if mask is None else mask,
-        advantages=zeros,
-        old_logprobs=zeros,
-        origin=torch.zeros(len(zeros), dtype=torch.int64),
-        gate_weights=zeros,
-        guided=never,
-        replaced=never,
-        given=never,
-        reference_logprobs=reference,
-        logprobs=logprobs,
-        entropies=zeros,
-    )
 
 
 @pytest.mark.parametrize(
@@ -40,25 +22,23 @@ def inputs(logprobs, reference, mask=None):
         ("k3", (0.5 - 1 + math.log(2)) + (4 - 1 - math.log(4))),
     ],
 )
-def test_the_estimates_by_hand(estimator, total):
-    logprobs, reference = torch.tensor([[0.5, 0.25, 0.5]]).log(), torch.tensor([[0.25, 1.0, 0.125]]).log()
-    batch = inputs(logprobs, reference, mask=torch.tensor([[True, True, False]]))
+def test_the_estimates_by_hand(estimator, total, loss_inputs):
+    reference = torch.tensor([[0.25, 1.0, 0.125]]).log()
+    batch = loss_inputs([[0.5, 0.25, 0.5]], mask=[[1, 1, 0]], reference_logprobs=reference)
     term = ReferenceKL(0.1, estimator)
     assert float(term(batch).total) == pytest.approx(total, abs=1e-6)
     assert int(term.weight(batch)) == 2
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_the_mean_gradient_is_that_of_the_divergence_it_is_said_to_be(estimator):
+def test_the_mean_gradient_is_that_of_the_divergence_it_is_said_to_be(estimator, loss_inputs):
     """One token of three ids, every id weighed by its probability."""
     logits = torch.tensor([0.3, -0.8, 1.1], dtype=torch.float64, requires_grad=True)
     reference = torch.tensor([-0.5, 0.9, 0.2], dtype=torch.float64).log_softmax(0)
     policy = logits.log_softmax(0)
-    mean = sum(
-        policy[i].exp().detach()
-        * ReferenceKL(1.0, estimator)(inputs(policy[i, None, None], reference[i, None, None])).total
-        for i in range(3)
-    )
+    each = [{"logprobs": policy[i, None, None], "reference_logprobs": reference[i, None, None]} for i in range(3)]
+    totals = [ReferenceKL(1.0, estimator)(loss_inputs([[0.5]], **known)).total for known in each]
+    mean = sum(p * total for p, total in zip(policy.exp().detach(), totals, strict=True))
     (ours,) = torch.autograd.grad(mean, logits, retain_graph=True)
     divergence = {
         "k1": (policy * 0).sum(),
@@ -69,9 +49,9 @@ def test_the_mean_gradient_is_that_of_the_divergence_it_is_said_to_be(estimator)
     assert (ours - expected).abs().max() <= 1e-9
 
 
-def test_a_token_that_the_policy_all_but_rules_out_does_not_overflow():
-    total = ReferenceKL(1.0, "k3")(inputs(torch.tensor([[-500.0]]), torch.tensor([[-0.1]]))).total
-    assert total.isfinite()
+def test_a_token_that_the_policy_all_but_rules_out_does_not_overflow(loss_inputs):
+    known = {"logprobs": torch.tensor([[-500.0]]), "reference_logprobs": torch.tensor([[-0.1]])}
+    assert ReferenceKL(1.0, "k3")(loss_inputs([[0.5]], **known)).total.isfinite()
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
