@@ -41,8 +41,8 @@ def experiment(
     Args:
         design: file of the design (docs/experiments.md).
         out: folder of the runs and the report; by default runs/experiments/ and the name of the design.
-        jobs: cells at a time, each with one thread; by default as many as there are cores. Give 1 where cells share
-            one GPU.
+        jobs: cells at a time; by default as many as there are cores for their threads. Give 1 where cells share one
+            GPU.
         dry: only show the command of every cell and how long all will take, by its finished cells or a short run.
         report_only: run nothing; report what is there.
 
@@ -55,7 +55,7 @@ def experiment(
     check_folder("--out", folder)
     if dry and report_only:
         raise UsageError("--dry and --report_only are both given: one runs nothing, the other reports: give one")
-    at_once = jobs if jobs is not None else _cores()
+    at_once = jobs if jobs is not None else max(1, _cores() // max(cell.threads for cell in plan.cells()))
     if dry:
         _show(plan, folder, at_once)
         return
@@ -135,7 +135,7 @@ def _show(plan: Design, folder: Path, jobs: int) -> None:
     states = {cell: read_state(folder, cell) for cell in plan.cells()}
     for cell, state in states.items():
         print(f"# {cell.name}: {state.status} {state.reason}".rstrip())
-        print("OMP_NUM_THREADS=1 " + shlex.join(["mentor", *fit_arguments(cell, folder)]))
+        print(f"OMP_NUM_THREADS={cell.threads} " + shlex.join(["mentor", *fit_arguments(cell, folder)]))
     counts = Counter(state.status for state in states.values())
     print(f"\n{len(states)} cells: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     print(f"design  {plan.sha256}")
@@ -157,6 +157,8 @@ def _show(plan: Design, folder: Path, jobs: int) -> None:
 
 
 def _tell(report: Report) -> None:
-    for one in report.verdicts:
-        print(f"{one.answer:<15} {one.claim} [{one.setting}]: {one.why}")
+    for verdict in report.verdicts:
+        print(f"{verdict.answer:<15} {verdict.claim} [{verdict.setting}]: {verdict.why}")
+    for judged in report.judged:
+        print(f"{judged.answer:<15} {judged.criterion.name} [{judged.setting}]: {judged.why}")
     print(f"report  {report.folder / 'report.html'}")

@@ -3,7 +3,8 @@ import json
 import pytest
 from experiment_results import grid, small_design
 
-from mentor_pl.experiments.design import Choice, Comparison, Method, Outcome, read_design
+from mentor_pl.experiments.design import Choice, Comparison, Method, read_design
+from mentor_pl.experiments.outcome import Outcome
 from mentor_pl.runtime.errors import UsageError
 
 TEXT = """\
@@ -89,7 +90,7 @@ def test_hash_and_cells_change_with_what_a_configuration_holds_and_only_the_cell
         (("label: high", "label: a/b"), "settings.p has 'a/b', but folders are named for it"),
         (("model.alpha: 0.5", "data.steps: 5"), "methods.mentor.overrides sets data.steps, but every cell has its own"),
         (("[mentor.yaml]", "[nothing.yaml]"), "nothing.yaml cannot be read (No such file or directory)"),
-        (("avg@8}", "avg@8, summary: best}"), "primary.summary is 'best': give last or area"),
+        (("avg@8}", "avg@8, summary: best}"), "primary.summary is 'best': give last or area or fall"),
         (("avg@8}", "avg@8, last: 0}"), "primary.last is 0"),
     ],
 )

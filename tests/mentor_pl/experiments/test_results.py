@@ -4,24 +4,9 @@ import math
 import pytest
 from experiment_results import ACCURACY, results_of, small_design
 
-from mentor_pl.experiments.design import Outcome
 from mentor_pl.experiments.folder import State, folder_of, write_state
-from mentor_pl.experiments.results import Result, collect, outcomes, summary, values, write_results
-
-
-@pytest.mark.parametrize(
-    ("series", "last", "area"),
-    [
-        ({0: 0.0, 2: 0.5, 4: 1.0}, 0.75, 0.5),
-        ({0: 0.0, 1: 1.0, 4: 1.0}, 1.0, (0.5 + 3) / 4),  # uneven steps: trapezoids of width 1 and 3
-        ({4: 0.5}, None, None),
-        ({}, None, None),
-        ({0: 0.0, 2: math.nan, 4: 1.0}, None, None),
-    ],
-)
-def test_the_two_summaries_by_hand(series, last, area):
-    assert summary(series, Outcome("x", "last", 2)) == last
-    assert summary(series, Outcome("x", "area")) == area
+from mentor_pl.experiments.outcome import Outcome
+from mentor_pl.experiments.results import Result, collect, outcomes, values, write_results
 
 
 def test_only_finished_cells_count(tmp_path):
@@ -44,7 +29,10 @@ def test_a_line_of_results_per_cell_has_evaluations_summaries_and_cost(tmp_path)
     write_results(tmp_path / "results.jsonl", design, results)
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert len(lines) == 6
-    assert lines[0]["outcomes"][ACCURACY] == {"evaluations": {"0": 0.25, "2": None}, "last": None, "area": None}
+    assert lines[0]["outcomes"][ACCURACY] == {
+        "evaluations": {"0": 0.25, "2": None},
+        **dict.fromkeys(("last", "area", "fall", "at_tokens")),
+    }
     shown = [lines[1][name] for name in ("method", "setting", "seed", "status", "seconds")]
     assert shown == ["grpo", "all", 1, "finished", 11.0]
     assert lines[1]["cost"] == {"sampled_tokens": 1001.0, "flops": 1e9}

@@ -24,8 +24,8 @@ def shell(monkeypatch):
     started = []
 
     def use(command):
-        def start(arguments, log):
-            started.append(arguments)
+        def start(cell, out, log):
+            started.append(arguments := fit_arguments(cell, out))
             log.parent.mkdir(parents=True, exist_ok=True)
             text = command(next(one for one in arguments if one.startswith("--seed")), " ".join(arguments))
             with log.open("ab") as file:
