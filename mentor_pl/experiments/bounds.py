@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mentor_pl.experiments.criteria import Judged, judge_criteria
-from mentor_pl.experiments.design import ALL
+from mentor_pl.experiments.design import ALL, CELL
 from mentor_pl.experiments.drawing import Drawing
 
-_BOUND = "#d55e00"
+_BOUND, _BEYOND = "#222222", "#d55e00"
 
 
 def draw_criteria(drawing: Drawing) -> Figure | str:
@@ -25,11 +25,14 @@ def draw_criteria(drawing: Drawing) -> Figure | str:
         return "no run has what a criterion is about"
     figure = Figure(figsize=(9.5, 2.9 * len(judged)), layout="constrained")
     for one, (curves, points) in zip(judged, figure.subplots(len(judged), 2, squeeze=False), strict=True):
-        _draw_curves(drawing, one, curves)
         _draw_values(one, points)
-        where = "" if one.setting == ALL else f"  [{one.setting}]"
-        curves.set_title(f"{one.criterion.method}{where}", fontsize=9)
-        points.set_title(f"{one.criterion.outcome.name}: {one.answer}", fontsize=9)
+        where = one.criterion.method if one.setting == ALL else f"{one.criterion.method}  [{one.setting}]"
+        points.set_title(f"{where}: {one.answer}\n{one.criterion.outcome.name}", fontsize=9)
+        if one.criterion.metric.startswith(CELL):  # which has no curve
+            curves.set_axis_off()
+        else:
+            _draw_curves(drawing, one, curves)
+            curves.set_title(where, fontsize=9)
     return figure
 
 
@@ -42,7 +45,7 @@ def _draw_curves(drawing: Drawing, one: Judged, axes: Axes) -> None:
         worst = result.cell.seed == one.worst
         look: dict[str, Any] = {"color": drawing.colour(one.criterion.method), "linewidth": 2.0 if worst else 0.8}
         axes.plot(
-            list(series), list(series.values()), marker="o" if len(series) < 2 else None, alpha=1.0 if worst else 0.4,
+            list(series), list(series.values()), alpha=1.0 if worst else 0.4,
             label=f"seed {one.worst}, the worst" if worst else None, zorder=3 if worst else 2, **look,
         )  # fmt: skip
         if worst and one.criterion.summary == "fall":
@@ -53,21 +56,22 @@ def _draw_curves(drawing: Drawing, one: Judged, axes: Axes) -> None:
         _draw_bounds(one, axes.axhline)
     axes.set_xlabel("step")
     axes.set_ylabel(one.criterion.metric, fontsize=8)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.grid(alpha=0.25)
     axes.legend(fontsize=7, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_values(one: Judged, axes: Axes) -> None:
-    """Every seed as a point on a line of its own, those beyond the bound filled in its colour."""
+    """Every seed as a point on a line of its own, those beyond the bound in a colour of their own."""
     seeds = list(one.values)
-    colours = [_BOUND if seed in one.beyond else "#444444" for seed in seeds]
+    colours = [_BEYOND if seed in one.beyond else "#888888" for seed in seeds]
     axes.scatter(list(one.values.values()), range(len(seeds)), s=22, color=colours)
     _draw_bounds(one, axes.axvline)
     axes.set_yticks(range(len(seeds)), [f"seed {seed}" for seed in seeds], fontsize=7)
     axes.set_ylim(len(seeds) - 0.4, -0.6)
     axes.margins(x=0.1)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 

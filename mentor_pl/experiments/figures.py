@@ -31,8 +31,8 @@ CAPTIONS = {
     "criteria": "What every seed must keep to: the curve of each seed, the worst one thick, and each seed's value with "
     "the bound",
     "differences": "Difference from the baseline at each pair of dials, mean over seeds",
-    "winners": "The method with the best mean at each pair of dials; = where the 95 % interval of its difference from "
-    "the second includes 0",
+    "winners": "The method with the best mean at each pair of dials, and the second; hatched, and with =, where the "
+    "95 % interval of their difference includes 0",
     "seeds": "Every seed as a point; bar and band: interquartile mean with its 95 % BCa interval over seeds",
     "curves": "Means over seeds against steps, with a band of one standard error",
     "pass_at": "pass@k at the end of the runs, mean and standard error over seeds",
@@ -95,7 +95,7 @@ def draw_curves(drawing: Drawing) -> Figure | str:
             low, high = ([m + sign * e for m, e in zip(means, errors, strict=True)] for sign in (-1, 1))
             axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
         axes.set_xlabel("step")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.set_ylim(bottom=0)
     legend(figure)
     return figure

@@ -45,7 +45,7 @@ class Outcome:
     def name(self) -> str:
         """In words."""
         how = {
-            "last": f"mean of the last {self.last} evaluations" if self.last > 1 else "last evaluation",
+            "last": f"mean of the last {self.last} evaluations" if self.last > 1 else "last value",
             "area": "mean height of the curve",
             "fall": "largest fall below the best before",
         }[self.summary]

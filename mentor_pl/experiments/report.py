@@ -12,7 +12,7 @@ from mentor_pl.experiments.document import Heading, Picture, Text, to_html, to_m
 from mentor_pl.experiments.drawing import save_figures
 from mentor_pl.experiments.figures import CAPTIONS, draw_figures
 from mentor_pl.experiments.folder import Fixed
-from mentor_pl.experiments.results import Result, write_results
+from mentor_pl.experiments.results import Result, results_lines
 from mentor_pl.experiments.sections import claims, costs, criteria, opening, outcome_tables, reruns, runs, versions
 from mentor_pl.experiments.verdicts import Verdict, judge
 from mentor_pl.runtime.errors import UsageError
@@ -26,11 +26,13 @@ class Report:
         folder: of the report.
         verdicts: on each claim in each setting.
         judged: on each criterion in each setting.
+        figures: names of the files in figures/.
     """
 
     folder: Path
     verdicts: Sequence[Verdict]
     judged: Sequence[Judged]
+    figures: Sequence[str]
 
 
 def write_report(out: Path, name: str, design: Design, fixed: Fixed, results: Sequence[Result]) -> Report:
@@ -47,7 +49,7 @@ def write_report(out: Path, name: str, design: Design, fixed: Fixed, results: Se
     figures, missing = draw_figures(design, results)
     try:
         save_figures(figures, out / "figures")
-        write_results(out / "results.jsonl", design, results)
+        (out / "results.jsonl").write_text(results_lines(design, results), encoding="utf-8")
         blocks = [
             *opening(name, design, fixed, results),
             *claims(design, verdicts),
@@ -65,4 +67,4 @@ def write_report(out: Path, name: str, design: Design, fixed: Fixed, results: Se
         (out / "report.html").write_text(to_html(blocks, name, out), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{out}: the report cannot be written ({error.strerror}): make room, or mend it") from error
-    return Report(out, verdicts, judged)
+    return Report(out, verdicts, judged, tuple(figures))

@@ -88,10 +88,18 @@ def values(results: Sequence[Result], method: str, setting: str, outcome: Outcom
     return {seed: value for seed, value in found.items() if value is not None}
 
 
-def write_results(file: Path, design: Design, results: Sequence[Result]) -> None:
-    """Write one line of JSON per cell; what is no number is null."""
-    lines = [json.dumps(_line(design, result), ensure_ascii=False) + "\n" for result in results]
-    file.write_text("".join(lines), encoding="utf-8")
+def results_lines(design: Design, results: Sequence[Result], evaluations: bool = True) -> str:
+    """One line of JSON per cell; what is no number is null.
+
+    Args:
+        design: of the experiment.
+        results: of its cells.
+        evaluations: whether every one of them is told, or only what becomes of them.
+    """
+    lines = [_line(design, result) for result in results]
+    for outcome in [] if evaluations else [one for line in lines for one in line["outcomes"].values()]:
+        del outcome["evaluations"]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _line(design: Design, result: Result) -> dict[str, Any]:

@@ -157,6 +157,20 @@ def runs(design: Design, results: Sequence[Result]) -> list[Block]:
     return [*blocks, Table(["run", "status", design.primary.metric, "seconds", "CPU seconds"], rows)]
 
 
+def every_seed(design: Design, results: Sequence[Result]) -> list[Block]:
+    """The primary outcome of every seed, a line for each method and setting."""
+    rows = []
+    for setting in design.combinations():
+        for method in design.methods:
+            found = values(results, method, setting, design.primary)
+            rows.append([method, setting, *(_cell(found[seed]) if seed in found else "–" for seed in design.seeds)])
+    lost = [one for one in results if one.value(design.primary) is None]
+    why = ", ".join(f"{one.cell.name} ({one.state.status} {one.state.reason}".rstrip() + ")" for one in lost)
+    words = f"{design.primary.name}." + (f" Without: {why}." if lost else "")
+    columns = ["method", "setting", *(f"seed {seed}" for seed in design.seeds)]
+    return [Heading("Every seed"), Text(words), Table(columns, rows)]
+
+
 def reruns(out: Path, results: Sequence[Result]) -> list[Block]:
     """The command of every run."""
     words = "Each beside this experiment, from the folder that it was started in, with as many threads as here:"

@@ -63,7 +63,7 @@ def test_a_run_that_samples_none_counts_whole(sampled):
 def test_a_criterion_says_how_far_beyond_its_bounds_a_value_is():
     both = Criterion("grpo", "acc", at_most=0.8, at_least=0.5)
     assert [both.excess(value) for value in (0.9, 0.7, 0.2)] == pytest.approx([0.1, -0.1, 0.3])
-    assert both.name == "grpo: acc, last evaluation, at most 0.8 and at least 0.5"
+    assert both.name == "grpo: acc, last value, at most 0.8 and at least 0.5"
     assert (
         Criterion("grpo", "acc", "fall", at_most=0.08).name
         == "grpo: acc, largest fall below the best before, at most 0.08"

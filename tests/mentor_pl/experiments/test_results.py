@@ -7,7 +7,7 @@ from experiment_results import ACCURACY, results_of, small_design
 
 from mentor_pl.experiments.folder import State, folder_of, write_state
 from mentor_pl.experiments.outcome import SAMPLED, Outcome
-from mentor_pl.experiments.results import Result, collect, outcomes, values, with_budgets, write_results
+from mentor_pl.experiments.results import Result, collect, outcomes, results_lines, values, with_budgets
 
 
 def test_only_finished_cells_count(tmp_path):
@@ -27,8 +27,7 @@ def test_a_line_of_results_per_cell_has_evaluations_summaries_and_cost(tmp_path)
     design = small_design(tmp_path)
     results = results_of(design, lambda cell: 0.5 if cell.seed < 3 else None)
     results[0] = Result(results[0].cell, results[0].state, {ACCURACY: {0: 0.25, 2: math.nan}})
-    write_results(tmp_path / "results.jsonl", design, results)
-    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in results_lines(design, results).splitlines()]
     assert len(lines) == 6
     assert lines[0]["outcomes"][ACCURACY] == {
         "evaluations": {"0": 0.25, "2": None},
@@ -44,6 +43,8 @@ def test_a_line_of_results_per_cell_has_evaluations_summaries_and_cost(tmp_path)
     assert (lines[1]["threads"], lines[1]["cpu_seconds"], lines[1]["commits"]) == (1, 0.0, [])
     assert lines[1]["sampled_tokens"] == {"0": 0.0, "2": 0.0, "4": 1001.0}
     assert lines[1]["budget"] == 1001.0
+    short = json.loads(results_lines(design, results, evaluations=False).splitlines()[1])["outcomes"][ACCURACY]
+    assert short == {name: value for name, value in lines[1]["outcomes"][ACCURACY].items() if name != "evaluations"}
 
 
 def test_cells_are_read_from_their_folders(tmp_path):
