@@ -5,9 +5,10 @@ import pytest
 from experiment_results import small_design
 
 from mentor_pl.experiments import estimate as estimate_file
-from mentor_pl.experiments.design import Outcome
 from mentor_pl.experiments.estimate import Estimate, evaluations, from_finished, in_words, measure
 from mentor_pl.experiments.folder import State
+from mentor_pl.experiments.outcome import Outcome
+from mentor_pl.experiments.runner import fit_arguments
 from mentor_pl.runtime.errors import RunError
 
 
@@ -45,8 +46,8 @@ def short_run(monkeypatch):
     started = []
 
     def use(status, callbacks=()):
-        def start(arguments, log):
-            started.append(arguments)
+        def start(cell, out, log):
+            started.append(arguments := fit_arguments(cell, out))
             places = json.loads(next(one for one in arguments if "trainer.logger" in one).partition("=")[2])[
                 "init_args"
             ]
