@@ -123,9 +123,7 @@ def check_probe(problems: Benchmark, out: Path, seed: int) -> None:
     Raises:
         UsageError: for greedy sampling, a folder that cannot be written to, or a seed out of range.
     """
-    check(
-        "problems.sampling.temperature", problems.sampling.temperature, above=0, because="every score is taken at it"
-    )
+    check("problems.sampling.temperature", problems.sampling.temperature, above=0, because="every score is taken at it")
     check_folder("out", out)
     check_seed("seed", seed)
 
@@ -189,7 +187,9 @@ def report(seen: Mapping[str, Seen]) -> list[Block]:
             "AUC: the chance that a token which decides something scores above one that is forced; 0.5 is chance. In "
             "brackets the 95 % bootstrap interval over problems."
         ),
-        Table(("policy", *kinds), [[name, *(in_words(one.areas[kind]) for kind in kinds)] for name, one in seen.items()]),
+        Table(
+            ("policy", *kinds), [[name, *(in_words(one.areas[kind]) for kind in kinds)] for name, one in seen.items()]
+        ),
         Picture("roc", "ROC of each score as a detector of decisions"),
         Heading("Tokens"),
         Table(columns, tokens),

@@ -13,6 +13,7 @@ Shapes: N responses, T tokens of one, M tokens of a forward, V vocabulary.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers.utils import logging as transformers_logging
 
 from mentor_pl.decoding.sampler import decoding
 from mentor_pl.experiments.responses import Labelled
@@ -52,6 +54,8 @@ def loaded(policy: str, expert: str | None) -> Iterator[Models]:
     """
     ours, theirs = ModelSource(policy, "policy"), None if expert is None else ModelSource(expert, "expert")
     tokenizer, vocabulary = shared_vocabulary(ours, theirs)
+    if not sys.stderr.isatty():  # a bar in a log file is a thousand lines
+        transformers_logging.disable_progress_bar()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = device.type == "cuda"
     asked = None if theirs is None else load_frozen(theirs, torch.bfloat16 if half else torch.float32).to(device)
