@@ -6,8 +6,7 @@ detector of the tokens that are labelled as decisions, by its ROC curve and AUC 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,15 +20,13 @@ from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.experiments.curves import RUN_COLOURS
-from mentor_pl.experiments.document import Block, Heading, Picture, Table, Text, to_markdown
-from mentor_pl.experiments.figures import save_figures
-from mentor_pl.experiments.responses import Labelled, Labels, read_annotated, sample
+from mentor_pl.experiments.document import Block, Heading, Picture, Table, Text
+from mentor_pl.experiments.probe import check_probe, responses_of, write_probe
+from mentor_pl.experiments.responses import Labelled, Labels
 from mentor_pl.experiments.roc import Auc, auc, in_words, numbers, roc_curve
 from mentor_pl.experiments.token_scores import Scores, loaded, score
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.progress import progress_bar
-from mentor_pl.runtime.ranges import check, check_seed
 
 _PANEL = 4.2  # inches
 
@@ -95,37 +92,16 @@ def gate_truth(
     found: dict[str, tuple[list[Labelled], list[Scores]]] = {}
     for name, folder in policies.items():
         with loaded(folder, expert) as models, progress_bar(name) as progress:
-            prompts = problems.load(models.tokenizer, models.vocabulary.window)
-            if annotations is not None:
-                responses = read_annotated(models, problems, prompts, annotations)
-            else:
-                responses = sample(models, problems, prompts, labels, sampler or Coin(rows=512), seed, progress)
+            decoder = sampler or Coin(rows=512)
+            responses = responses_of(models, problems, labels, annotations, decoder, seed, progress)
             found[name] = responses, score(models, responses, problems.sampling.temperature, progress)
     seen = {name: look(name, *parts) for name, parts in found.items()}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        save_figures({"roc": draw(seen)}, out)
-        (out / "tokens.jsonl").write_text("".join(chain(*(_lines(n, *parts) for n, parts in found.items()))), "utf-8")
-        settings = {"problems": problems.name, "policies": policies, "expert": expert, "seed": seed}
-        summary = {"settings": settings, "policies": {name: _numbers(one) for name, one in seen.items()}}
-        (out / "gate_truth.json").write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
-        (out / "report.md").write_text(to_markdown(report(seen)), "utf-8")
-    except OSError as error:
-        raise UsageError(f"out is '{out}', which cannot be written to ({error.strerror}): name another") from error
     for name, one in seen.items():
-        print(f"{name}: " + ", ".join(f"{score} {in_words(area)}" for score, area in one.areas.items()))
-    print(f"report  {out / 'report.md'}")
-
-
-def check_probe(problems: Benchmark, out: Path, seed: int) -> None:
-    """Refuse what no tokens can be looked at with.
-
-    Raises:
-        UsageError: for greedy sampling, a folder that cannot be written to, or a seed out of range.
-    """
-    check("problems.sampling.temperature", problems.sampling.temperature, above=0, because="every score is taken at it")
-    check_folder("out", out)
-    check_seed("seed", seed)
+        print(f"{name}: " + ", ".join(f"{kind} {in_words(area)}" for kind, area in one.areas.items()))
+    settings = {"problems": problems.name, "policies": policies, "expert": expert, "seed": seed}
+    summary = {"settings": settings, "policies": {name: _numbers(one) for name, one in seen.items()}}
+    lines = chain.from_iterable(_lines(name, *parts) for name, parts in found.items())
+    write_probe(out, summary, draw(seen), report(seen), lines, ("gate_truth", "roc", "tokens"))
 
 
 def look(name: str, responses: Sequence[Labelled], scores: Sequence[Scores]) -> Seen:
@@ -211,12 +187,15 @@ def _numbers(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _lines(policy: str, responses: Sequence[Labelled], scores: Sequence[Scores]) -> list[str]:
-    """A line for each response. Nine digits are a float32."""
-    lines = []
+def _lines(policy: str, responses: Sequence[Labelled], scores: Sequence[Scores]) -> Iterator[dict[str, Any]]:
+    """One for each response. Nine digits are a float32."""
     for one, values in zip(responses, scores, strict=True):
-        head = {"policy": policy, "index": one.prompt.index, "number": one.number, "problem": one.prompt.problem}
-        told = {kind: [float(f"{value:.9g}") for value in some] for kind, some in values.items()}
-        line = {**head, "tokens": [text.strip() for text in one.texts], "labels": one.labels, "scores": told}
-        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
-    return lines
+        yield {
+            "policy": policy,
+            "index": one.prompt.index,
+            "number": one.number,
+            "problem": one.prompt.problem,
+            "tokens": [text.strip() for text in one.texts],
+            "labels": one.labels,
+            "scores": {kind: [float(f"{value:.9g}") for value in some] for kind, some in values.items()},
+        }

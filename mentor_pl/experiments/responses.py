@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def _texts(models: Models, ids: Sequence[int]) -> list[str]:
     ends = [0]
     for whole in wholes[1:]:  # a token may complete a character that those before it have begun
         ends.append(max(ends[-1], min(longest, len(whole))))
-    return [wholes[-1][start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [wholes[-1][start:end] for start, end in pairwise(ends)]
 
 
 def _check(given: Any, words: int, source: str) -> None:

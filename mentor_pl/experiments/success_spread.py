@@ -1,7 +1,7 @@
 """How much success depends on which token comes next, from n graded continuations behind each of A alternatives.
 
-The alternatives have weights π_a, which add up to 1, and unknown success rates q_a; their means p̂_a over n continuations
-vary even if all q_a are equal. What the weighted spread is expected to have of that noise is taken off:
+The alternatives have weights π_a, which add up to 1, and unknown success rates q_a; their means p̂_a over n
+continuations vary even if all q_a are equal. What the weighted spread is expected to have of that noise is taken off:
 
     V = Σ_a π_a (q_a − q̄)²,  q̄ = Σ_a π_a q_a             what is looked for
     V̂ = Σ_a π_a (p̂_a − p̄)² − noise,  p̄ = Σ_a π_a p̂_a      its unbiased estimate, below 0 at times

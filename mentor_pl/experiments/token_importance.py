@@ -1,4 +1,4 @@
-"""`mentor token_importance`: does what is said at a token change whether the response succeeds, and does entropy show it?
+"""`mentor token_importance`: does success depend on what is said at a token, and does entropy show it?
 
 At some places of the policy's responses each of the likeliest tokens is put in turn, and the policy goes on from there
 n times. Importance is the spread of the success rates over these tokens, without the noise of n (`success_spread`).
@@ -7,11 +7,10 @@ Entropy misleads where it is high and nothing depends on the token, and where it
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +20,10 @@ from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.experiments.continuations import Place, alternatives, rows_of, successes
-from mentor_pl.experiments.document import to_markdown
 from mentor_pl.experiments.estimate import in_words
-from mentor_pl.experiments.figures import save_figures
-from mentor_pl.experiments.gate_truth import check_probe
 from mentor_pl.experiments.importance_report import Importances, Measured, draw, quantile, report
-from mentor_pl.experiments.responses import Labelled, Labels, read_annotated, sample
+from mentor_pl.experiments.probe import check_probe, responses_of, write_probe
+from mentor_pl.experiments.responses import Labelled, Labels
 from mentor_pl.experiments.success_spread import spread
 from mentor_pl.experiments.token_scores import ENTROPY, loaded, score
 from mentor_pl.models.loading import Models
@@ -95,38 +92,25 @@ def token_importance(
     check("level", level, above=0, below=1, because="it is a share of false alarms")
     decoder = sampler or Coin(rows=512)
     with loaded(policy, None) as models:
-        prompts = problems.load(models.tokenizer, models.vocabulary.window)
-        began = time.perf_counter()
         with progress_bar("responses") as progress:
-            if annotations is not None:
-                responses = read_annotated(models, problems, prompts, annotations)
-            else:
-                responses = sample(models, problems, prompts, labels, decoder, seed, progress)
+            began = time.perf_counter()
+            responses = responses_of(models, problems, labels, annotations, decoder, seed, progress)
+            seconds = time.perf_counter() - began if annotations is None else None
             scores = score(models, responses, problems.sampling.temperature, progress)
-        seconds = time.perf_counter() - began if annotations is None else None
         entropies = [one[ENTROPY].tolist() for one in scores]
-        chosen = choose(entropies, places, seed)
-        found = alternatives(models, problems, responses, chosen, top, floor)
+        found = alternatives(models, problems, responses, choose(entropies, places, seed), top, floor)
         _tell(found, responses, continuations, seconds)
         counts = _count(models, problems, responses, found, continuations, decoder, seed)
-        measured = judge(models, responses, entropies, found, counts, continuations, level, seed)
+    spellings = {i: str(models.tokenizer.decode([i], skip_special_tokens=False)) for one in found for i in one.ids}
+    measured = judge(responses, entropies, found, counts, spellings, continuations, level, seed)
     seen = Importances(measured, quantile(entropies, p), p, level, continuations)
+    print(seen.sentence())
     settings = {
         "problems": problems.name, "policy": policy, "places": places, "top": top, "floor": floor,
         "continuations": continuations, "p": p, "level": level, "seed": seed,
     }  # fmt: skip
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        save_figures({"importance": draw(seen)}, out)
-        lines = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in measured)
-        (out / "places.jsonl").write_text("".join(lines), "utf-8")
-        summary = {"settings": settings, **seen.numbers()}
-        (out / "token_importance.json").write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
-        (out / "report.md").write_text(to_markdown(report(seen)), "utf-8")
-    except OSError as error:
-        raise UsageError(f"out is '{out}', which cannot be written to ({error.strerror}): name another") from error
-    print(seen.sentence())
-    print(f"report  {out / 'report.md'}")
+    summary, lines = {"settings": settings, **seen.numbers()}, map(asdict, measured)
+    write_probe(out, summary, draw(seen), report(seen), lines, ("token_importance", "importance", "places"))
 
 
 def choose(entropies: Sequence[Sequence[float]], count: int | None, seed: int) -> list[tuple[int, int]]:
@@ -147,11 +131,11 @@ def choose(entropies: Sequence[Sequence[float]], count: int | None, seed: int) -
 
 
 def judge(
-    models: Models,
     responses: Sequence[Labelled],
     entropies: Sequence[Sequence[float]],
     places: Sequence[Place],
     counts: Sequence[Sequence[int] | None],
+    spellings: Mapping[int, str],
     n: int,
     level: float,
     seed: int,
@@ -159,10 +143,10 @@ def judge(
     """What was found at every place.
 
     Args:
-        models: whose tokenizer spells the alternatives.
         responses, entropies: of all tokens.
         places: that were looked at.
         counts: of successes there; none where there is no choice.
+        spellings: of the alternatives.
         n: continuations of each alternative.
         level: of the adjusted p.
         seed: of the permutation tests.
@@ -188,7 +172,7 @@ def judge(
                 after="".join(response.texts[place.token + 1 :]).strip(),
                 label=response.labels[place.token],
                 entropy=entropies[place.response][place.token],
-                alternatives=[str(models.tokenizer.decode([i], skip_special_tokens=False)) for i in place.ids],
+                alternatives=[spellings[i] for i in place.ids],
                 probabilities=list(place.probabilities),
                 successes=None if count is None else list(count),
                 importance=0.0 if one is None else one.importance,
@@ -229,7 +213,7 @@ def _tell(places: Sequence[Place], responses: Sequence[Labelled], n: int, second
     sampled = sum(len(one.ids) for one in responses)
     took = "" if seconds is None else f", some {in_words(seconds * tokens / max(1, sampled))} at the pace so far"
     print(
-        f"{len(tried)} of {len(places)} places have a choice: {n * sum(count for count, _ in tried):,} continuations of "
-        f"about {tokens:,} tokens{took}",
+        f"{len(tried)} of {len(places)} places have a choice: {n * sum(count for count, _ in tried):,} continuations, "
+        f"about {tokens:,} tokens in all{took}",
         file=sys.stderr,
     )
