@@ -108,5 +108,5 @@ def test_a_bad_line_is_named(mazes, tmp_path, changed, what):
 
 
 def test_a_missing_file_is_named(mazes, tmp_path):
-    with pytest.raises(UsageError, match="annotations is '.*none.jsonl', but there is no such file: give one"):
+    with pytest.raises(UsageError, match=r"annotations is '.*none.jsonl', but there is no such file: give one"):
         read_annotated(mazes, Benchmark("maze"), [PROMPT], tmp_path / "none.jsonl")
