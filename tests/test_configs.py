@@ -123,7 +123,7 @@ def test_the_commands_that_look_at_tokens_take_the_files_named_for_them(path, ca
     settings, printed = yaml.safe_load(path.read_text()), yaml.safe_load(capsys.readouterr().out)
     for name, value in settings.items():
         assert name == "problems" or printed[name] == value
-    assert printed["problems"]["limit"] == settings["problems"]["limit"]
+    assert printed["problems"]["init_args"]["limit"] == settings["problems"]["limit"]
 
 
 @pytest.mark.parametrize("path", DESIGNS, ids=lambda path: path.stem)

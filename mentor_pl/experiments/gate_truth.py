@@ -88,7 +88,7 @@ def gate_truth(
         )
     if not policies:
         raise UsageError("policies is {}: give at least one, as `name: model folder`")
-    check_probe(problems, out, seed)
+    check_probe(problems, labels, out, seed)
     found: dict[str, tuple[list[Labelled], list[Scores]]] = {}
     for name, folder in policies.items():
         with loaded(folder, expert) as models, progress_bar(name) as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,14 +22,23 @@ from mentor_pl.runtime.progress import Progress
 from mentor_pl.runtime.ranges import check, check_seed
 
 
-def check_probe(problems: Benchmark, out: Path, seed: int) -> None:
+def check_probe(problems: Benchmark, labels: Labels | None, out: Path, seed: int) -> None:
     """Refuse what no tokens can be looked at with.
 
     Raises:
-        UsageError: for greedy sampling, a folder that cannot be written to, or a seed out of range.
+        UsageError: for greedy sampling, labels that cannot be called, a folder that cannot be written to, or a seed out
+            of range.
     """
     warm = "tokens are scored as they are sampled"
     check("problems.sampling.temperature", problems.sampling.temperature, above=0, because=warm)
+    if labels is not None:
+        try:
+            inspect.signature(labels).bind("", [])
+        except TypeError as error:
+            raise UsageError(
+                f"labels is {labels!r:.80}, which does not take a problem and the words of a response ({error}): give "
+                "a function of these two"
+            ) from None
     check_folder("out", out)
     check_seed("seed", seed)
 

@@ -77,7 +77,7 @@ def token_importance(
     """
     if labels is not None and annotations is not None:
         raise UsageError("labels and annotations are both given, but a token has one label: give one of them")
-    check_probe(problems, out, seed)
+    check_probe(problems, labels, out, seed)
     check("places", places, at_least=1, because="it counts tokens", otherwise="or null for all")
     check("top", top, at_least=2, because="the choice is between the tokens that are tried")
     check("floor", floor, at_least=0, below=1, because="it is a probability")

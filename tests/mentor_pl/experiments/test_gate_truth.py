@@ -2,6 +2,7 @@ import json
 
 import pytest
 from scipy.stats import mannwhitneyu
+from yaml import safe_load
 
 from mentor_pl.cli.main import main
 from mentor_pl.decoding.params import SamplingParams
@@ -88,6 +89,7 @@ def test_labelled_responses_of_a_file_are_scored_in_place_of_sampled_ones(looked
         ({"seed": -1}, "seed is -1, but it seeds"),
         ({"labels": lambda problem, words: [True] * len(words)}, "policy base: (\\d+) of \\1 labelled tokens are deci"),
         ({"labels": lambda problem, words: [None] * len(words)}, "policy base: 0 of 0 labelled tokens are decisions"),
+        ({"labels": len}, "labels is <built-in function len>, which does not take a problem and the words .*: give a"),
         ({"labels": lambda problem, words: []}, "labels of .*test_gate_truth, problem 0, are 0 values for"),
     ],
 )
@@ -114,3 +116,18 @@ def test_the_command_takes_labels_from_a_module_of_the_users(testbed_project, ca
     assert capsys.readouterr().out.splitlines()[-1] == "report  out/report.md"
     assert main(["gate_truth", "--config", "gates.yaml", "--labels", "labels_of_gate_truth.label"]) == 2
     assert "labels: module 'labels_of_gate_truth' has no 'label'" in capsys.readouterr().err
+    assert main(["gate_truth", "--config", "gates.yaml", "--labels", "labels_of_gate_truth"]) == 2
+    assert "'labels_of_gate_truth' is not the import path of a class or function" in capsys.readouterr().err
+
+
+def test_the_problems_may_be_a_benchmark_of_its_own_class(testbed_project, capsys):
+    (testbed_project / "gates.yaml").write_text(
+        SETTINGS.replace("labels_of_gate_truth.labels", "os.path.join"), "utf-8"
+    )
+    math = ["--problems", "mentor_pl.evaluation.paper_benchmarks.Math500", "--problems.limit", "2"]
+    with pytest.raises(SystemExit) as left:
+        main(["gate_truth", "--config", "gates.yaml", *math, "--print_config"])
+    assert left.value.code == 0
+    problems = safe_load(capsys.readouterr().out)["problems"]
+    assert problems["class_path"] == "mentor_pl.evaluation.paper_benchmarks.Math500"
+    assert problems["init_args"]["limit"] == 2
