@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 BASES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
 PROBES = [ROOT / f"configs/experiments/{command}.yaml" for command in ("gate_truth", "token_importance")]
 DESIGNS = sorted(set((ROOT / "configs/experiments").glob("*.yaml")) - set(PROBES))
-OVERLAYS = sorted(set((ROOT / "configs").glob("*/*.yaml")) - {*DESIGNS, *PROBES})
+OF_TESTBED = sorted((ROOT / "configs/testbed").glob("*.yaml"))
+OVERLAYS = sorted(set((ROOT / "configs").glob("*/*.yaml")) - {*DESIGNS, *PROBES, *OF_TESTBED})
 METHODS = [path for path in OVERLAYS if path.parent.name == "algorithms"]
 
 
@@ -124,6 +125,23 @@ def test_the_commands_that_look_at_tokens_take_the_files_named_for_them(path, ca
     for name, value in settings.items():
         assert name == "problems" or printed[name] == value
     assert printed["problems"]["init_args"]["limit"] == settings["problems"]["limit"]
+
+
+def test_the_testbeds_families_and_benchmarks_are_taken(capsys):
+    families = [path for path in OF_TESTBED if "policies" in yaml.safe_load(path.read_text())]
+    for path in families:
+        with pytest.raises(SystemExit) as left:
+            main(["testbed", "family", "--config", str(path), "--print_config"])
+        assert left.value.code == 0
+    assert "prior: 0.001" in capsys.readouterr().out
+    (added,) = set(OF_TESTBED) - set(families)
+    before, after = (merged(capsys, BASES["quickstart"], *more)["trainer"]["callbacks"] for more in ((), (added,)))
+    assert after[:-1] == before
+    assert [one["init_args"]["name"] for one in after[-1]["init_args"]["benchmarks"]] == [
+        "maze32",
+        "maze_cool",
+        "large",
+    ]
 
 
 @pytest.mark.parametrize("path", DESIGNS, ids=lambda path: path.stem)

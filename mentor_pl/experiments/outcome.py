@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Literal
 
 from mentor_pl.experiments.metrics_file import Series, until
+from mentor_pl.runtime.ranges import check
 
 SAMPLED = "cost/sampled_tokens"  # the sum until a step
 Summary = Literal["last", "area", "fall"]
@@ -40,6 +41,9 @@ class Outcome:
     summary: Summary = "last"
     last: int = 3
     at: At = "steps"
+
+    def __post_init__(self) -> None:
+        check(f"{self.metric}: last", self.last, at_least=1, because="it counts evaluations")
 
     @property
     def name(self) -> str:
@@ -71,6 +75,9 @@ class Criterion:
     last: int = 1
     at_most: float = math.inf
     at_least: float = -math.inf
+
+    def __post_init__(self) -> None:
+        check(f"{self.metric}: last", self.last, at_least=1, because="it counts evaluations")
 
     @property
     def outcome(self) -> Outcome:

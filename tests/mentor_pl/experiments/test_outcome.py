@@ -3,6 +3,7 @@ import math
 import pytest
 
 from mentor_pl.experiments.outcome import Criterion, Outcome, fall, summary
+from mentor_pl.runtime.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,9 @@ def test_a_criterion_says_how_far_beyond_its_bounds_a_value_is():
         Criterion("grpo", "acc", "fall", at_most=0.08).name
         == "grpo: acc, largest fall below the best before, at most 0.08"
     )
+
+
+def test_a_mean_of_no_evaluation_is_refused():
+    for kind in (Outcome, lambda metric, last: Criterion("grpo", metric, last=last)):
+        with pytest.raises(UsageError, match="val/maze/avg@8: last is 0, but it counts evaluations"):
+            kind("val/maze/avg@8", last=0)

@@ -9,6 +9,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.experiments.responses import labelled, read_annotated
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.testbed.maze.models import WORDS
 from mentor_pl.testbed.tokenizer import EOS, build_tokenizer
 from mentor_pl.types import Prompt
 
@@ -21,7 +22,7 @@ def known(tokenizer, stop):
 
 @pytest.fixture
 def mazes():
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(WORDS)
     return known(tokenizer, tokenizer.convert_tokens_to_ids(EOS))
 
 

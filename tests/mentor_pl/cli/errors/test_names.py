@@ -26,7 +26,7 @@ def test_a_class_is_imported_by_its_path_and_by_its_bare_name() -> None:
 
 
 def test_where_any_class_or_function_will_do_a_bare_name_is_none() -> None:
-    with pytest.raises(Unimportable, match="^'ChoiceReward' is not the import path of a class or function$"):
+    with pytest.raises(Unimportable, match=r"^'ChoiceReward' is not the import path of a class or function$"):
         import_class("ChoiceReward", object)
 
 
