@@ -3,6 +3,7 @@ import math
 import pytest
 
 from mentor_pl.experiments.outcome import Criterion, Outcome, fall, summary
+from mentor_pl.runtime.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,17 @@ def test_a_criterion_says_how_far_beyond_its_bounds_a_value_is():
         Criterion("grpo", "acc", "fall", at_most=0.08).name
         == "grpo: acc, largest fall below the best before, at most 0.08"
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "criterion of acc for 'grpo' has no bound: give at_most, at_least or both"),
+        ({"at_most": 1, "last": 0}, "criterion of acc for 'grpo': last is 0, but it counts evaluations"),
+        ({"at_most": 1, "at_least": 2}, "at_least is 2, but at_most 1: swap them"),
+        ({"at_most": 1, "metric": "cell/second"}, "there is cell/seconds and cell/cpu_seconds: give one of them"),
+    ],
+)
+def test_a_criterion_that_cannot_be_judged_is_refused(settings, words):
+    with pytest.raises(UsageError, match=words):
+        Criterion(**{"method": "grpo", "metric": "acc"} | settings)
