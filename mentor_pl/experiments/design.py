@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,7 +23,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from mentor_pl.experiments.outcome import SAMPLED, Criterion, Outcome
+from mentor_pl.experiments.outcome import CELL, SAMPLED, Criterion, Outcome
 from mentor_pl.experiments.overrides import Overrides, words
 from mentor_pl.experiments.typed import read_yaml, typed
 from mentor_pl.runtime.errors import UsageError
@@ -34,7 +33,6 @@ ALL = "all"  # the setting of a design without grids
 # what each cell sets itself
 OWN = ("seed_everything", "threads", "data.steps", "trainer.logger", "resume", "ckpt_path", "config")
 _NAME = re.compile(r"\w[\w.+-]*")
-CELL = "cell/"  # metrics of the whole command, which no run logs
 EVERY = "trainer.callbacks.BenchmarkValidation.every_n_steps"  # what `evaluate_every` sets
 
 
@@ -181,8 +179,6 @@ class Design:
             if one.method not in self.methods:
                 known = f"methods are {', '.join(self.methods)}"
                 raise UsageError(f"criteria[{place}].method is {one.method!r}, but {known}: name one of them")
-            if not math.isfinite(one.at_most) and not math.isfinite(one.at_least):
-                raise UsageError(f"criteria[{place}] of {one.method!r} has no bound: give at_most, at_least or both")
         _check_distinct("criteria", self.criteria, empty=True)
 
     def _check_overrides(self) -> None:
