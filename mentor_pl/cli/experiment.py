@@ -150,7 +150,7 @@ def _show(plan: Design, folder: Path, jobs: int) -> None:
     states = {cell: read_state(folder, cell) for cell in plan.cells()}
     for cell, state in states.items():
         print(f"# {cell.name}: {state.status} {state.reason}".rstrip())
-        print(f"OMP_NUM_THREADS={cell.threads} " + shlex.join(["mentor", *fit_arguments(cell, folder)]))
+        print(shlex.join(["mentor", *fit_arguments(cell, folder)]))
     counts = Counter(state.status for state in states.values())
     print(f"\n{len(states)} cells: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     print(f"design  {plan.sha256}")

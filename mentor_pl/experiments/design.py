@@ -30,7 +30,8 @@ from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check, check_seed
 
 ALL = "all"  # the setting of a design without grids
-OWN = ("seed_everything", "data.steps", "trainer.logger", "resume", "ckpt_path", "config")  # what each cell sets itself
+# what each cell sets itself
+OWN = ("seed_everything", "threads", "data.steps", "trainer.logger", "resume", "ckpt_path", "config")
 _NAME = re.compile(r"\w[\w.+-]*")
 EVERY = "trainer.callbacks.BenchmarkValidation.every_n_steps"  # what `evaluate_every` sets
 
@@ -60,11 +61,13 @@ class Comparison:
         method: the one that is claimed to be better.
         against: the other; by default the design's baseline.
         direction: whether better is greater or less.
+        outcome: in what; by default the design's primary outcome.
         threshold: the smallest difference that would count, in units of the outcome.
     """
 
     method: str
     against: str | None = None
+    outcome: Outcome | None = None
     direction: Literal["greater", "less"] = "greater"
     threshold: float = 0.0
 
@@ -76,7 +79,7 @@ class Cell:
     Attributes:
         threads: of its process.
         arguments: of `mentor fit`, all but those that say where the run lies.
-        identity: hash of these arguments, the threads and the configurations they name.
+        identity: hash of these arguments and of the configurations they name.
     """
 
     method: str
@@ -108,7 +111,7 @@ class Design:
         criteria: what every seed must keep to.
         settings: grid -> its values; every method is run with each combination.
         overrides: settings of every run.
-        secondary: metrics that are reported beside, summarised as the primary outcome is; nothing is tested on them.
+        secondary: outcomes that are reported beside; nothing is tested on them.
         level: of the tests, after Holm's correction over all claims of the design.
         threads: of every run; a value of a grid may have its own.
         evaluate_every: steps between two evaluations; by default as often as the configurations say.
@@ -128,7 +131,7 @@ class Design:
     criteria: tuple[Criterion, ...] = ()
     settings: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=dict)
-    secondary: tuple[str, ...] = ()
+    secondary: tuple[Outcome, ...] = ()
     level: float = 0.05
     threads: int = 1
     evaluate_every: int | None = None
@@ -137,7 +140,6 @@ class Design:
     def __post_init__(self) -> None:
         check("steps", self.steps, at_least=1, because="it counts batches of rollouts")
         check("level", self.level, above=0, below=1, because="it is a probability")
-        check("primary.last", self.primary.last, at_least=1, because="it counts evaluations")
         check("threads", self.threads, at_least=1, because="it counts threads of a run")
         check("evaluate_every", self.evaluate_every, at_least=1, because="it counts steps")
         for seed in self.seeds:
@@ -187,7 +189,7 @@ class Design:
         for place, keys in groups.items():
             for key in keys:
                 if any(key == own or key.startswith(f"{own}.") for own in OWN):
-                    rule = "every cell has its own: give `seeds` and `steps`"
+                    rule = "every cell has its own: give `seeds`, `threads` and `steps`"
                     raise UsageError(f"{place} sets {key}, but {rule}, or name the output folder by --out")
                 if key == EVERY and self.evaluate_every is not None:
                     raise UsageError(f"{place} sets {key}, and so does evaluate_every: leave one of them out")
@@ -198,9 +200,18 @@ class Design:
 
     def metrics(self) -> list[str]:
         """All that runs must log, each once."""
-        logged = [one.metric for one in self.criteria if not one.metric.startswith(CELL)]
-        spent = [SAMPLED] if self.primary.at == "tokens" else []
-        return list(dict.fromkeys([self.primary.metric, *self.secondary, *logged, *spent]))
+        logged = [one.metric for one in self.outcomes() if not one.metric.startswith(CELL)]
+        spent = [SAMPLED] if any(one.at == "tokens" for one in self.outcomes()) else []
+        return list(dict.fromkeys([*logged, *spent]))
+
+    def outcomes(self) -> list[Outcome]:
+        """All that is reported or judged, the primary one first."""
+        judged = [*(self.outcome(one) for one in self.comparisons), *(one.outcome for one in self.criteria)]
+        return list(dict.fromkeys([self.primary, *self.secondary, *judged]))
+
+    def outcome(self, comparison: Comparison) -> Outcome:
+        """What a claim is about."""
+        return comparison.outcome if comparison.outcome is not None else self.primary
 
     def choices(self) -> dict[str, dict[str, Choice]]:
         """Setting -> its value of each grid."""
@@ -216,17 +227,12 @@ class Design:
 
     def cells(self) -> list[Cell]:
         """All runs, seed by seed, so that those that are compared are done at about the same time."""
-        parts = [(name, *one, self._words(name, one[0])) for one in self._threads() for name in self.methods]
-        return [
-            self._cell(name, setting, seed, threads, words)
-            for seed in self.seeds
-            for name, setting, threads, words in parts
-        ]
+        parts = [(name, setting, self._words(name, setting)) for setting in self.choices() for name in self.methods]
+        return [self._cell(name, setting, seed, words) for seed in self.seeds for name, setting, words in parts]
 
-    def _threads(self) -> list[tuple[str, int]]:
-        """Every setting and its threads."""
-        own = {setting: [one.threads for one in chosen.values()] for setting, chosen in self.choices().items()}
-        return [(setting, [self.threads, *filter(None, some)][-1]) for setting, some in own.items()]
+    def _threads(self, setting: str) -> int:
+        own = [one.threads for one in self.choices()[setting].values()]
+        return [self.threads, *filter(None, own)][-1]
 
     def _words(self, name: str, setting: str) -> tuple[str, ...]:
         """The arguments of a method's runs in a setting, all but the seed."""
@@ -234,14 +240,14 @@ class Design:
         merged = {**self.overrides, **method.overrides, **self.combinations()[setting]}
         if self.evaluate_every is not None:
             merged[EVERY] = self.evaluate_every
-        merged["data.steps"] = self.steps
+        merged |= {"data.steps": self.steps, "threads": self._threads(setting)}
         named = [word for config in configs for word in ("--config", config)]
         return (*named, *words([self.contents[config] for config in configs], merged))
 
-    def _cell(self, name: str, setting: str, seed: int, threads: int, words: tuple[str, ...]) -> Cell:
+    def _cell(self, name: str, setting: str, seed: int, words: tuple[str, ...]) -> Cell:
         arguments = (*words, f"--seed_everything={seed}")
-        identity = _hash([arguments, threads, [self.contents[config] for config in self._configs(name)]])
-        return Cell(name, setting, seed, threads, arguments, identity)
+        identity = _hash([arguments, [self.contents[config] for config in self._configs(name)]])
+        return Cell(name, setting, seed, self._threads(setting), arguments, identity)
 
     def _configs(self, name: str) -> list[str]:
         return [*self.base, *self.methods[name].configs]

@@ -44,6 +44,9 @@ class Outcome:
     last: int = 3
     at: At = "steps"
 
+    def __post_init__(self) -> None:
+        check(f"{self.metric}: last", self.last, at_least=1, because="it counts evaluations")
+
     @property
     def name(self) -> str:
         """In words."""

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from mentor_pl.experiments.design import Cell, Design
 from mentor_pl.experiments.folder import State, folder_of, read_state
 from mentor_pl.experiments.metrics_file import Series, read_metrics, until
-from mentor_pl.experiments.outcome import CELL, SAMPLED, WHOLE, Outcome, Summary, summary, total
+from mentor_pl.experiments.outcome import CELL, SAMPLED, WHOLE, At, Outcome, summary, total
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -51,11 +51,6 @@ class Result:
 
 def _is_sum(name: str) -> bool:
     return name.startswith("cost/") and not name.startswith("cost/step/")
-
-
-def outcomes(design: Design) -> list[Outcome]:
-    """The primary outcome, then the secondary ones, summarised alike."""
-    return [design.primary, *(replace(design.primary, metric=name) for name in design.secondary)]
 
 
 def collect(out: Path, design: Design) -> list[Result]:
@@ -97,21 +92,20 @@ def results_lines(design: Design, results: Sequence[Result], evaluations: bool =
         evaluations: whether every one of them is told, or only what becomes of them.
     """
     lines = [_line(design, result) for result in results]
-    for outcome in [] if evaluations else [one for line in lines for one in line["outcomes"].values()]:
-        del outcome["evaluations"]
+    if not evaluations:
+        lines = [{name: value for name, value in line.items() if name != "evaluations"} for line in lines]
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _line(design: Design, result: Result) -> dict[str, Any]:
     cell, state = result.cell, result.state
-    measured = {}
-    for name in design.metrics():
-        series = result.metrics.get(name, {})
-        measured[name] = {
-            "evaluations": {str(step): value if math.isfinite(value) else None for step, value in series.items()},
-            **{kind: result.summary(Outcome(name, kind, design.primary.last)) for kind in get_args(Summary)},
-            "at_tokens": result.summary(replace(design.primary, metric=name, at="tokens")),
+    evaluations = {
+        name: {
+            str(step): value if math.isfinite(value) else None for step, value in result.metrics.get(name, {}).items()
         }
+        for name in design.metrics()
+    }
+    both = [replace(design.primary, at=at) for at in get_args(At)]
     steps = result.metrics.get(design.primary.metric, {})
     sampled = result.metrics.get(SAMPLED, {})
     return {
@@ -123,7 +117,8 @@ def _line(design: Design, result: Result) -> dict[str, Any]:
         "reason": state.reason,
         "seconds": round(state.seconds, 3),
         "cpu_seconds": round(state.cpu_seconds, 3),
-        "outcomes": measured,
+        "outcomes": {one.name: result.summary(one) for one in dict.fromkeys([*both, *design.outcomes()])},
+        "evaluations": evaluations,
         "sampled_tokens": {str(step): until(sampled, step) for step in steps},
         "budget": result.budget if math.isfinite(result.budget) else None,
         "cost": result.costs(),

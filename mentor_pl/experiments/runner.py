@@ -7,7 +7,6 @@ SIGTERM every run is told once, saves and ends; the same command then goes on wi
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -25,11 +24,6 @@ from mentor_pl.runtime import signals
 _POLL = 0.1  # seconds between two looks at the runs
 # Is told how the cells get on: the states of all, and for how many seconds each one that runs has been running.
 Watcher = Callable[[Mapping[Cell, State], Mapping[Cell, float]], None]
-
-
-def environment(cell: Cell) -> dict[str, str]:
-    """As many threads as the design says: of several runs with all processors each, every one waits for the others."""
-    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(cell.threads))
 
 
 def fit_arguments(cell: Cell, out: Path) -> list[str]:
@@ -53,10 +47,7 @@ def start(cell: Cell, out: Path, log: Path) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mentor_pl.cli", *fit_arguments(cell, out)]
     with log.open("ab") as file:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=os.environ | environment(cell),
-            process_group=0,
-        )  # fmt: skip
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, process_group=0)
 
 
 @dataclass

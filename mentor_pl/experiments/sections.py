@@ -12,8 +12,8 @@ from mentor_pl.experiments.criteria import Judged
 from mentor_pl.experiments.design import ALL, Design
 from mentor_pl.experiments.document import Block, Code, Heading, Table, Text
 from mentor_pl.experiments.folder import Fixed
-from mentor_pl.experiments.results import Result, outcomes, values
-from mentor_pl.experiments.runner import environment, rerun_arguments
+from mentor_pl.experiments.results import Result, values
+from mentor_pl.experiments.runner import rerun_arguments
 from mentor_pl.experiments.statistics import mean_and_error, summarise
 from mentor_pl.experiments.verdicts import Verdict
 
@@ -104,11 +104,11 @@ def criteria(design: Design, judged: Sequence[Judged]) -> list[Block]:
 def outcome_tables(design: Design, results: Sequence[Result]) -> list[Block]:
     """Every method's outcomes in every setting."""
     blocks: list[Block] = [Heading("Outcomes"), Text(_NOTES)]
-    blocks.append(Text(f"Primary: {design.primary.name}. The others likewise; nothing is tested on them."))
-    primary, *others = outcomes(design)
+    blocks.append(Text(f"Primary: {design.primary.name}. Nothing is tested on those that no claim names."))
+    primary, *others = design.outcomes()
     same = replace(primary, at="tokens" if primary.at == "steps" else "steps")
     at = {one.at: f"{one.metric} at equal {one.at}, mean ± s.e." for one in (primary, same)}
-    columns = ["method", "seeds", at[primary.at], "IQM [95 %]", at[same.at], *(one.metric for one in others)]
+    columns = ["method", "seeds", at[primary.at], "IQM [95 %]", at[same.at], *(one.name for one in others)]
     for setting in design.combinations():
         rows = []
         for method in design.methods:
@@ -173,13 +173,9 @@ def every_seed(design: Design, results: Sequence[Result]) -> list[Block]:
 
 def reruns(out: Path, results: Sequence[Result]) -> list[Block]:
     """The command of every run."""
-    words = "Each beside this experiment, from the folder that it was started in, with as many threads as here:"
-    blocks: list[Block] = [Heading("Run a cell again"), Text(words)]
-    by_threads: dict[str, list[str]] = {}
-    for result in results:
-        threads = " ".join(f"{name}={value}" for name, value in environment(result.cell).items())
-        by_threads.setdefault(threads, []).append(shlex.join(["mentor", *rerun_arguments(result.cell, out)]))
-    return [*blocks, *(Code(f"export {one}\n" + "\n".join(commands)) for one, commands in by_threads.items())]
+    words = "Each beside this experiment, from the folder that it was started in:"
+    commands = [shlex.join(["mentor", *rerun_arguments(result.cell, out)]) for result in results]
+    return [Heading("Run a cell again"), Text(words), Code("\n".join(commands))]
 
 
 def versions(results: Sequence[Result]) -> list[Block]:

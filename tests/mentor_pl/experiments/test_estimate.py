@@ -88,7 +88,7 @@ def test_a_short_run_that_fails_says_why(short_run, tmp_path):
 
 def test_a_short_run_shows_that_an_outcome_will_not_be_there(short_run, tmp_path):
     short_run(0, [{"init_args": {"benchmarks": [{}], "every_n_steps": 4}}])
-    design = small_design(tmp_path, secondary=("val/maze/avg8",))
+    design = small_design(tmp_path, secondary=(Outcome("val/maze/avg8"),))
     with pytest.raises(RunError, match=r"outcome val/maze/avg8, .*has not logged it: did you mean val/maze/avg@8\?"):
         measure(design, design.cells()[0])
     design = small_design(tmp_path, primary=Outcome("val/maze/avg@8", "last", 3))

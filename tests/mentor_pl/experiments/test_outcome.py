@@ -83,3 +83,8 @@ def test_a_criterion_says_how_far_beyond_its_bounds_a_value_is():
 def test_a_criterion_that_cannot_be_judged_is_refused(settings, words):
     with pytest.raises(UsageError, match=words):
         Criterion(**{"method": "grpo", "metric": "acc"} | settings)
+
+
+def test_a_mean_of_no_evaluation_is_refused():
+    with pytest.raises(UsageError, match="val/maze/avg@8: last is 0, but it counts evaluations"):
+        Outcome("val/maze/avg@8", last=0)

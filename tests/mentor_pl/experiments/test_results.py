@@ -7,7 +7,7 @@ from experiment_results import ACCURACY, results_of, small_design
 
 from mentor_pl.experiments.folder import State, folder_of, write_state
 from mentor_pl.experiments.outcome import SAMPLED, Outcome
-from mentor_pl.experiments.results import Result, collect, outcomes, results_lines, values, with_budgets
+from mentor_pl.experiments.results import Result, collect, results_lines, values, with_budgets
 
 
 def test_only_finished_cells_count(tmp_path):
@@ -18,33 +18,29 @@ def test_only_finished_cells_count(tmp_path):
     assert values(failed, "grpo", "all", design.primary) == {}
 
 
-def test_secondary_outcomes_are_summarised_as_the_primary_is(tmp_path):
-    design = small_design(tmp_path, secondary=("val/maze/length",))
-    assert outcomes(design) == [Outcome(ACCURACY, "last", 2), Outcome("val/maze/length", "last", 2)]
-
-
 def test_a_line_of_results_per_cell_has_evaluations_summaries_and_cost(tmp_path):
-    design = small_design(tmp_path)
+    secondary = (Outcome(ACCURACY, "area"), Outcome("val/maze/length", last=1))
+    design = small_design(tmp_path, secondary=secondary)
     results = results_of(design, lambda cell: 0.5 if cell.seed < 3 else None)
     results[0] = Result(results[0].cell, results[0].state, {ACCURACY: {0: 0.25, 2: math.nan}})
     lines = [json.loads(line) for line in results_lines(design, results).splitlines()]
     assert len(lines) == 6
-    assert lines[0]["outcomes"][ACCURACY] == {
-        "evaluations": {"0": 0.25, "2": None},
-        **dict.fromkeys(("last", "area", "fall", "at_tokens")),
-    }
+    assert lines[0]["evaluations"] == {ACCURACY: {"0": 0.25, "2": None}, "val/maze/length": {}}
+    last, area = f"{ACCURACY}, mean of the last 2 evaluations", f"{ACCURACY}, mean height of the curve"
+    names = [last, f"{last}, at equal sampled tokens", area, "val/maze/length, last value"]
+    assert lines[0]["outcomes"] == dict.fromkeys(names)
     shown = [lines[1][name] for name in ("method", "setting", "seed", "status", "seconds")]
     assert shown == ["grpo", "all", 1, "finished", 11.0]
     assert lines[1]["cost"] == {"sampled_tokens": 1001.0, "flops": 1e9}
     assert lines[1]["versions"] == {"torch": "2"}
-    assert lines[1]["outcomes"][ACCURACY]["area"] == pytest.approx(0.375)
+    assert lines[1]["outcomes"][area] == pytest.approx(0.375)
     assert lines[1]["design"] == design.sha256
     assert lines[4]["status"] == "waiting"
     assert (lines[1]["threads"], lines[1]["cpu_seconds"], lines[1]["commits"]) == (1, 0.0, [])
     assert lines[1]["sampled_tokens"] == {"0": 0.0, "2": 0.0, "4": 1001.0}
     assert lines[1]["budget"] == 1001.0
-    short = json.loads(results_lines(design, results, evaluations=False).splitlines()[1])["outcomes"][ACCURACY]
-    assert short == {name: value for name, value in lines[1]["outcomes"][ACCURACY].items() if name != "evaluations"}
+    short = json.loads(results_lines(design, results, evaluations=False).splitlines()[1])
+    assert short == {name: value for name, value in lines[1].items() if name != "evaluations"}
 
 
 def test_cells_are_read_from_their_folders(tmp_path):

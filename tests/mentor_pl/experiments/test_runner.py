@@ -97,16 +97,6 @@ def test_a_run_has_every_commit_that_it_was_made_by(shell, tmp_path, monkeypatch
     assert run_cells([other], tmp_path, 1, nothing)[other].commits == ("def",)
 
 
-def test_a_run_has_the_threads_of_its_cell(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(subprocess, "Popen", lambda *some, env, **more: seen.append(env))
-    for threads in (1, 2):
-        cell = small_design(tmp_path, threads=threads).cells()[0]
-        runner.start(cell, tmp_path, tmp_path / "log.txt")
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    assert [[env[name] for name in names] for env in seen] == [["1"] * 3, ["2"] * 3]
-
-
 def test_a_run_with_other_settings_is_neither_taken_for_the_cell_nor_touched(shell, tmp_path):
     cell = small_design(tmp_path).cells()[0]
     write_state(tmp_path, cell, State("finished", "another", 5.0))
