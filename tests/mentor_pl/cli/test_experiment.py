@@ -87,7 +87,7 @@ def test_a_criterion_is_told_for_one_thread_and_for_two(design, capfd):
         write_state(OUT, cell, State("finished", cell.identity, 40.0))
     assert main(["experiment", "trial.yaml", "--dry"]) == 0
     told = capfd.readouterr().out
-    assert [told.count(f"OMP_NUM_THREADS={count} mentor fit") for count in (1, 2)] == [1, 1]
+    assert [told.count(f"--threads={count} ") for count in (1, 2)] == [1, 1]
     fix(OUT, read_design(Path("trial.yaml")))
     assert main(["experiment", "trial.yaml", "--report_only"]) == 0
     told = capfd.readouterr().out
