@@ -7,13 +7,13 @@ A forward of T tokens, of which S are scored, that attends to n keys in all:
     seconds  max(FLOP / F, bytes / B) + t₀
 
     policy decoding       a forward over all rows per draft step; rows that have ended make room for those that wait
-    expert verification   one every K steps: of n rows those with a guided token among K, 1 − (1 − f)^K; each reads e tokens
-                          per token kept and scores f. A row keeps E(K) = (1 − (1 − r)^K) / r of K drafts, r = f · TV
+    expert verification   every K steps, of the rows with a guided token among K, 1 − (1 − f)^K; e tokens read and f
+                          scored per token kept. A row keeps E(K) = (1 − (1 − r)^K) / r of K drafts, r = f · TV
     prefill               each prompt once per phase by the policy; once by the expert
-    update, forward       every rollout and each prompt once, causal attention;  backward: twice that, and the forward again
-                          under gradient checkpointing
+    update, forward       every rollout and each prompt once, causal attention
+    update, backward      twice that, and the forward again: gradient checkpointing
     update, optimizer     28 bytes per parameter of the shard: weights, gradients and two moments read, three written
-    gathering             the sharded weights, once to decode, and twice per micro-batch as far as computing does not hide it
+    gathering             the sharded weights, once to decode; twice per micro-batch where computing does not hide it
     waiting               for the slowest rank: at the end of each phase of sampling, and of the update
 
 MENTOR samples in two phases, since γ_p needs the policy rollouts' entropies. K is what `lookahead.FixedK` takes.
@@ -43,7 +43,13 @@ GATHERING, WAITING = "gathering weights", "waiting for the slowest rank"
 
 @dataclass(frozen=True)
 class Model:
-    """Attributes: parameters but both embeddings, of the output embedding and in all; layers; heads × their size; key heads × it."""
+    """A decoder.
+
+    Attributes:
+        body, head, parameters: parameters outside both embeddings, of the output embedding, and in all.
+        layers: decoder layers.
+        width, key_width: heads × their size; key heads × their size.
+    """
 
     body: int
     head: int
@@ -68,7 +74,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU: FLOP and bytes per second at its peak, bytes per second to the others, shares of these that are reached, t₀."""
+    """A GPU.
+
+    Attributes:
+        name: of it.
+        peak, bandwidth: FLOP in bfloat16 and bytes of memory per second.
+        link: bytes per second to the others.
+        compute_share, bandwidth_share: of the first two that is reached; assumed.
+        start: t₀, seconds; assumed.
+    """
 
     name: str = "A100-80GB"
     peak: float = 312e12
@@ -157,7 +171,7 @@ def kept(drafts: int, rejected: float) -> float:
 
 
 def occupancy(steps: Sequence[float], slots: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in use at each step [t], and their ages added up [t], when rollouts of so many steps [N] go through slots."""
+    """Rows in use at each step [t], and their ages added up [t]: rollouts of so many steps [N] go through slots."""
     free = [0] * min(slots, len(steps))
     spans = []
     for count in steps:
@@ -185,7 +199,9 @@ def look_ahead(policy: Model, expert: Model, setting: Setting, device: Device, r
     return schedule.best(max(1e-9, setting.weight * setting.distance))
 
 
-def sampling(cost: Cost, lengths: np.ndarray, policy: Model, expert: Model | None, setting: Setting, device: Device) -> None:
+def sampling(
+    cost: Cost, lengths: np.ndarray, policy: Model, expert: Model | None, setting: Setting, device: Device
+) -> None:
     """Add a phase of one rank: `lengths` [N] of its responses, mixed where there is an expert."""
     slots, drafts, share = min(setting.slots, len(lengths)), 1, 1.0
     if expert is not None:

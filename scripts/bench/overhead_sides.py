@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import lightning.pytorch as L
-from mixture import build_pair
+from cost_model import kept
+from mixture import Shape, build_pair
 from model import make_problems, word_tokenizer
 from process import measured
-from rollout_work import LARGE, LOW, SMALL
+from rollout_work import LARGE, LOW, QWEN_1_5B, SMALL
 from step_sides import grade
 from stopwatch import PARTS, Seconds, Stopwatch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -31,7 +32,6 @@ from mentor_pl.types import Prompt, Response, Rollouts
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SIDES = {"MENTOR": "mentor", "on-policy RL": "grpo"}  # side -> its YAML in configs/algorithms
-VOCABULARY = 1024
 
 
 @dataclass(frozen=True)
@@ -50,26 +50,45 @@ class Case:
 def testbed(folder: Path) -> Case:
     """The quick start as it is."""
     build(folder / "testbed")
-    data = {"data.train": "testbed/train.jsonl"}
-    models = {f"model.{role}": f"{folder}/testbed/{role}" for role in ("policy", "expert")}
-    return Case("quick start", models | {name: f"{folder}/{path}" for name, path in data.items()})
+    files = {"model.policy": "policy", "model.expert": "expert", "data.train": "train.jsonl"}
+    return Case("quick start", {name: f"{folder}/testbed/{file}" for name, file in files.items()})
 
 
-def made(folder: Path, new_tokens: int, prompts: int, prompt_tokens: tuple[int, int] = (64, 192)) -> Case:
-    """A random policy of 1 M parameters under a random expert of 4 M, unsure of some tokens (`mixture.py`)."""
-    window = prompt_tokens[1] + new_tokens
-    for role, model in zip(("policy", "expert"), build_pair(SMALL, LARGE, LOW, VOCABULARY, window, 0), strict=True):
-        tokenizer = word_tokenizer(VOCABULARY)
+@dataclass(frozen=True)
+class Sizes:
+    """Of the models made to measure, and of a step's problems."""
+
+    policy: Shape
+    expert: Shape
+    vocabulary: int
+    prompts: int
+    prompt_tokens: tuple[int, int]
+    new_tokens: int
+
+    @classmethod
+    def on(cls, device: str) -> Sizes:
+        """A policy of 1 M parameters under an expert of 4 M; on a GPU 0.5 B under 1.5 B, with Qwen2.5's vocabulary."""
+        if device.startswith("cuda"):
+            return cls(Shape(896, 24, 14, 2, 4864), QWEN_1_5B, 151936, 32, (64, 192), 1024)
+        return cls(SMALL, LARGE, 1024, 8, (64, 192), 128)
+
+
+def made(folder: Path, sizes: Sizes) -> Case:
+    """A random policy under a random expert, unsure of some tokens (`mixture.py`)."""
+    longest = sizes.prompt_tokens[1]
+    pair = build_pair(sizes.policy, sizes.expert, LOW, sizes.vocabulary, longest + sizes.new_tokens, seed=0)
+    for role, model in zip(("policy", "expert"), pair, strict=True):
+        tokenizer = word_tokenizer(sizes.vocabulary)
         save_folder(_as_llama(model, tokenizer), tokenizer, folder / role)
-    problems = folder / "problems.jsonl"
-    make_problems(problems, 4 * prompts, VOCABULARY // 2, *prompt_tokens)  # of ids that a response can begin with
+    problems = folder / "problems.jsonl"  # of ids that a response passes through before it settles
+    make_problems(problems, 4 * sizes.prompts, sizes.vocabulary // 2, *sizes.prompt_tokens)
     options = {
         "model.policy": str(folder / "policy"),
         "model.expert": str(folder / "expert"),
         "data.train": str(problems),
-        "data.prompts_per_step": prompts,
-        "data.sampling.max_new_tokens": new_tokens,
-        "data.max_prompt_tokens": prompt_tokens[1],
+        "data.prompts_per_step": sizes.prompts,
+        "data.sampling.max_new_tokens": sizes.new_tokens,
+        "data.max_prompt_tokens": longest,
         "data.reward": {"class_path": f"{__name__}.Distinct"},
     }
     return Case("made to measure", options)
@@ -103,7 +122,8 @@ class Measured:
         memory: peak bytes above those of the process before models were loaded.
         tokens: response tokens of a step, on average.
         flops: part -> Σ 2 · parameters · tokens of a step, as `mentor_pl.training.ledger` counts.
-        decode: counts of a step per response token, mean w among them.
+        decode: counts of a step per response token; under MENTOR also, of mixture rollouts, mean w, tokens replaced
+            per token and K, and drafts that the cost model says are lost.
     """
 
     wall: Mapping[str, float]
@@ -147,11 +167,16 @@ class Clock(L.Callback):
             "update: backward": 2 * policy * learned,
         }
         mixed = batch.gate_weights.sum(1) > 0
-        among = counts.per_token() | {"response tokens": float(counts.tokens), "mean w": 0.0, "replaced": 0.0}
+        among = counts.per_token() | {"response tokens": float(counts.tokens), "lost, modelled": 0.0}
         if mixed.any():
-            length = batch.response_lengths[mixed].sum()
-            among["mean w"] = float(batch.gate_weights[mixed].sum() / length)
-            among["replaced"] = float(batch.replaced[mixed].sum() / length)
+            tokens = batch.response_lengths[mixed].sum()
+            replaced = float(batch.replaced[mixed].sum() / tokens)
+            # on a CPU a forward is a step, and policy rollouts, all at once, take as many as the longest has tokens
+            forwards = counts.policy_forwards - int(batch.response_lengths[~mixed].max())
+            drafts = max(1, round(forwards / max(1, counts.expert_calls)))
+            among |= {"mean w": float(batch.gate_weights[mixed].sum() / tokens), "replaced": replaced}
+            among["look-ahead"] = float(drafts)
+            among["lost, modelled"] = float(tokens) / counts.tokens * (drafts / kept(drafts, replaced) - 1)
         Clock.taken.append((seconds, flops, among))
 
 
@@ -173,7 +198,9 @@ def steps(case: Case, side: str, warmup: int, count: int, device: str) -> Measur
         **case.options,
     }
     if SIDES[side] == "grpo":
-        options.pop("model.expert")
+        del options["model.expert"]
+    if device.startswith("cuda"):
+        options["trainer.precision"] = "bf16-mixed"
     configs = [CONFIGS / "quickstart.yaml", CONFIGS / "algorithms" / f"{SIDES[side]}.yaml"]
     words = [word for config in configs for word in ("--config", str(config))]
     words += [f"--{key}={one if isinstance(one, str) else json.dumps(one)}" for key, one in options.items()]
@@ -182,10 +209,5 @@ def steps(case: Case, side: str, warmup: int, count: int, device: str) -> Measur
             raise RuntimeError(f"mentor fit ends with status {status}: mentor fit {' '.join(words)}")
     timed = Clock.taken[warmup:]
     by_part = [{part: median(one[0][kind].get(part, 0.0) for one in timed) for part in PARTS} for kind in (0, 1)]
-    flops, decode = ({name: fmean(one[k][name] for one in timed) for name in timed[0][k]} for k in (1, 2))
+    flops, decode = ({name: fmean(one[k].get(name, 0.0) for one in timed) for name in timed[0][k]} for k in (1, 2))
     return Measured(*by_part, memory.peak, decode.pop("response tokens"), flops, decode)
-
-
-def plain(runs: Mapping[str, Sequence[Measured]]) -> dict[str, list[dict[str, Any]]]:
-    """For JSON."""
-    return {side: [asdict(run) for run in some] for side, some in runs.items()}

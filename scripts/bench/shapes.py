@@ -1,8 +1,9 @@
-"""Models by their published configurations (`shapes/*.json`), without weights: their sizes, and the memory of a step."""
+"""Models by their published configurations (`shapes/*.json`), without weights: their sizes, and a step's memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mentor_pl.training.plan import Plan, rounds_of
 
 SHAPES = Path(__file__).parent / "shapes"
 EXPERT_OF = {"qwen2.5-3b": "qwen2.5-7b", "qwen2.5-7b": "qwen2.5-7b", "llama-3.1-8b": "llama-3.1-8b"}
+CACHE_TOKENS = {"llama-3.1-8b": 2**17}  # as configs/models has it; a place of its cache is 128 KiB
 
 
 @cache
@@ -35,8 +37,14 @@ def model(name: str) -> Model:
     return Model(dry.parameters - embeddings, head, dry.parameters, config.num_hidden_layers, *widths)
 
 
+def setting_of(name: str) -> Setting:
+    """The paper's step as this policy's configuration has it."""
+    default = Setting()
+    return replace(default, cache_tokens=CACHE_TOKENS.get(name, default.cache_tokens))
+
+
 def memory(name: str, setting: Setting) -> dict[str, Mapping[str, int]]:
-    """Side -> part -> bytes of a rank, and their `peak`: the estimate that `mentor doctor` gives, in bf16 under FSDP."""
+    """Side -> part -> bytes of a rank, and their `peak`, as `mentor doctor` estimates them: bfloat16, FSDP."""
     policy = ModelSource(str(SHAPES / f"{name}.json"), "policy")
     expert = ModelSource(str(SHAPES / f"{EXPERT_OF[name]}.json"), "expert")
     plan = Plan(

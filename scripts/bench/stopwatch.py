@@ -1,8 +1,8 @@
 """Seconds by part, wall and processor: what happens in a part within another counts for the inner one alone.
 
-The parts of a training step are methods of this project, which a stopwatch wraps; nothing of theirs is changed. On a GPU
-it waits for the device at both ends of a part, so that work counts for the part that has asked for it, and steps take a
-little longer than without it.
+The parts of a training step are methods of this project, which a stopwatch wraps; nothing of theirs is changed. On a
+GPU it waits for the device at both ends of a part, so that work counts for the part that has asked for it, and steps
+take a little longer than without it.
 """
 
 from __future__ import annotations

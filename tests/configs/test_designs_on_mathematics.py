@@ -1,4 +1,4 @@
-"""The designs for Qwen2.5-3B, Qwen2.5-7B and LLaMA-3.1-8B: alike but for the model, and each cell is the method it names.
+"""The designs for Qwen2.5-3B, Qwen2.5-7B and LLaMA-3.1-8B: alike but for the model, each cell the method it names.
 
 That `mentor fit` takes all their cells is tested with every other design, in tests/test_configs.py.
 """
