@@ -47,7 +47,7 @@ class Case:
     options: Mapping[str, Any]
 
 
-def testbed(folder: Path) -> Case:
+def quick_start(folder: Path) -> Case:
     """The quick start as it is."""
     build(folder / "testbed")
     files = {"model.policy": "policy", "model.expert": "expert", "data.train": "train.jsonl"}
