@@ -179,6 +179,11 @@ class Design:
             if one.method not in self.methods:
                 known = f"methods are {', '.join(self.methods)}"
                 raise UsageError(f"criteria[{place}].method is {one.method!r}, but {known}: name one of them")
+            if one.setting is not None and one.setting not in self.choices():
+                there = ", ".join(self.choices())
+                raise UsageError(
+                    f"criteria[{place}].setting is {one.setting!r}, but there is {there}: name one of them"
+                )
         _check_distinct("criteria", self.criteria, empty=True)
 
     def _check_overrides(self) -> None:

@@ -60,7 +60,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Criterion:
-    """What every seed of a method must keep to, in every setting.
+    """What every seed of a method must keep to.
 
     Attributes:
         method: whose runs.
@@ -69,6 +69,7 @@ class Criterion:
         last: how many evaluations `last` is the mean of.
         at_most: the largest value that will do.
         at_least: the smallest value that will do.
+        setting: where, such as threads=1; by default in every setting.
 
     Raises:
         UsageError: for bounds that are none, or that nothing is within, or a measure of the command that there is not.
@@ -80,6 +81,7 @@ class Criterion:
     last: int = 1
     at_most: float = math.inf
     at_least: float = -math.inf
+    setting: str | None = None
 
     def __post_init__(self) -> None:
         words = f"criterion of {self.metric} for {self.method!r}"
