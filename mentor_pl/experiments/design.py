@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
@@ -161,29 +161,20 @@ class Design:
         self.cells()  # refuses what cannot be made
 
     def _check_comparisons(self) -> None:
-        known = f"methods are {', '.join(self.methods)}"
-        if self.baseline not in self.methods:
-            raise UsageError(f"baseline is {self.baseline!r}, but {known}: name one of them")
+        _check_among("baseline", self.baseline, "methods", self.methods)
         for place, one in enumerate(self.comparisons):
-            pair = {"method": one.method, "against": self.against(one)}
-            for name, method in pair.items():
-                if method not in self.methods:
-                    raise UsageError(f"comparisons[{place}].{name} is {method!r}, but {known}: name one of them")
-            if pair["method"] == pair["against"]:
+            _check_among(f"comparisons[{place}].method", one.method, "methods", self.methods)
+            _check_among(f"comparisons[{place}].against", self.against(one), "methods", self.methods)
+            if one.method == self.against(one):
                 raise UsageError(f"comparisons[{place}] sets {one.method!r} against itself: give another `against`")
             check(f"comparisons[{place}].threshold", one.threshold, at_least=0, otherwise="and turn `direction`")
         _check_distinct("comparisons", self.comparisons, empty=True)
 
     def _check_criteria(self) -> None:
         for place, one in enumerate(self.criteria):
-            if one.method not in self.methods:
-                known = f"methods are {', '.join(self.methods)}"
-                raise UsageError(f"criteria[{place}].method is {one.method!r}, but {known}: name one of them")
-            if one.setting is not None and one.setting not in self.choices():
-                there = ", ".join(self.choices())
-                raise UsageError(
-                    f"criteria[{place}].setting is {one.setting!r}, but there is {there}: name one of them"
-                )
+            _check_among(f"criteria[{place}].method", one.method, "methods", self.methods)
+            if one.setting is not None:
+                _check_among(f"criteria[{place}].setting", one.setting, "settings", self.choices())
         _check_distinct("criteria", self.criteria, empty=True)
 
     def _check_overrides(self) -> None:
@@ -287,6 +278,11 @@ def _dump(value: Any) -> str:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(_dump(value).encode()).hexdigest()
+
+
+def _check_among(key: str, name: str, kind: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise UsageError(f"{key} is {name!r}, but {kind} are {', '.join(known)}: name one of them")
 
 
 def _check_distinct(key: str, values: tuple[Any, ...], empty: bool = False) -> None:

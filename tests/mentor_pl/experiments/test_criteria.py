@@ -54,5 +54,5 @@ def test_a_criterion_of_one_setting_is_judged_there_alone_and_the_setting_must_b
     of_one = Criterion("grpo", ACCURACY, at_least=0.65, setting="p=0.2")
     (one,) = judged(tmp_path, ENDS, of_one, settings={"p": grid("0.1", "0.2")})
     assert one.setting == "p=0.2"
-    with pytest.raises(UsageError, match=r"criteria\[0\].setting is 'p=0.2', but there is p=0.1, p=0.3: name one"):
+    with pytest.raises(UsageError, match=r"criteria\[0\].setting is 'p=0.2', but settings are p=0.1, p=0.3: name one"):
         judged(tmp_path, ENDS, of_one, settings={"p": grid("0.1", "0.3")})
