@@ -31,12 +31,14 @@ FIGURES, PLAIN, RESULTS = 200_000, 100_000, 300_000  # bytes
 _SCALES = (0.85, 0.7, 0.5)  # of the report's figures
 
 
-def write_page(page: Path, file: Path, report: Report, design: Design, fixed: Fixed, results: Sequence[Result]) -> Path:
+def write_page(
+    page: Path, command: Sequence[str], report: Report, design: Design, fixed: Fixed, results: Sequence[Result]
+) -> Path:
     """Write the page and what lies beside it.
 
     Args:
         page: without `.md`.
-        file: of the design.
+        command: that runs the design.
         report: that has been written of the same.
         design: as it is at present.
         fixed: as it was before the first run.
@@ -53,7 +55,7 @@ def write_page(page: Path, file: Path, report: Report, design: Design, fixed: Fi
         shutil.copyfile(report.folder / "design.json", page / "design.json")
         blocks = [
             *opening(page.name, design, fixed, results),
-            *_how(file, page, told, results),
+            *_how(shlex.join(command), page, told, results),
             *claims(design, report.verdicts),
             *criteria(design, report.judged),
             *outcome_tables(design, results),
@@ -71,7 +73,7 @@ def write_page(page: Path, file: Path, report: Report, design: Design, fixed: Fi
     return written
 
 
-def _how(file: Path, page: Path, told: str, results: Sequence[Result]) -> list[Block]:
+def _how(command: str, page: Path, told: str, results: Sequence[Result]) -> list[Block]:
     done = [one.state for one in results if one.state.seconds]
     clock, processor = (in_words(sum(getattr(one, name) for one in done)) for name in ("seconds", "cpu_seconds"))
     words = f"{len(done)} runs took {clock} by the clock, one after another, and {processor} of processor time."
@@ -79,7 +81,6 @@ def _how(file: Path, page: Path, told: str, results: Sequence[Result]) -> list[B
         f"Every run is a line of {page.name}/{told}; the design, whose hash is above, is {page.name}/design.json. "
         "The second command shows the one of each run, which makes it again."
     )
-    command = shlex.join(["mentor", "experiment", str(file)])
     return [Heading("How"), Text(words), Code(f"{command}\n{command} --dry"), Text(beside)]
 
 

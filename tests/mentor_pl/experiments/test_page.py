@@ -1,7 +1,6 @@
 import gzip
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from experiment_results import results_of, small_design
@@ -26,7 +25,8 @@ def written(tmp_path):
     report = write_report(out, "trial", design, fixed, results)
 
     def write(fixed: Fixed = fixed) -> str:
-        return write_page(page, Path("designs/my trial.yaml"), report, design, fixed, results).read_text("utf-8")
+        command = ["mentor", "experiment", "designs/my trial.yaml"]
+        return write_page(page, command, report, design, fixed, results).read_text("utf-8")
 
     return write, page, design
 
