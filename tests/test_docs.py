@@ -27,7 +27,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def blocks(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    fenced = r"^ *```(\w*)\n(.*?)^ *```"  # all of them, so that none begins where another ends
+    found = re.findall(fenced, (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [text for name, text in found if name == language]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from mentor_pl.experiments.results import Result, results_lines
 from mentor_pl.experiments.sections import claims, costs, criteria, every_seed, opening, outcome_tables, versions
 from mentor_pl.runtime.errors import UsageError
 
-FIGURES, PLAIN, RESULTS = 80_000, 30_000, 40_000  # bytes: ten pages are 1.4 MB at most
+FIGURES, PLAIN, RESULTS = 80_000, 30_000, 40_000  # bytes: ten pages are about 1.4 MB
 _SCALES = (0.85, 0.7, 0.5)  # of the report's figures
 
 
