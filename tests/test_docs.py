@@ -125,7 +125,7 @@ def test_every_experiment_of_a_page_is_understood_and_so_is_its_design(words, mo
         main([*words, "--print_config"])
     assert left.value.code == 0
     printed = safe_load(capsys.readouterr().out)
-    check_whole(read_design(Path(printed["design"]), [Path(base) for base in printed["base"]]))
+    check_whole(read_design(Path(printed["design"]), printed["base"]))
 
 
 def test_results_stay_small_and_are_all_of_a_page():

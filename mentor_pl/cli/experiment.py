@@ -31,7 +31,7 @@ _DONE = ("finished", "failed", "other")
 
 def experiment(
     design: Path,
-    base: Sequence[Path] = (),
+    base: Sequence[str] = (),
     out: Path | None = None,
     jobs: int | None = None,
     dry: bool = False,
@@ -63,7 +63,7 @@ def experiment(
         UsageError: for a design that cannot be run, a number of jobs below 1, or a folder that cannot be written to.
         RunError: once all else is done and reported, where cells have failed.
     """
-    plan, name = read_design(design, base), "-".join(file.stem for file in (design, *base))
+    plan, name = read_design(design, base), "-".join(Path(file).stem for file in (str(design), *base))
     folder = out if out is not None else Path("runs/experiments") / name
     check_whole(plan)
     check("--jobs", jobs, at_least=1, because="it counts cells at a time")
@@ -89,7 +89,7 @@ def experiment(
     report = write_report(folder, name, plan, kept, results)
     _tell(report)
     if page is not None:
-        command = ["mentor", "experiment", str(design), *(word for file in base for word in ("--base", str(file)))]
+        command = ["mentor", "experiment", str(design), *(word for file in base for word in ("--base", file))]
         print(f"page    {write_page(page, command, report, plan, kept, results)}")
     lost = [result for result in results if result.state.status in ("failed", "other")]
     if lost and not report_only:

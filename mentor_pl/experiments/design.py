@@ -267,7 +267,7 @@ class Design:
         return _hash(self.canonical())
 
 
-def read_design(path: Path, base: Sequence[Path] = ()) -> Design:
+def read_design(path: Path, base: Sequence[str] = ()) -> Design:
     """The design in a YAML file; paths of configurations are those of the current folder, as for `mentor fit`.
 
     Args:
@@ -279,7 +279,7 @@ def read_design(path: Path, base: Sequence[Path] = ()) -> Design:
     """
     settings = read_yaml(path)
     if isinstance(settings.get("base"), list):  # else it is refused below
-        settings["base"] += map(str, base)
+        settings["base"] += base
     try:
         return typed(Design, settings)
     except UsageError as error:

@@ -21,7 +21,7 @@ def at_home(monkeypatch):
 
 
 def design(experiment, model):
-    return read_design(Path(f"configs/experiments/math/{experiment}.yaml"), [model])
+    return read_design(Path(f"configs/experiments/math/{experiment}.yaml"), [str(model)])
 
 
 def merged(capsys, plan, method):
@@ -36,7 +36,7 @@ def merged(capsys, plan, method):
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("path", DESIGNS, ids=lambda path: path.stem)
 def test_mentor_fit_takes_every_method_over_every_model(path, model, capsys):
-    plan, own = read_design(path, [model]), yaml.safe_load(model.read_text(encoding="utf-8"))
+    plan, own = read_design(path, [str(model)]), yaml.safe_load(model.read_text(encoding="utf-8"))
     assert path.read_text(encoding="utf-8").startswith("# ")
     for method in plan.methods:
         config = merged(capsys, plan, method)

@@ -115,10 +115,10 @@ def test_configurations_over_the_designs_own_name_the_folder_and_are_part_of_cel
     design(methods={"grpo": {}}, comparisons=[])
     for name, count in (("small", 3), ("tiny", 1)):
         Path(f"{name}.yaml").write_text(f"data: {{max_prompt_tokens: {count}}}\n")
-    plain, plan = read_design(Path("trial.yaml")), read_design(Path("trial.yaml"), [Path("small.yaml")])
+    plain, plan = read_design(Path("trial.yaml")), read_design(Path("trial.yaml"), ["small.yaml"])
     assert plain.sha256 != plan.sha256
     out = Path("runs/experiments/trial-small-tiny")
-    both = read_design(Path("trial.yaml"), [Path("small.yaml"), Path("tiny.yaml")])
+    both = read_design(Path("trial.yaml"), ["small.yaml", "tiny.yaml"])
     assert both.configurations()[0]["data"]["max_prompt_tokens"] == 1
     for cell in both.cells():
         write_state(out, cell, State("finished", cell.identity, 40.0))
