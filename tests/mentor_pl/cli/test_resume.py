@@ -131,7 +131,7 @@ def test_a_run_whose_learning_rate_falls_to_its_end_is_made_longer_only_where_th
 
 def test_without_a_logger_no_file_of_ours_is_in_the_current_folder(small_project):
     Path("config.yaml").write_text("mine: 1\n")
-    options = ("--trainer.logger", "false", "--trainer.callbacks", "[]")
+    options = ("--trainer.logger", "false", "--trainer.callbacks", "[]", "--model.final_lr", "1")
     small = ["--data.prompts_per_step", "2", "--data.sampling.max_new_tokens", "8", "--trainer.accelerator", "cpu"]
     command = ["fit", "--config", str(ROOT / "configs/quickstart.yaml"), *small, *options]
     assert main([*command, "--data.steps", "1"]) == 0
