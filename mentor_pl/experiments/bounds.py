@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mentor_pl.experiments.criteria import Judged, judge_criteria
-from mentor_pl.experiments.design import ALL, CELL
+from mentor_pl.experiments.design import ALL
 from mentor_pl.experiments.drawing import Drawing
+from mentor_pl.experiments.outcome import CELL
 
 _BOUND, _BEYOND = "#222222", "#d55e00"
 

@@ -50,11 +50,12 @@ class Judged:
 
 
 def judge_criteria(design: Design, results: Sequence[Result]) -> list[Judged]:
-    """Every criterion in every setting."""
+    """Every criterion in every setting that it is for."""
     return [
         _judged(design, one, setting, values(results, one.method, setting, one.outcome))
         for one in design.criteria
         for setting in design.combinations()
+        if one.setting in (None, setting)
     ]
 
 

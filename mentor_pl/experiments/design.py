@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from mentor_pl.experiments.outcome import SAMPLED, Criterion, Outcome
+from mentor_pl.experiments.outcome import CELL, SAMPLED, Criterion, Outcome
 from mentor_pl.experiments.overrides import Overrides, words
 from mentor_pl.experiments.typed import read_yaml, typed
 from mentor_pl.runtime.errors import UsageError
@@ -34,7 +33,6 @@ ALL = "all"  # the setting of a design without grids
 # what each cell sets itself
 OWN = ("seed_everything", "threads", "data.steps", "trainer.logger", "resume", "ckpt_path", "config")
 _NAME = re.compile(r"\w[\w.+-]*")
-CELL = "cell/"  # metrics of the whole command, which no run logs
 EVERY = "trainer.callbacks.BenchmarkValidation.every_n_steps"  # what `evaluate_every` sets
 
 
@@ -163,26 +161,20 @@ class Design:
         self.cells()  # refuses what cannot be made
 
     def _check_comparisons(self) -> None:
-        known = f"methods are {', '.join(self.methods)}"
-        if self.baseline not in self.methods:
-            raise UsageError(f"baseline is {self.baseline!r}, but {known}: name one of them")
+        _check_among("baseline", self.baseline, "methods", self.methods)
         for place, one in enumerate(self.comparisons):
-            pair = {"method": one.method, "against": self.against(one)}
-            for name, method in pair.items():
-                if method not in self.methods:
-                    raise UsageError(f"comparisons[{place}].{name} is {method!r}, but {known}: name one of them")
-            if pair["method"] == pair["against"]:
+            _check_among(f"comparisons[{place}].method", one.method, "methods", self.methods)
+            _check_among(f"comparisons[{place}].against", self.against(one), "methods", self.methods)
+            if one.method == self.against(one):
                 raise UsageError(f"comparisons[{place}] sets {one.method!r} against itself: give another `against`")
             check(f"comparisons[{place}].threshold", one.threshold, at_least=0, otherwise="and turn `direction`")
         _check_distinct("comparisons", self.comparisons, empty=True)
 
     def _check_criteria(self) -> None:
         for place, one in enumerate(self.criteria):
-            if one.method not in self.methods:
-                known = f"methods are {', '.join(self.methods)}"
-                raise UsageError(f"criteria[{place}].method is {one.method!r}, but {known}: name one of them")
-            if not math.isfinite(one.at_most) and not math.isfinite(one.at_least):
-                raise UsageError(f"criteria[{place}] of {one.method!r} has no bound: give at_most, at_least or both")
+            _check_among(f"criteria[{place}].method", one.method, "methods", self.methods)
+            if one.setting is not None:
+                _check_among(f"criteria[{place}].setting", one.setting, "settings", self.choices())
         _check_distinct("criteria", self.criteria, empty=True)
 
     def _check_overrides(self) -> None:
@@ -286,6 +278,11 @@ def _dump(value: Any) -> str:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(_dump(value).encode()).hexdigest()
+
+
+def _check_among(key: str, name: str, kind: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise UsageError(f"{key} is {name!r}, but {kind} are {', '.join(known)}: name one of them")
 
 
 def _check_distinct(key: str, values: tuple[Any, ...], empty: bool = False) -> None:

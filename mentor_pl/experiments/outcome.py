@@ -19,9 +19,11 @@ from statistics import fmean
 from typing import Literal
 
 from mentor_pl.experiments.metrics_file import Series, until
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check
 
 SAMPLED = "cost/sampled_tokens"  # the sum until a step
+CELL, WHOLE = "cell/", ("seconds", "cpu_seconds")  # what is measured of the whole command, which no run logs
 Summary = Literal["last", "area", "fall"]
 At = Literal["steps", "tokens"]
 
@@ -58,7 +60,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Criterion:
-    """What every seed of a method must keep to, in every setting.
+    """What every seed of a method must keep to.
 
     Attributes:
         method: whose runs.
@@ -67,6 +69,10 @@ class Criterion:
         last: how many evaluations `last` is the mean of.
         at_most: the largest value that will do.
         at_least: the smallest value that will do.
+        setting: where, such as threads=1; by default in every setting.
+
+    Raises:
+        UsageError: for bounds that are none, or that nothing is within, or a measure of the command that there is not.
     """
 
     method: str
@@ -75,9 +81,17 @@ class Criterion:
     last: int = 1
     at_most: float = math.inf
     at_least: float = -math.inf
+    setting: str | None = None
 
     def __post_init__(self) -> None:
-        check(f"{self.metric}: last", self.last, at_least=1, because="it counts evaluations")
+        words = f"criterion of {self.metric} for {self.method!r}"
+        check(f"{words}: last", self.last, at_least=1, because="it counts evaluations")
+        if not math.isfinite(self.at_most) and not math.isfinite(self.at_least):
+            raise UsageError(f"{words} has no bound: give at_most, at_least or both")
+        if self.at_least > self.at_most:
+            raise UsageError(f"{words}: at_least is {self.at_least:g}, but at_most {self.at_most:g}: swap them")
+        if self.metric.startswith(CELL) and self.metric.removeprefix(CELL) not in WHOLE:
+            raise UsageError(f"{words}: there is {' and '.join(CELL + one for one in WHOLE)}: give one of them")
 
     @property
     def outcome(self) -> Outcome:

@@ -38,7 +38,7 @@ def words(configs: Sequence[Mapping[str, Any]], overrides: Overrides) -> list[st
     for key, value in overrides.items():
         prefix, changed = _set(merged, key.split("."), value, key)
         given.pop(prefix, None)  # a later word wins
-        given[prefix] = deepcopy(changed)
+        given[prefix] = changed
     return [f"--{key}={value if isinstance(value, str) else _plain(value)}" for key, value in given.items()]
 
 

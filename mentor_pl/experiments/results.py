@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from mentor_pl.experiments.design import CELL, Cell, Design
+from mentor_pl.experiments.design import Cell, Design
 from mentor_pl.experiments.folder import State, folder_of, read_state
 from mentor_pl.experiments.metrics_file import Series, read_metrics, until
-from mentor_pl.experiments.outcome import SAMPLED, At, Outcome, summary, total
+from mentor_pl.experiments.outcome import CELL, SAMPLED, WHOLE, At, Outcome, summary, total
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -62,7 +62,7 @@ def collect(out: Path, design: Design) -> list[Result]:
             metrics = read_metrics([folder_of(out, cell)])
         except UsageError:  # it has logged nothing yet
             metrics = {}
-        whole = {f"{CELL}{name}": {design.steps: getattr(state, name)} for name in ("seconds", "cpu_seconds")}
+        whole = {f"{CELL}{name}": {design.steps: getattr(state, name)} for name in WHOLE}
         results.append(Result(cell, state, metrics | whole))
     return with_budgets(results)
 

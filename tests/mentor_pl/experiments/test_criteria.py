@@ -3,6 +3,7 @@ from experiment_results import ACCURACY, grid, results_of, small_design
 
 from mentor_pl.experiments.criteria import judge_criteria
 from mentor_pl.experiments.outcome import Criterion
+from mentor_pl.runtime.errors import UsageError
 
 ENDS = {1: 0.70, 2: 0.62, 3: 0.75}
 
@@ -47,3 +48,11 @@ def test_a_fall_that_is_the_bound_but_for_rounding_keeps_to_it(tmp_path):
 def test_every_setting_is_judged(tmp_path):
     found = judged(tmp_path, ENDS, settings={"p": grid("0.1", "0.2")})
     assert [(one.setting, one.answer) for one in found] == [("p=0.1", "not met"), ("p=0.2", "not met")]
+
+
+def test_a_criterion_of_one_setting_is_judged_there_alone_and_the_setting_must_be_there(tmp_path):
+    of_one = Criterion("grpo", ACCURACY, at_least=0.65, setting="p=0.2")
+    (one,) = judged(tmp_path, ENDS, of_one, settings={"p": grid("0.1", "0.2")})
+    assert one.setting == "p=0.2"
+    with pytest.raises(UsageError, match=r"criteria\[0\].setting is 'p=0.2', but settings are p=0.1, p=0.3: name one"):
+        judged(tmp_path, ENDS, of_one, settings={"p": grid("0.1", "0.3")})

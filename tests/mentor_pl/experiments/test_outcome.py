@@ -71,7 +71,20 @@ def test_a_criterion_says_how_far_beyond_its_bounds_a_value_is():
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "criterion of acc for 'grpo' has no bound: give at_most, at_least or both"),
+        ({"at_most": 1, "last": 0}, "criterion of acc for 'grpo': last is 0, but it counts evaluations"),
+        ({"at_most": 1, "at_least": 2}, "at_least is 2, but at_most 1: swap them"),
+        ({"at_most": 1, "metric": "cell/second"}, "there is cell/seconds and cell/cpu_seconds: give one of them"),
+    ],
+)
+def test_a_criterion_that_cannot_be_judged_is_refused(settings, words):
+    with pytest.raises(UsageError, match=words):
+        Criterion(**{"method": "grpo", "metric": "acc"} | settings)
+
+
 def test_a_mean_of_no_evaluation_is_refused():
-    for kind in (Outcome, lambda metric, last: Criterion("grpo", metric, last=last)):
-        with pytest.raises(UsageError, match="val/maze/avg@8: last is 0, but it counts evaluations"):
-            kind("val/maze/avg@8", last=0)
+    with pytest.raises(UsageError, match="val/maze/avg@8: last is 0, but it counts evaluations"):
+        Outcome("val/maze/avg@8", last=0)

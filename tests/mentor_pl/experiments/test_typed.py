@@ -35,7 +35,10 @@ def test_plain_values_become_what_the_hints_say():
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"part": []}, "part: no such setting; did you mean parts?; there is parts, by_name, kind, note, spare, rest, on"),
+        (
+            {"part": []},
+            "part: no such setting; did you mean parts?; there is parts, by_name, kind, note, spare, rest, on",
+        ),
         ({}, "parts is not set, and has no default: give a list"),
         ({"parts": [{"weight": 1}]}, "parts[0].name is not set, and has no default: give a text"),
         ({"parts": {}}, "parts is {}, but is a list: give [{}]"),
