@@ -18,7 +18,7 @@ from typing import Final
 from mentor_pl.testbed.gym.problems import Problem
 
 MAX_ATTEMPTS: Final = 4
-LARGEST: Final = 45  # of the totals that five digits can come to
+LARGEST: Final = 53  # of the totals that five digits can come to, four of them off by two
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Style:
         strategy: that a response works the sum out, or checks its attempts and tries again when they fail.
         skill: that an answer at once is right, or that a sign is drawn from those that still lead to the target;
             otherwise a sign is any, and an answer at once what any signs come to.
-        execution: that a forced word, a total or a verdict, is the right one; else a total is off by one or two.
+        execution: that a forced word, a total or a verdict, is the right one; else a total is off by one or two, and
+            those behind it are too.
     """
 
     strategy: float
@@ -40,7 +41,7 @@ class Style:
 def solution(problem: Problem, style: Style, rng: random.Random) -> str:
     """A response to the problem in the given style, without a stop token."""
     writer = _Writer(problem, style, rng)
-    return writer.sum() if problem.signs else writer.search()
+    return writer.work_out() if problem.signs else writer.search()
 
 
 def right_solution(problem: Problem, style: Style, rng: random.Random) -> str:
@@ -54,8 +55,7 @@ def right_solution(problem: Problem, style: Style, rng: random.Random) -> str:
 def boxed_total(text: str) -> int:
     """What the words in the box of a solution come to."""
     first, *others = text.partition(r"\boxed{")[2].rstrip(" }").split()
-    signs = [1 if sign == "+" else -1 for sign in others[::2]]
-    return int(first) + sum(sign * int(number) for sign, number in zip(signs, others[1::2], strict=True))
+    return int(first) + sum(int(sign + number) for sign, number in zip(others[::2], others[1::2], strict=True))
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,15 @@ class _Writer:
     style: Style
     rng: random.Random
 
-    def sum(self) -> str:
+    def work_out(self) -> str:
         assert self.problem.signs
         if self.rng.random() < self.style.strategy:
             thought = list(self.totals(self.problem.signs))
             return " ".join(["<think>", *thought, r"</think> \boxed{", thought[-1], "}"])
         right = self.rng.random() < self.style.skill
         signs = self.problem.signs if right else [self.rng.choice((1, -1)) for _ in self.problem.signs]
-        return rf"<think> </think> \boxed{{ {self.total(signs)} }}"
+        total = sum(sign * number for sign, number in zip(signs, self.problem.numbers, strict=True))
+        return rf"<think> </think> \boxed{{ {total} }}"
 
     def search(self) -> str:
         checking, words = self.rng.random() < self.style.strategy, ["<think>"]
@@ -80,7 +81,7 @@ class _Writer:
             words += ["try", *self.totals(signs)]
             if not checking:
                 break
-            right = self.total(signs) == self.problem.target
+            right = words[-1] == str(self.problem.target)
             words += ["check", "yes" if right == self.holds() else "no"]
             if right or tries == MAX_ATTEMPTS:
                 break
@@ -100,16 +101,12 @@ class _Writer:
 
     def totals(self, signs: Sequence[int]) -> Iterator[str]:
         """The signed numbers, and behind each but the first what they come to so far."""
-        words = signed(self.problem.numbers, signs)
-        yield words[0]
-        for place in range(1, len(signs)):
-            total = self.total(signs[: place + 1])
-            if not self.holds():
-                total += self.rng.choice([off for off in (-2, -1, 1, 2) if abs(total + off) <= LARGEST])
-            yield from (*words[2 * place - 1 : 2 * place + 1], "=", str(total))
-
-    def total(self, signs: Sequence[int]) -> int:
-        return sum(sign * number for sign, number in zip(signs, self.problem.numbers, strict=False))
+        first, *others = signed(self.problem.numbers, signs)
+        yield first
+        total = int(first)
+        for sign, number in zip(others[::2], others[1::2], strict=True):
+            total += int(sign + number) + (0 if self.holds() else self.rng.choice((-2, -1, 1, 2)))
+            yield from (sign, number, "=", str(total))
 
     def holds(self) -> bool:
         return self.style.execution == 1 or self.rng.random() < self.style.execution
