@@ -33,6 +33,7 @@ TRAINER_COMMANDS = {
 COMMANDS = {
     "testbed build": ("make the embedded testbed: problems, base model and expert", "mentor_pl.testbed.build:build"),
     "testbed family": ("make many bases and experts of it, with dials", "mentor_pl.testbed.build:family"),
+    "testbed gym": ("make a testbed of a task of reasoning-gym", "mentor_pl.testbed.gym.build:gym"),
     "experiment": (
         "run a design of methods, settings and seeds, and report what it shows",
         "mentor_pl.cli.experiment:experiment",
