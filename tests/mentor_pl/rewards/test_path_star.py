@@ -1,7 +1,7 @@
 r"""Path-star's reward, on one star small enough to draw; the edges go out from the centre n07:
 
-    n07 – n20 – n05      the goal n05 ends the first arm, so `n20 n05` is the one right answer
-    n07 – n03 – n11
+n07 – n20 – n05      the goal n05 ends the first arm, so `n20 n05` is the one right answer
+n07 – n03 – n11
 """
 
 from __future__ import annotations

@@ -23,11 +23,12 @@ def share_of_right_arms(style: Style) -> float:
 
 def test_the_expert_is_right_and_the_base_keeps_the_form() -> None:
     rng, reward = random.Random(0), PaperReward(PathStarReward())
-    for star in STARS[:200]:
-        prompt = Prompt(0, star.text(), " ".join(star.path()), ())
-        assert reward.grade(prompt, Response(solution(star, EXPERT, rng))).total == 1.0
-        parts = reward.grade(prompt, Response(solution(star, BASE, rng))).parts
-        assert (parts["format"], parts["faithful"]) == (1.0, 1.0)
+    prompts = [Prompt(0, star.text(), " ".join(star.path()), ()) for star in STARS[:200]]
+    expert, base = (
+        reward(prompts, [Response(solution(star, style, rng)) for star in STARS[:200]]) for style in (EXPERT, BASE)
+    )
+    assert set(expert.total) == {1.0}
+    assert set(base.parts["format"] + base.parts["faithful"]) == {1.0}
 
 
 @pytest.mark.parametrize(("prior", "right"), [(0.0, 0.2), (0.05, 0.24), (0.5, 0.6), (1.0, 1.0)])
@@ -53,7 +54,9 @@ def test_a_solution_is_the_path_in_a_box() -> None:
     assert text.startswith(r"<think> look </think> \boxed{ ")
 
 
-@pytest.mark.parametrize(("arguments", "named"), [({"prior": -0.1}, "prior"), ({"prior": 0, "execution": 1.5}, "execution")])
+@pytest.mark.parametrize(
+    ("arguments", "named"), [({"prior": -0.1}, "prior"), ({"prior": 0, "execution": 1.5}, "execution")]
+)
 def test_a_dial_out_of_range_is_named(arguments: dict[str, float], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         Style(**arguments)
