@@ -32,6 +32,7 @@ def inspect(
     data: RolloutDataModule,
     trainer: dict[str, Any] | None = None,
     seed_everything: Any = None,
+    threads: Any = None,
     ckpt_path: Any = None,
     resume: Any = None,
     resume_changes: Any = None,
@@ -48,6 +49,7 @@ def inspect(
         data: as for `fit`, such as --data.train FILE --data.max_prompt_tokens 512.
         trainer: of a configuration for `fit`; not used.
         seed_everything: of a configuration for `fit`; not used.
+        threads: likewise.
         ckpt_path: of a configuration for `fit`; not used.
         resume: likewise.
         resume_changes: likewise.

@@ -23,6 +23,7 @@ usage: mentor {command} --config FILE [--config FILE ...] [--KEY VALUE ...]
   --config FILE          settings in YAML; of several, later ones win
   --KEY VALUE            one setting, such as --model.alpha 0.5; --KEY+ VALUE appends to a list
   --seed_everything N    seed of all random numbers (default 0)
+  --threads N            CPU threads of torch in each process; by default $OMP_NUM_THREADS, else one for each core
   --ckpt_path PATH       checkpoint whose weights and state are taken: a file, a run's folder, last or best
 {resuming}  --print_config         print what all settings come to, and exit
   --GROUP.help CLASS     settings of a class, such as --model.algorithm.help mentor_pl.algorithms.mentor.Mentor

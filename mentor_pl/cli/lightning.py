@@ -7,6 +7,7 @@ all files have merged. The merged settings are saved as config.yaml in the run f
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -14,6 +15,7 @@ from typing import Any
 
 import jsonargparse
 import lightning.pytorch as L
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -37,11 +39,14 @@ from mentor_pl.runtime import signals
 from mentor_pl.runtime.errors import RunError, UsageError
 from mentor_pl.runtime.metrics_writer import keep_rows
 from mentor_pl.runtime.parallel import check_trainer
-from mentor_pl.runtime.ranges import check_seed
+from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.training.checkpoints import RunCheckpoints, Saved, folder_of, read, refuse_checkpoints
 from mentor_pl.training.trainer_settings import check_callbacks
 
 Unused = dict[str, Any] | None
+
+MAX_THREADS = 1024  # more than any machine has, and fewer than would exhaust one
+THREADS_HELP = "of torch on the CPU, for each process; by default $OMP_NUM_THREADS, else one for each core"
 
 
 class MentorCLI(LightningCLI):
@@ -78,6 +83,7 @@ class MentorCLI(LightningCLI):
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Measuring needs no data; those of a run's configuration are taken, and not used."""
+        parser.add_argument("--threads", type=int | None, default=None, help=THREADS_HELP)
         if self.command == "fit":
             super().add_core_arguments_to_parser(parser)
             parser.add_argument(
@@ -109,10 +115,16 @@ class MentorCLI(LightningCLI):
             parser.error(str(error), error)
         check_nulls(self.config[self.command].as_dict(), self.sources, self.accepted)
         check_seed("seed_everything", self.config[self.command].get("seed_everything"))
+        check(
+            "threads", self.config[self.command].threads, at_least=1, at_most=MAX_THREADS, because="it counts threads"
+        )
 
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint to start from, and compare the settings it holds."""
         config = self.config[self.command]
+        if config.threads is not None:
+            os.environ["OMP_NUM_THREADS"] = str(config.threads)  # for processes that are started from here
+            torch.set_num_threads(config.threads)
         self.given = deepcopy(config)
         if self.command == "fit":
             for key in config.resume_changes:
@@ -251,5 +263,6 @@ def _accepted(model: type, data: type, command: str) -> dict[str, Setting]:
     groups = {"trainer": L.Trainer, "model": model, "data": data if command == "fit" else Unused}
     return {name: Setting(group, empty) for name, group in groups.items()} | {
         "seed_everything": Setting(bool | int, 0),
+        "threads": Setting(int | None, None),
         **own,
     }

@@ -32,6 +32,7 @@ TRAINER_COMMANDS = {
 # words -> (what it does, "module:function"); the function's parameters and docstring become options and help
 COMMANDS = {
     "testbed build": ("make the embedded testbed: problems, base model and expert", "mentor_pl.testbed.build:build"),
+    "testbed family": ("make many bases and experts of it, with dials", "mentor_pl.testbed.build:family"),
     "experiment": (
         "run a design of methods, settings and seeds, and report what it shows",
         "mentor_pl.cli.experiment:experiment",

@@ -1,97 +1,168 @@
-"""Writes the testbed: two ordinary Hugging Face model folders and two files of problems.
+"""Writes the maze testbed: model folders and files of problems.
 
     out/policy/          the base: answers after one attempt, rarely checks
     out/expert/          the expert: checks every attempt and tries again
-    out/train.jsonl      problems to train on; one JSON object a line: problem, answer, blocked, goal, start, solutions
-                         and demonstrations, right solutions as the expert words them
+    out/train.jsonl      problems to train on; one JSON object a line: problem, answer, blocked, goal, start, solutions;
+                         those that have a trace: `demonstrations`, a list with a right solution as the expert words
+                         it, and `decisions`, the places of its words that are decisions
     out/heldout.jsonl    problems that neither pre-training nor training has seen, in the same form, without those
+    out/large.jsonl      problems on 5 × 5 cells, likewise
 
-The finished weights are part of the package, so this takes seconds. `train=True` makes them anew, from nothing, and
-is how the finished ones were made: `build(out, train=True)`, then `policy` and `expert` moved to `testbed/models/`.
+`family` writes many bases and experts over the same tokens, so that how each is can be varied by itself:
+
+    out/policies/NAME/   a base
+    out/experts/NAME/    an expert
+    out/train/NAME.jsonl the problems to train on, with the traces of the expert of this name
+    out/heldout.jsonl, out/large.jsonl
+
+The finished weights of the default dials are part of the package, so `build` takes seconds; with `train=True` it makes
+them anew, and is how the finished ones were made: `policy` and `expert` moved to `testbed/models/`.
 """
 
 from __future__ import annotations
 
-import json
+import itertools
 import random
-import shutil
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mentor_pl.models.loading import save_folder
 from mentor_pl.rewards.maze import Maze, cell_name
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.ranges import check, check_seed
-from mentor_pl.testbed.pretrain import pretrain, stage_steps
-from mentor_pl.testbed.problems import EXPERT, Ways, solution, split
-from mentor_pl.testbed.tokenizer import build_tokenizer
+from mentor_pl.testbed.folder import TrainingProgress, Writer
+from mentor_pl.testbed.maze.labels import labels
+from mentor_pl.testbed.maze.models import ExpertDials, MazeModels, PolicyDials
+from mentor_pl.testbed.maze.problems import Ways, large_mazes, split
+from mentor_pl.testbed.maze.solutions import Style, right_solution
 
 FINISHED: Final = Path(__file__).parent / "models"  # the finished weights, shipped with the package
-MODELS: Final = ("policy", "expert")
-MAX_DEMONSTRATIONS: Final = 64  # of a problem; different ones get rare
-
-ProblemRow = dict[str, str | int | list[str]]
+LARGE_PROBLEMS: Final = 200
+_FOLDER_NAME: Final = re.compile(r"\w[\w.-]*")
 
 
 def build(
     out: str | Path = "data/testbed",
+    policy: PolicyDials = PolicyDials(),  # noqa: B008  frozen
+    expert: ExpertDials = ExpertDials(),  # noqa: B008  frozen
     train: bool = False,
     seed: int = 0,
     scale: float = 1.0,
     train_problems: int = 2_000,
     heldout_problems: int = 200,
-    demonstrations: int = 2,
+    traces: int = 2_000,
 ) -> None:
     """Write the testbed into `out`; what is there already and is what would be written stays untouched.
 
     Args:
         out: the folder to write to; made if missing.
-        train: pre-train both models from nothing (about four minutes on one core) instead of copying the finished ones.
-        seed: draws the problems and, with `train`, the weights and demonstrations. The two sides never share a problem,
-            whatever the seeds.
-        scale: with `train`, multiplies pre-training's steps and demonstrations; below 1 for a trial, the models are
-            worse.
+        policy: what the base is. Other values than the defaults are trained: two to three minutes on one core.
+        expert: what the expert is, likewise.
+        train: pre-train both models from nothing (about five minutes on one core) instead of copying finished ones.
+        seed: draws the problems and traces and, where models are trained, weights and demonstrations. The two sides
+            never share a problem, whatever the seeds.
+        scale: of models that are trained, multiplies steps and demonstrations; below 1 for a trial, they are worse.
         train_problems: problems in train.jsonl.
         heldout_problems: problems in heldout.jsonl.
-        demonstrations: of each problem in train.jsonl, all different; 0 for none.
+        traces: how many problems of train.jsonl have a trace of the expert, one each: the first ones; 0 for none.
 
     Raises:
-        UsageError: a scale or a number of problems or demonstrations out of range, or `out` cannot be written to.
+        UsageError: a scale or a number of problems out of range, or `out` cannot be written to.
     """
-    folder = Path(out)
-    check("--scale", scale, above=0, at_most=100, because="1 trains the full number of steps, 0.1 a tenth of them")
-    check_seed("--seed", seed)
-    check("--demonstrations", demonstrations, at_least=0, at_most=MAX_DEMONSTRATIONS)
-    check_folder("--out", folder)
-    console = Console(stderr=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    sides = {"train": (split("train"), train_problems), "heldout": (split("heldout"), heldout_problems)}
-    for name, (mazes, count) in sides.items():
-        distinct = f"there are {len(mazes)} distinct mazes"
-        check(f"--{name}_problems", count, at_least=1, at_most=len(mazes), because=distinct)
-        drawn = random.Random(f"{name} {seed}").sample(mazes, count)
-        problems = [problem_row(maze) for maze in drawn]
-        if name == "train" and demonstrations:
-            problems = [
-                row | {"demonstrations": right_solutions(maze, demonstrations, seed)}
-                for row, maze in zip(problems, drawn, strict=True)
-            ]
-        path = folder / f"{name}.jsonl"
-        _print_report(console, path, _write_problems(path, problems), f"{count} problems")
-    if train:
-        _train_models(folder, sides["train"][0], seed, scale, console)
-    else:
-        for name in MODELS:
-            _print_report(console, folder / name, _copy_model(FINISHED / name, folder / name), "finished weights")
+    with _Testbed(out, seed, scale, train_problems, heldout_problems, traces) as testbed:
+        testbed.write_problems("train.jsonl", expert)
+        for name, dials in (("policy", policy), ("expert", expert)):
+            if train or dials != type(dials)():
+                testbed.write_model(name, dials)
+            else:
+                testbed.writer.finished(name, FINISHED / name)
 
 
-def problem_row(maze: Maze) -> ProblemRow:
+def family(
+    policies: Mapping[str, PolicyDials],
+    experts: Mapping[str, ExpertDials],
+    out: str | Path = "data/family",
+    seed: int = 0,
+    scale: float = 1.0,
+    train_problems: int = 2_000,
+    heldout_problems: int = 200,
+    traces: int = 2_000,
+) -> None:
+    """Write bases and experts over the same tokens, each with dials of its own, and the traces of every expert.
+
+    A trunk, a base and an expert take about two, one and two minutes on one core; what is there already stays.
+
+    Args:
+        policies: name -> what the base is.
+        experts: name -> what the expert is.
+        out: the folder to write to; made if missing.
+        seed: draws problems, traces, weights and demonstrations.
+        scale: multiplies steps and demonstrations; below 1 for a trial, the models are worse.
+        train_problems: problems in train/NAME.jsonl.
+        heldout_problems: problems in heldout.jsonl.
+        traces: how many problems have a trace, one each: the first ones; 0 for none.
+
+    Raises:
+        UsageError: a dial or a number out of its range, a name that is no name of a folder, or `out` cannot be written.
+    """
+    for name in (*policies, *experts):
+        if not _FOLDER_NAME.fullmatch(name):
+            raise UsageError(f"{name!r} names a folder: give letters, digits, '.', '_' and '-'")
+    with _Testbed(out, seed, scale, train_problems, heldout_problems, traces) as testbed:
+        for name, base in policies.items():
+            testbed.write_model(f"policies/{name}", base)
+        for name, expert in experts.items():
+            testbed.write_problems(f"train/{name}.jsonl", expert)
+            testbed.write_model(f"experts/{name}", expert)
+
+
+class _Testbed(ExitStack):
+    """A folder that is being written to, and what makes the models that go there."""
+
+    def __init__(
+        self, out: str | Path, seed: int, scale: float, train_problems: int, heldout_problems: int, traces: int
+    ) -> None:
+        super().__init__()
+        check("--scale", scale, above=0, at_most=100, because="1 trains the full number of steps, 0.1 a tenth of them")
+        check_seed("--seed", seed)
+        sides = {"train": (split("train"), train_problems), "heldout": (split("heldout"), heldout_problems)}
+        for name, (side, count) in sides.items():
+            distinct = f"there are {len(side)} distinct mazes"
+            check(f"--{name}_problems", count, at_least=1, at_most=len(side), because=distinct)
+        check("--traces", traces, at_least=0, because="it counts problems that have one")
+        check_folder("--out", Path(out))
+        console = Console(stderr=True)
+        self.writer = Writer(Path(out), console)
+        self._seed, self._scale, self._traces = seed, scale, traces
+        drawn = {name: random.Random(f"{name} {seed}").sample(side, count) for name, (side, count) in sides.items()}
+        self._mazes = drawn["train"]
+        self.writer.problems("heldout.jsonl", list(map(problem_row, drawn["heldout"])))
+        large = itertools.islice(large_mazes("heldout", seed), LARGE_PROBLEMS)
+        self.writer.problems("large.jsonl", list(map(problem_row, large)))
+        self._models = MazeModels(seed, scale, self.enter_context(TrainingProgress(console)).step)
+        self.enter_context(torch.random.fork_rng())
+
+    def write_problems(self, name: str, expert: ExpertDials) -> None:
+        """The problems to train on, the first ones with a trace in this expert's style."""
+        rows = [problem_row(maze) for maze in self._mazes]
+        for row, maze in zip(rows, self._mazes[: self._traces], strict=False):
+            row |= trace(maze, expert.style, self._seed)
+        self.writer.problems(name, rows)
+
+    def write_model(self, name: str, dials: PolicyDials | ExpertDials) -> None:
+        """A model that is trained from nothing, where the folder does not hold it."""
+        made_of = {"task": "maze", **asdict(dials), "seed": self._seed, "scale": self._scale}
+        self.writer.model(name, made_of, lambda: self._models.make(dials), self._models.tokenizer)
+
+
+def problem_row(maze: Maze) -> dict[str, Any]:
     """One line of a problem file: `answer` is one solution of `solutions` many."""
     ways = Ways(maze)
     return {
@@ -104,64 +175,8 @@ def problem_row(maze: Maze) -> ProblemRow:
     }
 
 
-def right_solutions(maze: Maze, count: int, seed: int) -> list[str]:
-    """`count` different right solutions as the expert words them; they depend on the maze and the seed alone."""
-    ways, rng = Ways(maze), random.Random(f"demonstrations {seed} {maze.text()}")
-    found = dict[str, None]()
-    while len(found) < count:
-        text = solution(ways, EXPERT, rng)
-        if "check yes" in text:  # the expert checks every attempt, and what it boxes is its last
-            found[text] = None
-    return list(found)
-
-
-def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write weights (float32), configuration, tokenizer and the generation settings of training into `folder`."""
-    model.generation_config = GenerationConfig(
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        do_sample=True,
-        temperature=1.0,
-        top_k=0,
-    )
-    save_folder(model, tokenizer, folder)
-
-
-def _train_models(folder: Path, mazes: Sequence[Maze], seed: int, scale: float, console: Console) -> None:
-    tokenizer = build_tokenizer()
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
-        tasks = {stage: progress.add_task(stage, total=steps) for stage, steps in stage_steps(scale).items()}
-
-        def advance(stage: str, loss: float) -> None:
-            progress.update(tasks[stage], advance=1, description=f"{stage:<7} loss {loss:.3f}")
-
-        with torch.random.fork_rng():
-            models = pretrain(tokenizer, mazes, seed, scale, advance)
-    for name, model in zip(MODELS, models, strict=True):
-        save_model(model, tokenizer, folder / name)
-        _print_report(console, folder / name, True, "trained from nothing")
-
-
-def _write_problems(path: Path, problems: Sequence[ProblemRow]) -> bool:
-    """Write the problems; False if the file says so already."""
-    text = "".join(json.dumps(row) + "\n" for row in problems)
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return False
-    path.write_text(text, encoding="utf-8")
-    return True
-
-
-def _copy_model(source: Path, target: Path) -> bool:
-    """Copy a model folder; False if the target has the same files already."""
-    files = sorted(path for path in source.iterdir() if path.is_file())
-    if all((target / path.name).is_file() and (target / path.name).read_bytes() == path.read_bytes() for path in files):
-        return False
-    target.mkdir(exist_ok=True)
-    for path in files:
-        shutil.copyfile(path, target / path.name)
-    return True
-
-
-def _print_report(console: Console, path: Path, written: bool, what: str) -> None:
-    console.print(f"{'wrote ' if written else 'reused'} {path}  ({what})", soft_wrap=True, highlight=False)
+def trace(maze: Maze, style: Style, seed: int) -> dict[str, Any]:
+    """A right solution in this style, and the places of its decisions; it depends on maze, style and seed alone."""
+    text = right_solution(maze, style, random.Random(f"trace {seed} {maze.text()}"))
+    decisions = [place for place, label in enumerate(labels(maze.text(), text.split())) if label]
+    return {"demonstrations": [text], "decisions": decisions}

@@ -79,7 +79,7 @@ class _Folder:
         return self.path
 
     def model(self, **config: Any) -> str:
-        build_tokenizer().save_pretrained(self.path)
+        build_tokenizer(()).save_pretrained(self.path)
         self.write("config.json", _SHAPE | config)
         self.write("stranger.py", self.run)
         return str(self.path)
@@ -172,7 +172,7 @@ def _config(read: str, **config: Any) -> Callable[[_Folder], str]:
 
 def _template(text: str) -> Callable[[_Folder], str]:
     def use(folder: _Folder) -> str:
-        tokenizer = build_tokenizer()
+        tokenizer = build_tokenizer(())
         tokenizer.chat_template = text.replace("MARK", str(folder.mark))
         return _said(lambda: render(tokenizer, "1 + 1", None, None))
 

@@ -134,7 +134,7 @@ def _problems(folder: Path) -> str:
     """Of a data set, and of a model's tokenizer: `mentor data inspect`."""
     from mentor_pl.testbed.tokenizer import build_tokenizer
 
-    build_tokenizer().save_pretrained(folder)
+    build_tokenizer(()).save_pretrained(folder)
     shape = {
         "model_type": "qwen2",
         "vocab_size": 64,

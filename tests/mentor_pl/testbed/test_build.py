@@ -15,9 +15,9 @@ from mentor_pl.rewards.base import Grades
 from mentor_pl.rewards.maze import MazeReward, parse_problem
 from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.testbed.build import build, right_solutions
-from mentor_pl.testbed.problems import split
-from mentor_pl.testbed.tokenizer import VOCABULARY
+from mentor_pl.testbed.build import build, family, trace
+from mentor_pl.testbed.maze.models import WORDS, ExpertDials, PolicyDials
+from mentor_pl.testbed.maze.problems import split
 from mentor_pl.types import Prompt, Response
 
 
@@ -60,26 +60,33 @@ def test_problem_files_hold_solvable_problems_that_the_sides_do_not_share(built:
     assert not {row["problem"] for row in train_rows} & {row["problem"] for row in heldout_rows}
 
 
-def test_training_problems_come_with_right_solutions_of_the_expert_that_fit_a_response(built: Path) -> None:
+def test_training_problems_come_with_a_right_solution_whose_decisions_are_marked(built: Path) -> None:
     tokenizer, reward = AutoTokenizer.from_pretrained(built / "policy"), PaperReward(MazeReward())
     for row in rows(built / "train.jsonl")[:300]:
-        first, second = row["demonstrations"]
-        assert first != second
-        grades = reward([Prompt(0, row["problem"], "", ())] * 2, [Response(first), Response(second)])
-        assert grades.total == [1.0, 1.0]
-        assert "check" in first
-        assert "check" in second
-        assert max(len(ids) for ids in tokenizer([first, second])["input_ids"]) <= 79
+        (text,) = row["demonstrations"]
+        (total,) = reward([Prompt(0, row["problem"], "", ())], [Response(text)]).total
+        assert total == 1.0
+        assert len(tokenizer(text)["input_ids"]) <= 79
+        words = text.split()
+        assert {words[place] for place in row["decisions"]} <= {"U", "D", "L", "R", "check", "try"}
+        assert len(row["decisions"]) >= 5  # an attempt has four moves, and is then checked
     assert not any("demonstrations" in row for row in rows(built / "heldout.jsonl"))
 
 
-def test_a_problems_demonstrations_depend_on_no_other_problem_and_can_be_left_out(built: Path, tmp_path: Path) -> None:
+def test_a_trace_depends_on_no_other_problem_and_only_so_many_problems_have_one(built: Path, tmp_path: Path) -> None:
     (maze,) = random.Random("train 0").sample(split("train"), 2_000)[7:8]
-    assert right_solutions(maze, 2, seed=0) == rows(built / "train.jsonl")[7]["demonstrations"]
-    assert right_solutions(maze, 2, seed=1) != right_solutions(maze, 2, seed=0)
-    assert right_solutions(maze, 3, seed=0)[:2] == right_solutions(maze, 2, seed=0)
-    build(tmp_path, train_problems=3, demonstrations=0)
+    (given,) = rows(built / "train.jsonl")[7]["demonstrations"]
+    assert trace(maze, ExpertDials().style, seed=0)["demonstrations"] == [given]
+    build(tmp_path, train_problems=3, traces=1)
+    assert ["demonstrations" in row for row in rows(tmp_path / "train.jsonl")] == [True, False, False]
+    build(tmp_path, train_problems=3, traces=0)
     assert not any("demonstrations" in row for row in rows(tmp_path / "train.jsonl"))
+
+
+def test_large_problems_are_mazes_of_five_by_five(built: Path) -> None:
+    problems = [parse_problem(row["problem"]) for row in rows(built / "large.jsonl")]
+    assert len(set(problems)) == 200
+    assert {maze.size for maze in problems} == {5}
 
 
 def test_no_seed_puts_a_heldout_problem_into_training(tmp_path: Path) -> None:
@@ -93,7 +100,7 @@ def test_a_second_build_changes_nothing_and_says_so(built: Path, capsys: pytest.
     before = {path: path.stat().st_mtime_ns for path in built.rglob("*")}
     build(built)
     assert {path: path.stat().st_mtime_ns for path in built.rglob("*")} == before
-    assert capsys.readouterr().err.count("reused") == 4
+    assert capsys.readouterr().err.count("reused") == 5
 
 
 def test_what_was_damaged_is_written_again(built: Path, tmp_path: Path) -> None:
@@ -139,7 +146,39 @@ def test_retraining_is_deterministic_and_writes_folders_that_answer(tmp_path: Pa
     problems = [row["problem"] for row in rows(tmp_path / "once" / "heldout.jsonl")]
     grades, texts = sampled(tmp_path / "once" / "policy", problems, 1, seed=0)
     assert all(0 <= total <= 1 for total in grades.total)
-    assert {word for text in texts for word in text.split()} <= set(VOCABULARY)
+    assert {word for text in texts for word in text.split()} <= {*WORDS, "<unk>"}
+
+
+def test_a_dial_that_is_turned_trains_that_model_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build(tmp_path, policy=PolicyDials(prior=0.2), scale=0.002, train_problems=2, heldout_problems=2)
+    report = capsys.readouterr().err
+    assert "policy  (trained from nothing)" in report
+    assert "expert  (finished weights)" in report
+
+
+def test_a_family_shares_problems_and_words_and_is_made_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policies = {"rare": PolicyDials(prior=0.001), "often": PolicyDials(prior=0.2)}
+    experts = {"same": ExpertDials(), "wordy": ExpertDials(fillers=0.5)}
+    for _ in range(2):
+        family(policies, experts, tmp_path, scale=0.002, train_problems=20, heldout_problems=2, traces=10)
+    assert capsys.readouterr().err.count("reused") == 8  # four models, two files of traces, two of held-out problems
+    same, wordy = (rows(tmp_path / "train" / f"{name}.jsonl") for name in experts)
+    assert [row["problem"] for row in same] == [row["problem"] for row in wordy]
+    assert sum("demonstrations" in row for row in same) == 10
+    texts = [" ".join(row["demonstrations"][0] for row in part[:10]) for part in (same, wordy)]
+    assert [" so " in text for text in texts] == [False, True]
+    weights = {contents(folder)["model.safetensors"] for folder in tmp_path.glob("*s/*/") if folder.is_dir()}
+    assert len(weights) == 4
+    (tmp_path / "experts/wordy/model.safetensors").write_bytes(b"half a file")
+    family(policies, experts, tmp_path, scale=0.002, train_problems=20, heldout_problems=2, traces=10)
+    assert "wordy  (trained from nothing)" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_folders_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'\.\./a' names a folder"):
+        family({"../a": PolicyDials()}, {}, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +188,7 @@ def test_retraining_is_deterministic_and_writes_folders_that_answer(tmp_path: Pa
         ({"scale": float("nan")}, "scale is nan"),
         ({"train_problems": 0}, "train_problems is 0"),
         ({"heldout_problems": 10_000}, "heldout_problems is 10000"),
-        ({"demonstrations": -1}, "demonstrations is -1"),
+        ({"traces": -1}, "traces is -1"),
     ],
 )
 def test_a_setting_out_of_range_is_named(tmp_path: Path, arguments: dict[str, Any], named: str) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from mentor_pl.testbed.build import save_model
+from mentor_pl.testbed.folder import save_model
+from mentor_pl.testbed.maze.models import DRILLS, WORDS
+from mentor_pl.testbed.maze.problems import split
+from mentor_pl.testbed.maze.solutions import solution
 from mentor_pl.testbed.pretrain import build_model
-from mentor_pl.testbed.problems import DRILLS, Ways, solution, split
-from mentor_pl.testbed.tokenizer import MAX_LENGTH, VOCABULARY, build_tokenizer
+from mentor_pl.testbed.tokenizer import MAX_LENGTH, SPECIAL, build_tokenizer
 
+VOCABULARY = (*SPECIAL, *WORDS)
 PROBLEM = "blocked c01 c12 c33 goal c20 start c00"
 
 
@@ -20,7 +23,7 @@ PROBLEM = "blocked c01 c12 c33 goal c20 start c00"
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
     """The tokenizer as a run reads it: from a model folder, by AutoTokenizer."""
     folder: Path = tmp_path_factory.mktemp("testbed") / "policy"
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(WORDS)
     save_model(build_model(tokenizer, 0), tokenizer, folder)
     return AutoTokenizer.from_pretrained(folder)
 
@@ -34,7 +37,7 @@ def test_a_problem_becomes_one_token_a_word_and_nothing_else(loaded: PreTrainedT
 def test_solutions_survive_encoding_and_decoding(loaded: PreTrainedTokenizerBase) -> None:
     rng = random.Random(0)
     for maze in split("train")[:50]:
-        text = solution(Ways(maze), DRILLS, rng)
+        text = solution(maze, DRILLS, rng)
         ids = loaded(text)["input_ids"]
         assert loaded.unk_token_id not in ids
         assert loaded.decode([*ids, loaded.eos_token_id, loaded.pad_token_id], skip_special_tokens=True) == text
@@ -49,7 +52,7 @@ def test_only_padding_stop_and_unknown_are_special(loaded: PreTrainedTokenizerBa
 
 
 def test_unknown_words_become_the_unknown_token(loaded: PreTrainedTokenizerBase) -> None:
-    assert loaded("start c99 now")["input_ids"] == [VOCABULARY.index(word) for word in ("start", "<unk>", "<unk>")]
+    assert loaded("start c99 here")["input_ids"] == [VOCABULARY.index(word) for word in ("start", "<unk>", "<unk>")]
 
 
 def test_there_is_no_chat_template(loaded: PreTrainedTokenizerBase) -> None:

@@ -1,0 +1,143 @@
+"""The maze's models, made from nothing: a trunk, then bases and experts from it, each as its dials say.
+
+The trunk learns from drills what all need: to say where a move leads, to check a goal, to try again, to copy
+the last attempt into the box. Drills open with a marker of their own, so a base keeps these skills and yet, on a
+problem, uses the last three of them only as often as its dial says. One maze in four is a large one in every stage.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from transformers import LlamaForCausalLM
+
+from mentor_pl.rewards.maze import CELLS, CHESS, LARGE, MOVES, OFF, Maze
+from mentor_pl.runtime.ranges import check
+from mentor_pl.testbed.maze.problems import large_mazes, split
+from mentor_pl.testbed.maze.solutions import FILLERS, Notation, Style, solution
+from mentor_pl.testbed.pretrain import Encoded, build_model, encode, train
+from mentor_pl.testbed.tokenizer import DRILL, build_tokenizer
+
+_FORM: Final = ("<think>", "</think>", "try", "check", "yes", "no", r"\boxed{", "}")
+WORDS: Final = ("blocked", "goal", "start", LARGE, DRILL, *_FORM, *MOVES, OFF, *CELLS, *CHESS, *FILLERS)
+
+Width = Literal[32, 64, 128, 256]
+
+DRILLS: Final = Style(skill=0.25, checks=1.0)
+LARGE_SHARE: Final = 4  # one maze in so many is a large one
+STEPS: Final = {"trunk": 1_000, "policy": 400, "expert": 700}  # optimizer steps at scale 1
+
+
+@dataclass(frozen=True)
+class PolicyDials:
+    """What the base is before reinforcement learning; every number is a probability.
+
+    Attributes:
+        prior: that a response uses the useful strategy: checks its attempt and tries again; 0 to 1.
+        skill: that a move is one that still leads to the goal in time; 0 to 1.
+        execution: that a forced word of its demonstrations, a cell, a verdict or a boxed move, is right; 0.5 to 1.
+    """
+
+    prior: float = 0.03
+    skill: float = 0.1
+    execution: float = 1.0
+
+    def __post_init__(self) -> None:
+        check("policy.prior", self.prior, at_least=0, at_most=1, because="it is a probability")
+        check("policy.skill", self.skill, at_least=0, at_most=1, because="it is a probability")
+        check("policy.execution", self.execution, at_least=0.5, at_most=1, because="below, wrong words are the rule")
+
+    @property
+    def style(self) -> Style:
+        """Of the demonstrations."""
+        return Style(checks=self.prior, skill=self.skill, care=0.3, execution=self.execution)
+
+
+@dataclass(frozen=True)
+class ExpertDials:
+    """What the expert is; it always uses the strategy.
+
+    Attributes:
+        skill: probability that a move is one that still leads to the goal in time; 0 to 1.
+        fillers: probability of a redundant word in front of each attempt and move; 0 to 1.
+        notation: how its thinking names cells: rows (c21), as the policy does, or chess (b3), which no base has seen.
+        width: of its residual stream: its size; the policy's is 64.
+    """
+
+    skill: float = 0.85
+    fillers: float = 0.0
+    notation: Notation = "rows"
+    width: Width = 64
+
+    def __post_init__(self) -> None:
+        check("expert.skill", self.skill, at_least=0, at_most=1, because="it is a probability")
+        check("expert.fillers", self.fillers, at_least=0, at_most=1, because="it is a probability")
+
+    @property
+    def style(self) -> Style:
+        """Of the demonstrations, and of the traces."""
+        return Style(checks=1.0, skill=self.skill, fillers=self.fillers, notation=self.notation)
+
+
+class MazeModels:
+    """Makes models of one seed; the trunk of each width is trained once.
+
+    Args:
+        seed: of weights and demonstrations.
+        scale: multiplies the steps and the demonstrations of every stage.
+        progress: called after every step with the stage, its steps and the step's loss.
+    """
+
+    def __init__(self, seed: int, scale: float, progress: Callable[[str, int, float], None]) -> None:
+        self.tokenizer = build_tokenizer(WORDS)
+        self._seed, self._scale, self._progress = seed, scale, progress
+        self._trunks: dict[int, LlamaForCausalLM] = {}
+        self._drills: list[Encoded] = []
+
+    def make(self, dials: PolicyDials | ExpertDials) -> LlamaForCausalLM:
+        """The model of these dials, in float32 and eval mode."""
+        return self._policy(dials) if isinstance(dials, PolicyDials) else self._expert(dials)
+
+    def _policy(self, dials: PolicyDials) -> LlamaForCausalLM:
+        model = self._trunk(64)
+        demonstrations = self._encode(self._mazes(2), dials.style, 16_000)
+        return self._train("policy", model, demonstrations + self._drills[: self._count(12_000)], 1e-3)
+
+    def _expert(self, dials: ExpertDials) -> LlamaForCausalLM:
+        return self._train("expert", self._trunk(dials.width), self._encode(self._mazes(3), dials.style, 32_000), 2e-3)
+
+    def _trunk(self, width: int) -> LlamaForCausalLM:
+        """A copy of the trunk."""
+        if not self._drills:
+            self._drills = self._encode(self._mazes(1), DRILLS, 32_000, DRILL)
+        if width not in self._trunks:
+            fresh = build_model(self.tokenizer, self._seed, width)
+            self._trunks[width] = self._train("trunk", fresh, self._drills, 3e-3)
+        return copy.deepcopy(self._trunks[width])
+
+    def _train(self, stage: str, model: LlamaForCausalLM, data: list[Encoded], lr: float) -> LlamaForCausalLM:
+        steps = max(1, round(STEPS[stage] * self._scale))
+        train(model, data, steps, lr, self._seed, lambda loss: self._progress(stage, steps, loss))
+        return model
+
+    def _mazes(self, salt: int) -> Iterator[Maze]:
+        """Those of the training side in turn, from a place of the salt's own on, with large ones between."""
+        mazes = split("train")
+        first = salt * 4_001 % len(mazes)
+        small, large = itertools.cycle([*mazes[first:], *mazes[:first]]), large_mazes("train", self._seed + salt)
+        return (next(large if n % LARGE_SHARE == 0 else small) for n in itertools.count())
+
+    def _encode(self, mazes: Iterable[Maze], style: Style, count: int, *marker: str) -> list[Encoded]:
+        rng = random.Random(f"{self._seed} {style}")
+        return [
+            encode([*marker, *maze.text().split()], solution(maze, style, rng).split(), self.tokenizer)
+            for maze in itertools.islice(mazes, self._count(count))
+        ]
+
+    def _count(self, demonstrations: int) -> int:
+        return max(1, round(demonstrations * self._scale))
