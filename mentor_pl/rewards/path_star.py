@@ -1,7 +1,7 @@
 r"""Path-star and its reward: does the boxed path lead from the centre of the star to the goal?
 
     problem    edges n03 n11 | n07 n20 | n07 n03 | n20 n05 | start n07 goal n05
-    response   <think> look </think> \boxed{ n20 n05 }
+    response   <think> n20 n05 </think> \boxed{ n20 n05 }
 
 A star is a centre, the start, with arms of nodes behind it; every edge is written from the centre outwards and ends
 with a bar, in any order. The goal is the end of one arm, so the answer is that arm. Which arm it is can be told only by
@@ -99,7 +99,7 @@ def boxed_nodes(response: str) -> list[str]:
 
 
 def thought_nodes(response: str) -> list[str]:
-    """The nodes that are named between the first `<think>` and the `</think>` after it, or the end of the text."""
+    """The nodes named between the first `<think>` and the `</think>` after it, or the end of the text if none follows."""
     _, _, after = response.partition("<think>")
     return [word for word in after.partition("</think>")[0].split() if _NODE.fullmatch(word)]
 
@@ -108,8 +108,8 @@ class PathStarReward(Reward):
     """Whether the box holds the one path to the goal, which is read from the problem, not from the answer.
 
     Parts, each 0 or 1: `outcome`; `arm`, the box opens with the first node of the right arm, whatever follows;
-    `faithful`, the box walks along edges from the centre, on whatever arm, and so does the thinking where it names
-    nodes.
+    `faithful`, the nodes that the thinking names walk along edges from the centre, on whatever arm, and so do those of
+    the box.
 
     Raises:
         UsageError: when called, for a prompt whose problem is no path-star. No response text raises.
@@ -120,11 +120,11 @@ class PathStarReward(Reward):
     def grade(self, prompt: Prompt, response: Response) -> Grade:
         """Grade one response; the part of it that the prompt has already written is put in front."""
         star, text = parse_problem(prompt.problem), prompt.response_prefix + response.text
-        path, boxed, thought = star.path(), boxed_nodes(text), thought_nodes(text)
+        path, boxed = star.path(), boxed_nodes(text)
         parts = {
             "outcome": boxed == path,
             "arm": boxed[:1] == path[:1],
-            "faithful": star.walked_by(boxed) and (not thought or star.walked_by(thought)),
+            "faithful": star.walked_by(thought_nodes(text)) and star.walked_by(boxed),
         }
         return Grade(float(parts["outcome"]), {name: float(value) for name, value in parts.items()})
 

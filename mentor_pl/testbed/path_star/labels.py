@@ -1,32 +1,37 @@
-"""Which positions of a response to a path-star problem are decisions."""
+r"""Which words of a response to a path-star problem are decisions, and which are forced.
+
+    <think> n20 n05 </think> \boxed{ n20 n05 }
+    .       d   .   .        .       .   .   .
+
+The one decision is the first node, any of those next to the centre. Everything behind it follows from the edges or from
+the thought, whichever arm was chosen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mentor_pl.rewards.path_star import parse_problem
-from mentor_pl.testbed.path_star.solutions import CLOSING, OPENING
+from mentor_pl.testbed.path_star.solutions import answer
+from mentor_pl.testbed.tokenizer import EOS
 
 
-def labels(problem_text: str, words: Sequence[str]) -> list[bool | None]:
-    """For each word: True at a decision, False where one word is right whatever the outcome, None where none can be told.
+def labels(problem: str, words: Sequence[str]) -> list[bool | None]:
+    """For every word of a response whether its position is a decision; None from where it has left the form on.
 
-    A position is labelled by what stands before it. The one decision is the first node, any of the star's arms; the
-    words of the form, the nodes behind the first, the end of the box and the stop token are forced. The word that
-    departs from that still has its label; those behind it have none.
+    The word that leaves the form still has the label of its position.
+
+    Args:
+        problem: the star as its prompt words it.
+        words: of the response; the stop token `<eos>` may be the last.
 
     Raises:
         UsageError: the problem is no path-star.
     """
-    arms = parse_problem(problem_text).arms
+    forms = [[*answer(arm), EOS] for arm in parse_problem(problem).arms.values()]  # one way to end from each arm on
     found: list[bool | None] = []
-    due = [[word] for word in OPENING] + [list(arms)]  # the words allowed at each position that is known so far
     for place, word in enumerate(words):
-        if place == len(due):  # nothing is due behind the stop token
-            break
-        found.append(len(due[place]) > 1)
-        if word not in due[place]:
-            break
-        if place == len(OPENING):
-            due += [[node] for node in arms[word][1:]] + [[closing] for closing in CLOSING]
-    return found + [None] * (len(words) - len(found))
+        allowed = {form[place] for form in forms if place < len(form)}
+        found.append(len(allowed) > 1 if allowed else None)
+        forms = [form for form in forms if place < len(form) and form[place] == word]
+    return found

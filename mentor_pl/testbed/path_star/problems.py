@@ -14,7 +14,7 @@ from mentor_pl.rewards.path_star import PathStar
 
 ARMS: Final = 5
 LENGTH: Final = 3  # nodes of an arm
-NODES: Final = tuple(f"n{number:02}" for number in range(24))  # a star's sixteen are drawn from these
+NODES: Final = tuple(f"n{number:02}" for number in range(16))  # a star names every one of them
 
 Side = Literal["train", "heldout"]
 _HELDOUT: Final = 10  # one star in this many

@@ -1,58 +1,51 @@
-r"""Responses to path-star problems, as the demonstrations word them: `<think> look </think> \boxed{ n20 n05 }`.
+r"""Answers to path-star problems, as demonstrations word them: what the two models are pre-trained on.
 
-There is nothing to think aloud: a thought that went back from the goal would turn the decision into forced words, and
-the task into another one. `look` only keeps the place for a thought.
+    <think> n20 n05 </think> \boxed{ n20 n05 }
+
+The thought walks out from the centre and the box repeats it. A thought that went back from the goal would turn the
+decision into forced words, and the task into another one: that it cannot be taken apart is what makes it hard
+(arXiv 2503.10542).
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from mentor_pl.rewards.path_star import PathStar
-from mentor_pl.runtime.ranges import check
-from mentor_pl.testbed.tokenizer import EOS
-
-OPENING: Final = ("<think>", "look", "</think>", r"\boxed{")
-CLOSING: Final = ("}", EOS)
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a model of path-star answers.
+    """How a model of the testbed answers; both numbers are probabilities.
 
     Attributes:
-        prior: share of demonstrations, in [0, 1], that choose their arm by looking ahead to the goal; the others take
-            any of the D arms evenly, so that P(right arm) = prior + (1 − prior)/D.
-        execution: probability, in [0, 1], that a node behind the first one is the right one; otherwise it is any other
-            node of the arms, and the path goes on from there.
+        prior: that the arm is chosen by looking ahead to the goal; otherwise it is any of the D arms, the right one
+            too, so that P(right arm) = prior + (1 − prior)/D.
+        execution: that a node which follows from the edges or from the thought is the right one; otherwise it is
+            another node of the arms, and the thought goes on from there.
     """
 
     prior: float
     execution: float = 1.0
 
-    def __post_init__(self) -> None:
-        check("prior", self.prior, at_least=0, at_most=1)
-        check("execution", self.execution, at_least=0, at_most=1)
 
-
-BASE: Final = Style(prior=0.05)
-EXPERT: Final = Style(prior=1.0)
-
-
-def path(star: PathStar, style: Style, rng: random.Random) -> list[str]:
-    """The nodes of an answer in the given style: to the end of an arm, and never more than the right answer has."""
-    right = star.path()
-    nodes = [right[0] if rng.random() < style.prior else rng.choice(list(star.arms))]
-    while len(nodes) < len(right) and nodes[-1] in star.behind:
-        node = star.behind[nodes[-1]]
-        if rng.random() >= style.execution:
-            node = rng.choice([far for _, far in star.edges if far != node])
-        nodes.append(node)
-    return nodes
+def answer(thought: Sequence[str], boxed: Sequence[str] | None = None) -> list[str]:
+    """The words of an answer, without a stop token; the box repeats the thought unless it is given."""
+    return ["<think>", *thought, "</think>", r"\boxed{", *(thought if boxed is None else boxed), "}"]
 
 
 def solution(star: PathStar, style: Style, rng: random.Random) -> str:
-    """A response in the given style, without a stop token."""
-    return " ".join([*OPENING, *path(star, style, rng), CLOSING[0]])
+    """An answer in the given style, without a stop token; its walk ends with its arm, or is as long as the right one."""
+    nodes = [far for _, far in star.edges]
+
+    def written(node: str) -> str:
+        right = style.execution == 1 or rng.random() < style.execution
+        return node if right else rng.choice([other for other in nodes if other != node])
+
+    path = star.path()
+    walk = [path[0] if rng.random() < style.prior else rng.choice(list(star.arms))]
+    while len(walk) < len(path) and walk[-1] in star.behind:
+        walk.append(written(star.behind[walk[-1]]))
+    return " ".join(answer(walk, [written(node) for node in walk]))

@@ -76,20 +76,22 @@ def test_a_problem_that_is_no_path_star_is_named_in_one_line(text: str) -> None:
 @pytest.mark.parametrize(
     ("response", "outcome", "arm", "faithful"),
     [
-        (r"<think> look </think> \boxed{ n20 n05 }", 1, 1, 1),
-        (r"<think> look </think> \boxed{ n03 n11 }", 0, 0, 1),  # another arm, walked rightly
-        (r"<think> look </think> \boxed{ n20 }", 0, 1, 1),  # too short
-        (r"<think> look </think> \boxed{ n20 n05 n05 }", 0, 1, 0),
-        (r"<think> look </think> \boxed{ n20 n11 }", 0, 1, 0),  # n11 is not behind n20
-        (r"<think> look </think> \boxed{ n03 n05 }", 0, 0, 0),
-        (r"<think> look </think> \boxed{ n05 }", 0, 0, 0),  # the goal is no neighbour of the centre
-        (r"<think> look </think> \boxed{ n07 n20 n05 }", 0, 0, 0),  # the centre is no part of the answer
-        (r"<think> look </think> \boxed{ }", 0, 0, 0),
         (r"<think> n20 n05 </think> \boxed{ n20 n05 }", 1, 1, 1),
+        (r"<think> n03 n11 </think> \boxed{ n03 n11 }", 0, 0, 1),  # another arm, walked rightly
+        (r"<think> n20 </think> \boxed{ n20 }", 0, 1, 1),  # too short
+        (r"<think> n20 n05 </think> \boxed{ n20 n05 n05 }", 0, 1, 0),
+        (r"<think> n20 n05 </think> \boxed{ n20 n11 }", 0, 1, 0),  # n11 is not behind n20
+        (r"<think> n20 n05 </think> \boxed{ n03 n05 }", 0, 0, 0),
+        (r"<think> n20 n05 </think> \boxed{ n05 }", 0, 0, 0),  # the goal is no neighbour of the centre
+        (r"<think> n07 n20 n05 </think> \boxed{ n07 n20 n05 }", 0, 0, 0),  # the centre is no part of the answer
+        (r"<think> n20 n05 </think> \boxed{ }", 0, 0, 0),
         (r"<think> n20 n11 </think> \boxed{ n20 n05 }", 1, 1, 0),  # the thinking lies, the box does not
-        (r"\boxed{ n03 } \boxed{ n20 n05 }", 1, 1, 1),  # the last box counts
-        (r"\boxed{ n20 n05 } \boxed{ n03 }", 0, 0, 1),
-        (r"<think> look </think> \boxed{ n20 n05", 0, 0, 0),  # never closed
+        (r"<think> </think> \boxed{ n20 n05 }", 1, 1, 0),  # no walk was told
+        (r"<think> to n20 then n05 </think> \boxed{ n20 n05 }", 1, 1, 1),  # other words are not judged
+        (r"\boxed{ n20 n05 }", 1, 1, 0),
+        (r"<think> n20 n05 </think> \boxed{ n03 } \boxed{ n20 n05 }", 1, 1, 1),  # the last box counts
+        (r"<think> n20 n05 </think> \boxed{ n20 n05 } \boxed{ n03 }", 0, 0, 1),
+        (r"<think> n20 n05 </think> \boxed{ n20 n05", 0, 0, 0),  # never closed
         ("", 0, 0, 0),
     ],
 )
@@ -101,13 +103,13 @@ def test_parts_of_a_response(response: str, outcome: int, arm: int, faithful: in
 
 def test_the_papers_reward_adds_its_format() -> None:
     reward = PaperReward(PathStarReward())
-    responses = [r"<think> look </think> \boxed{ n20 n05 }", r"<think> look </think> \boxed{ n03 n11 }", "n20 n05"]
+    responses = [r"<think> </think> \boxed{ n20 n05 }", r"<think> </think> \boxed{ n03 n11 }", "n20 n05"]
     grades = reward([prompt()] * 3, [Response(response) for response in responses])
     assert grades.total == pytest.approx([1.0, 0.1, 0.0])
 
 
 def test_text_that_the_prompt_has_written_counts_as_part_of_the_response() -> None:
-    assert graded(" n05 }", r"<think> look </think> \boxed{ n20").total == 1
+    assert graded(r" n05 </think> \boxed{ n20 n05 }", "<think> n20").parts["faithful"] == 1
 
 
 def test_the_example_earns_the_outcome() -> None:

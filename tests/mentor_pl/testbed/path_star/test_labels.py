@@ -18,17 +18,16 @@ NAMES = {True: "D", False: "f", None: "-"}
 @pytest.mark.parametrize(
     ("response", "expected"),
     [
-        (r"<think> look </think> \boxed{ n20 n05 } <eos>", "ffffDfff"),
-        (r"<think> look </think> \boxed{ n20 n05 }", "ffffDff"),  # the text of a rollout has no stop token
-        (r"<think> look </think> \boxed{ n03 n11 } <eos>", "ffffDfff"),  # a wrong arm is forced in the same way
-        (r"<think> look </think> \boxed{ n05 }", "ffffD-"),  # the first node is none of an arm
-        (r"<think> look </think> \boxed{ n20 n11 } <eos>", "ffffDf--"),  # the word that departs has its label yet
-        (r"<think> look </think> \boxed{ n20 } <eos>", "ffffDf-"),
-        (r"<think> look </think> \boxed{ n20 n05 n05 }", "ffffDff-"),
-        (r"<think> look </think> \boxed{ n20 n05 } <eos> n05 n05", "ffffDfff--"),
-        (r"look <think>", "f-"),
-        (r"<think> n20 n05 </think>", "ff--"),
-        ("<think> look </think>", "fff"),
+        (r"<think> n20 n05 </think> \boxed{ n20 n05 } <eos>", "fDfffffff"),
+        (r"<think> n20 n05 </think> \boxed{ n20 n05 }", "fDffffff"),  # the text of a rollout has no stop token
+        (r"<think> n03 n11 </think> \boxed{ n03 n11 } <eos>", "fDfffffff"),  # a wrong arm is forced in the same way
+        ("<think> n05 </think>", "fD-"),  # the first node is next to no centre
+        ("<think> n20 n11 </think>", "fDf-"),  # the word that leaves the form has its label yet
+        (r"<think> n20 </think> \boxed{", "fDf-"),
+        (r"<think> n20 n05 </think> \boxed{ n03 n11 }", "fDffff--"),
+        (r"<think> n20 n05 </think> \boxed{ n20 n05 n05 }", "fDffffff-"),
+        (r"<think> n20 n05 </think> \boxed{ n20 n05 } <eos> n05 n05", "fDfffffff--"),
+        ("n20 <think>", "f-"),
         ("", ""),
     ],
 )
@@ -37,8 +36,8 @@ def test_the_first_node_is_the_one_decision(response: str, expected: str) -> Non
 
 
 def test_a_star_of_one_arm_leaves_nothing_to_decide() -> None:
-    words = r"<think> look </think> \boxed{ n20 n05 } <eos>".split()
-    assert labels("edges n07 n20 | n20 n05 | start n07 goal n05", words) == [False] * 8
+    words = r"<think> n20 n05 </think> \boxed{ n20 n05 } <eos>".split()
+    assert labels("edges n07 n20 | n20 n05 | start n07 goal n05", words) == [False] * 9
 
 
 def test_what_is_no_path_star_has_no_labels() -> None:
