@@ -5,7 +5,7 @@ most words need, and takes any arm: its accuracy stays at 1/D, since each word b
 the goal, and the first alone teaches the look-up too seldom (arXiv 2403.06963, 2503.10542). What teaches it is a loss on
 the first node alone, short arms before long ones, and several goals of one star. So the trunk does: its drills ask
 
-    drill edges … goal n05 <think> n20 goal n11 <think> n03 …
+    drill edges … start n07 goal n05 <think> goal n11 <think> …
 
 and both models have the look-up. The expert uses it; the base, which is shown answers to plain problems with any
 arm, uses it there only as often as its dial says. To imitate the expert, such a base has to learn *when* to look, not
@@ -20,13 +20,116 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mentor_pl.rewards.path_star import PathStar
 from mentor_pl.runtime.ranges import check
-from mentor_pl.testbed.path_star.problems import NODES, draw_from
+from mentor_pl.testbed.path_star.problems import LENGTH, NODES, draw_from
 from mentor_pl.testbed.path_star.solutions import Style, solution
 from mentor_pl.testbed.pretrain import IGNORED, Encoded, build_model, encode, train
-from mentor_pl.testbed.tokenizer import DRILL, build_tokenizer
+from mentor_pl.testbed.tokenizer import DRILL, EOS, build_tokenizer
 
 WORDS: Final = ("edges", "|", "start", "goal", DRILL, "<think>", "</think>", r"\boxed{", "}", *NODES)
+LAYERS: Final = 3
+# optimizer steps at scale 1; the trunk's are for arms of one, two … nodes
+STEPS: Final = {"trunk 2": 800, "trunk 3": 800, "policy": 400, "expert": 400}
+
+
+@dataclass(frozen=True)
+class PolicyDials:
+    """What the base is before reinforcement learning; both numbers are probabilities.
+
+    Attributes:
+        prior: that it looks ahead to the goal before it takes an arm; otherwise it takes any, so that of D arms it takes
+            the right one with prior + (1 − prior)/D; 0 to 1.
+        execution: that a node of its demonstrations which follows from the edges or the thought is right; 0.5 to 1.
+    """
+
+    prior: float = 0.05
+    execution: float = 1.0
+
+    def __post_init__(self) -> None:
+        check("policy.prior", self.prior, at_least=0, at_most=1, because="it is a probability")
+        check("policy.execution", self.execution, at_least=0.5, at_most=1, because="below, wrong words are the rule")
+
+    @property
+    def style(self) -> Style:
+        """Of the demonstrations."""
+        return Style(self.prior, self.execution)
+
+
+@dataclass(frozen=True)
+class ExpertDials:
+    """What the expert is.
+
+    Attributes:
+        skill: probability that it looks ahead to the goal before it takes an arm; otherwise it takes any; 0 to 1.
+    """
+
+    skill: float = 1.0
+
+    def __post_init__(self) -> None:
+        check("expert.skill", self.skill, at_least=0, at_most=1, because="it is a probability")
+
+    @property
+    def style(self) -> Style:
+        """Of the demonstrations, and of the traces."""
+        return Style(self.skill)
+
+
+class PathStarModels:
+    """Makes models of one seed; the trunk is trained once.
+
+    Args:
+        seed: of weights and demonstrations.
+        scale: multiplies the steps and the demonstrations of every stage.
+        progress: called after every step with the stage, its steps and the step's loss.
+    """
+
+    def __init__(self, seed: int, scale: float, progress: Callable[[str, int, float], None]) -> None:
+        self.tokenizer = build_tokenizer(WORDS)
+        self._seed, self._scale, self._progress = seed, scale, progress
+        self._trunk: LlamaForCausalLM | None = None
+
+    def make(self, dials: PolicyDials | ExpertDials) -> LlamaForCausalLM:
+        """The model of these dials, in float32 and eval mode."""
+        stage = "policy" if isinstance(dials, PolicyDials) else "expert"
+        rng = random.Random(f"{stage} {self._seed} {dials}")
+        stars = (draw_from("train", rng) for _ in range(self._count(20_000)))
+        shown = [encode(star.text().split(), solution(star, dials.style, rng).split(), self.tokenizer) for star in stars]
+        # the drills keep the look-up alive where the demonstrations have no use for it
+        return self._train(stage, self._grown(), shown + self._drills(LENGTH, 5_000), 1e-3)
+
+    def _grown(self) -> LlamaForCausalLM:
+        """A copy of the trunk."""
+        if self._trunk is None:
+            self._trunk = build_model(self.tokenizer, self._seed, layers=LAYERS)
+            for length in range(2, LENGTH + 1):
+                self._train(f"trunk {length}", self._trunk, self._drills(length, 20_000), 3e-3)
+        return copy.deepcopy(self._trunk)
+
+    def _train(self, stage: str, model: LlamaForCausalLM, data: list[Encoded], lr: float) -> LlamaForCausalLM:
+        steps = max(1, round(STEPS[stage] * self._scale))
+        train(model, data, steps, lr, self._seed, lambda loss: self._progress(stage, steps, loss))
+        return model
+
+    def _drills(self, length: int, count: int) -> list[Encoded]:
+        rng = random.Random(f"drills {length} {self._seed}")
+        return [drill(draw_from("train", rng, length), rng, self.tokenizer) for _ in range(self._count(count))]
+
+    def _count(self, demonstrations: int) -> int:
+        return max(1, round(demonstrations * self._scale))
+
+
+def drill(star: PathStar, rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Encoded:
+    """A star and the ends of its arms in any order: at each, and at the `<think>` behind it, the arm's first node is due.
+
+    The nodes that are due are labels only, not words of the sequence: there is nothing to copy, or to rule out.
+    """
+    vocabulary = tokenizer.get_vocab()
+    words = [DRILL, *star.text().split()[:-2]]  # without a goal
+    due = [IGNORED] * (len(words) + 1)  # a label stands one place behind the word that it is due at
+    for arm in rng.sample(list(star.arms.values()), len(star.arms)):
+        words += ["goal", arm[-1], "<think>"]
+        due += [IGNORED, vocabulary[arm[0]], vocabulary[arm[0]]]
+    return [vocabulary[word] for word in [*words, EOS]], due
