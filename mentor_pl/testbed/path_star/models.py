@@ -3,13 +3,14 @@
 What imitation can do here. Trained from nothing on whole answers, a model learns to follow edges, which is all that
 most words need, and takes any arm: its accuracy stays at 1/D, since each word behind the first is right without knowing
 the goal, and the first alone teaches the look-up too seldom (arXiv 2403.06963, 2503.10542). What teaches it is a loss on
-the first node alone, short arms before long ones, and several goals of one star. So the trunk does: its drills ask
+the first node alone, for several goals of one star. So the trunk's drills have it, and answer nothing:
 
     drill edges … start n07 goal n05 <think> goal n11 <think> …
 
-and both models have the look-up. The expert uses it; the base, which is shown answers to plain problems with any
-arm, uses it there only as often as its dial says. To imitate the expert, such a base has to learn *when* to look, not
-how: that imitation stays at 1/D is said of a model without the look-up, not of this one.
+Even so a model of this size would take too long; its first weights look words up already (`start.py`). Both models have
+the look-up from the trunk. The expert uses it; the base, which is shown answers to plain problems with any arm, uses it
+there only as often as its dial says, and keeps it in drills. To imitate the expert, such a base has to learn *when* to
+look, not how: that imitation stays at 1/D is said of a model without the look-up, not of this one.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mentor_pl.rewards.path_star import PathStar
 from mentor_pl.runtime.ranges import check
-from mentor_pl.testbed.path_star.problems import LENGTH, NODES, draw_from
+from mentor_pl.testbed.path_star.problems import NODES, draw_from
 from mentor_pl.testbed.path_star.solutions import Style, solution
+from mentor_pl.testbed.path_star.start import teach_look_ups
 from mentor_pl.testbed.pretrain import IGNORED, Encoded, build_model, encode, train
 from mentor_pl.testbed.tokenizer import DRILL, EOS, build_tokenizer
 
 WORDS: Final = ("edges", "|", "start", "goal", DRILL, "<think>", "</think>", r"\boxed{", "}", *NODES)
 LAYERS: Final = 3
-# optimizer steps at scale 1; the trunk's are for arms of one, two … nodes
-STEPS: Final = {"trunk 2": 800, "trunk 3": 800, "policy": 400, "expert": 400}
+STEPS: Final = {"trunk": 150, "policy": 500, "expert": 300}  # optimizer steps at scale 1
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,23 @@ class PathStarModels:
         """The model of these dials, in float32 and eval mode."""
         stage = "policy" if isinstance(dials, PolicyDials) else "expert"
         rng = random.Random(f"{stage} {self._seed} {dials}")
-        stars = (draw_from("train", rng) for _ in range(self._count(20_000)))
-        shown = [encode(star.text().split(), solution(star, dials.style, rng).split(), self.tokenizer) for star in stars]
-        # the drills keep the look-up alive where the demonstrations have no use for it
-        return self._train(stage, self._grown(), shown + self._drills(LENGTH, 5_000), 1e-3)
+        stars = (draw_from("train", rng) for _ in range(self._count(12_000)))
+        shown = [
+            encode(star.text().split(), solution(star, dials.style, rng).split(), self.tokenizer) for star in stars
+        ]
+        # half of them end with the decision; batches are of like length, so it has some to itself, and is not one word
+        # among many
+        to_decision = next(place for place, label in enumerate(shown[0][1]) if label != IGNORED) + 2
+        shown[::2] = [(ids[:to_decision], targets[:to_decision]) for ids, targets in shown[::2]]
+        # drills keep the look-up alive where the demonstrations have no use for it
+        return self._train(stage, self._grown(), shown + self._drills(4_000), 1e-3)
 
     def _grown(self) -> LlamaForCausalLM:
         """A copy of the trunk."""
         if self._trunk is None:
-            self._trunk = build_model(self.tokenizer, self._seed, layers=LAYERS)
-            for length in range(2, LENGTH + 1):
-                self._train(f"trunk {length}", self._trunk, self._drills(length, 20_000), 3e-3)
+            fresh = build_model(self.tokenizer, self._seed, layers=LAYERS)
+            teach_look_ups(fresh, self.tokenizer.convert_tokens_to_ids(list(NODES)))
+            self._trunk = self._train("trunk", fresh, self._drills(8_000), 2e-3)
         return copy.deepcopy(self._trunk)
 
     def _train(self, stage: str, model: LlamaForCausalLM, data: list[Encoded], lr: float) -> LlamaForCausalLM:
@@ -113,16 +120,16 @@ class PathStarModels:
         train(model, data, steps, lr, self._seed, lambda loss: self._progress(stage, steps, loss))
         return model
 
-    def _drills(self, length: int, count: int) -> list[Encoded]:
-        rng = random.Random(f"drills {length} {self._seed}")
-        return [drill(draw_from("train", rng, length), rng, self.tokenizer) for _ in range(self._count(count))]
+    def _drills(self, count: int) -> list[Encoded]:
+        rng = random.Random(f"drills {self._seed}")
+        return [drill(draw_from("train", rng), rng, self.tokenizer) for _ in range(self._count(count))]
 
     def _count(self, demonstrations: int) -> int:
         return max(1, round(demonstrations * self._scale))
 
 
 def drill(star: PathStar, rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Encoded:
-    """A star and the ends of its arms in any order: at each, and at the `<think>` behind it, the arm's first node is due.
+    """A star and the ends of its arms in any order: at the `<think>` behind each, the arm's first node is due.
 
     The nodes that are due are labels only, not words of the sequence: there is nothing to copy, or to rule out.
     """
@@ -131,5 +138,5 @@ def drill(star: PathStar, rng: random.Random, tokenizer: PreTrainedTokenizerFast
     due = [IGNORED] * (len(words) + 1)  # a label stands one place behind the word that it is due at
     for arm in rng.sample(list(star.arms.values()), len(star.arms)):
         words += ["goal", arm[-1], "<think>"]
-        due += [IGNORED, vocabulary[arm[0]], vocabulary[arm[0]]]
+        due += [IGNORED, IGNORED, vocabulary[arm[0]]]
     return [vocabulary[word] for word in [*words, EOS]], due

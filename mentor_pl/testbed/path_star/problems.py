@@ -14,17 +14,16 @@ from mentor_pl.rewards.path_star import PathStar
 
 ARMS: Final = 5
 LENGTH: Final = 3  # nodes of an arm
-NODES: Final = tuple(f"n{number:02}" for number in range(16))  # a star names every one of them
+NODES: Final = tuple(f"n{number:02}" for number in range(1 + ARMS * LENGTH))  # each is in every star
 
 Side = Literal["train", "heldout"]
 _HELDOUT: Final = 10  # one star in this many
-ProblemRow = dict[str, str | int | list[str]]
 
 
-def draw(rng: random.Random, length: int = LENGTH) -> PathStar:
-    """A star with arms of `length` nodes, its edges in random order, and a goal; on either side."""
-    start, *names = rng.sample(NODES, 1 + ARMS * length)
-    arms = [names[first : first + length] for first in range(0, len(names), length)]
+def draw(rng: random.Random) -> PathStar:
+    """A star, its edges in random order, and a goal; on either side."""
+    start, *names = rng.sample(NODES, len(NODES))
+    arms = [names[first : first + LENGTH] for first in range(0, len(names), LENGTH)]
     edges = [edge for arm in arms for edge in zip([start, *arm], arm, strict=False)]
     rng.shuffle(edges)
     return PathStar(tuple(edges), start, rng.choice(arms)[-1])
@@ -35,9 +34,9 @@ def side_of(star: PathStar) -> Side:
     return "train" if zlib.crc32(repr(sorted(star.edges)).encode()) % _HELDOUT else "heldout"
 
 
-def draw_from(side: Side, rng: random.Random, length: int = LENGTH) -> PathStar:
+def draw_from(side: Side, rng: random.Random) -> PathStar:
     """A star of one side."""
-    while side_of(star := draw(rng, length)) != side:
+    while side_of(star := draw(rng)) != side:
         pass
     return star
 

@@ -61,7 +61,9 @@ def teach_look_ups(model: LlamaForCausalLM, nodes: Sequence[int]) -> None:
     _set(model, 0, 2, *_looks_back(1), _reads(one[:15, :15], _MARK), _writes(one[:15], _MARK, 0.25))
     _set(model, 1, 0, 1.6 * of_before, 1.6 * of_word, _reads(one, _BEFORE), _writes(_CODE, _HOP, 1.5))
     _set(model, 1, 1, 1.6 * of_word, 1.6 * of_before, _reads(one, _WORD), _writes(one, _WORD, 0.8))
-    _set(model, 1, 2, 4.0 * _reads(torch.eye(8), _CENTRE), 1.5 * of_before, _reads(one, _WORD), _writes(one, _WORD, 0.8))
+    _set(
+        model, 1, 2, 4.0 * _reads(torch.eye(8), _CENTRE), 1.5 * of_before, _reads(one, _WORD), _writes(one, _WORD, 0.8)
+    )
     _set(model, 2, 0, 2.2 * _reads(torch.eye(8), _HOP), 2.2 * of_word, _reads(one, _BEFORE), _writes(one, _WORD, 1.0))
 
 

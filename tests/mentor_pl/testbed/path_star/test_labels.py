@@ -36,7 +36,7 @@ def test_the_first_node_is_the_one_decision(response: str, expected: str) -> Non
 
 
 def test_a_star_of_one_arm_leaves_nothing_to_decide() -> None:
-    words = r"<think> n20 n05 </think> \boxed{ n20 n05 } <eos>".split()
+    words = ["<think>", "n20", "n05", "</think>", r"\boxed{", "n20", "n05", "}", "<eos>"]
     assert labels("edges n07 n20 | n20 n05 | start n07 goal n05", words) == [False] * 9
 
 
