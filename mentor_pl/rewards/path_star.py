@@ -57,7 +57,7 @@ class PathStar:
         return next(arm for arm in self.arms.values() if arm[-1] == self.goal)
 
     def walked_by(self, nodes: Sequence[str]) -> bool:
-        """Whether `nodes`, at least one, go out from the centre and along the edges, on whatever arm and however far."""
+        """Whether `nodes`, at least one, go out from the centre along the edges, on whatever arm and however far."""
         return bool(nodes) and nodes[0] in self.arms and list(nodes) == self.arms[nodes[0]][: len(nodes)]
 
     def text(self) -> str:
@@ -84,8 +84,8 @@ def parse_problem(text: str) -> PathStar:
     # each node but the centre is written once as the far end, and the arms together are all of these
     if star.start in nodes[1::2] or sorted(reached) != sorted(set(nodes[1::2])) or len(reached) != len(star.edges):
         raise UsageError(
-            f"the edges of {text[:80]!r} are no star around {star.start}: every node but the start lies on one arm, and "
-            "every edge is written from the start outwards"
+            f"the edges of {text[:80]!r} are no star around {star.start}: every node but the start lies on one arm, "
+            "and every edge is written from the start outwards"
         )
     if all(arm[-1] != star.goal for arm in star.arms.values()):
         raise UsageError(f"the goal {star.goal} of {text[:80]!r} ends no arm: it must be the last node of one")
@@ -99,7 +99,7 @@ def boxed_nodes(response: str) -> list[str]:
 
 
 def thought_nodes(response: str) -> list[str]:
-    """The nodes named between the first `<think>` and the `</think>` after it, or the end of the text if none follows."""
+    """The nodes named between the first `<think>` and the `</think>` after it, or the end of the text."""
     _, _, after = response.partition("<think>")
     return [word for word in after.partition("</think>")[0].split() if _NODE.fullmatch(word)]
 

@@ -2,8 +2,8 @@
 
 What imitation can do here. Trained from nothing on whole answers, a model learns to follow edges, which is all that
 most words need, and takes any arm: its accuracy stays at 1/D, since each word behind the first is right without knowing
-the goal, and the first alone teaches the look-up too seldom (arXiv 2403.06963, 2503.10542). What teaches it is a loss on
-the first node alone, for several goals of one star. So the trunk's drills have it, and answer nothing:
+the goal, and the first alone teaches the look-up too seldom (arXiv 2403.06963, 2503.10542). A loss on the first node
+alone, for several goals of one star, does teach it. So the trunk's drills have it, and answer nothing:
 
     drill edges … start n07 goal n05 <think> goal n11 <think> …
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -33,7 +33,8 @@ from mentor_pl.testbed.tokenizer import DRILL, EOS, build_tokenizer
 
 WORDS: Final = ("edges", "|", "start", "goal", DRILL, "<think>", "</think>", r"\boxed{", "}", *NODES)
 LAYERS: Final = 3
-STEPS: Final = {"trunk": 150, "policy": 500, "expert": 300}  # optimizer steps at scale 1
+STEPS: Final = {"trunk": 150, "policy": 600, "expert": 300}  # optimizer steps at scale 1
+RATES: Final = {"trunk": 2e-3, "policy": 2e-3, "expert": 1e-3}  # the highest learning rate of each
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class PolicyDials:
     """What the base is before reinforcement learning; both numbers are probabilities.
 
     Attributes:
-        prior: that it looks ahead to the goal before it takes an arm; otherwise it takes any, so that of D arms it takes
-            the right one with prior + (1 − prior)/D; 0 to 1.
+        prior: that it looks ahead to the goal before it takes an arm; otherwise it takes any of the D arms, so that the
+            right one has probability prior + (1 − prior)/D; 0 to 1.
         execution: that a node of its demonstrations which follows from the edges or the thought is right; 0.5 to 1.
     """
 
@@ -95,29 +96,28 @@ class PathStarModels:
     def make(self, dials: PolicyDials | ExpertDials) -> LlamaForCausalLM:
         """The model of these dials, in float32 and eval mode."""
         stage = "policy" if isinstance(dials, PolicyDials) else "expert"
-        rng = random.Random(f"{stage} {self._seed} {dials}")
-        stars = (draw_from("train", rng) for _ in range(self._count(12_000)))
-        shown = [
-            encode(star.text().split(), solution(star, dials.style, rng).split(), self.tokenizer) for star in stars
-        ]
-        # half of them end with the decision; batches are of like length, so it has some to itself, and is not one word
-        # among many
-        to_decision = next(place for place, label in enumerate(shown[0][1]) if label != IGNORED) + 2
-        shown[::2] = [(ids[:to_decision], targets[:to_decision]) for ids, targets in shown[::2]]
-        # drills keep the look-up alive where the demonstrations have no use for it
-        return self._train(stage, self._grown(), shown + self._drills(4_000), 1e-3)
+        decisions = self._answers(f"decisions {dials}", dials.style)
+        walks = self._answers(f"walks {dials}", replace(dials.style, prior=0))
+        # drills keep the look-up alive where the answers have no use for it
+        shown = [_until_decision(one) for one in decisions] + [_without_decision(one) for one in walks]
+        return self._train(stage, self._grown(), shown + self._drills(4_000))
+
+    def _answers(self, salt: str, style: Style) -> list[Encoded]:
+        rng = random.Random(f"{salt} {self._seed}")
+        stars = (draw_from("train", rng) for _ in range(self._count(6_000)))
+        return [encode(star.text().split(), solution(star, style, rng).split(), self.tokenizer) for star in stars]
 
     def _grown(self) -> LlamaForCausalLM:
         """A copy of the trunk."""
         if self._trunk is None:
             fresh = build_model(self.tokenizer, self._seed, layers=LAYERS)
-            teach_look_ups(fresh, self.tokenizer.convert_tokens_to_ids(list(NODES)))
-            self._trunk = self._train("trunk", fresh, self._drills(8_000), 2e-3)
+            teach_look_ups(fresh, [self.tokenizer.get_vocab()[node] for node in NODES])
+            self._trunk = self._train("trunk", fresh, self._drills(8_000))
         return copy.deepcopy(self._trunk)
 
-    def _train(self, stage: str, model: LlamaForCausalLM, data: list[Encoded], lr: float) -> LlamaForCausalLM:
+    def _train(self, stage: str, model: LlamaForCausalLM, data: list[Encoded]) -> LlamaForCausalLM:
         steps = max(1, round(STEPS[stage] * self._scale))
-        train(model, data, steps, lr, self._seed, lambda loss: self._progress(stage, steps, loss))
+        train(model, data, steps, RATES[stage], self._seed, lambda loss: self._progress(stage, steps, loss))
         return model
 
     def _drills(self, count: int) -> list[Encoded]:
@@ -126,6 +126,23 @@ class PathStarModels:
 
     def _count(self, demonstrations: int) -> int:
         return max(1, round(demonstrations * self._scale))
+
+
+def _decision(labels: list[int]) -> int:
+    """The place of the first node behind `<think>`, with which the response opens."""
+    return next(place for place, label in enumerate(labels) if label != IGNORED) + 1
+
+
+def _until_decision(answer: Encoded) -> Encoded:
+    """Batches are of like length: so the decision has some to itself and is not one word among many."""
+    ids, labels = answer
+    return ids[: _decision(labels) + 1], labels[: _decision(labels) + 1]
+
+
+def _without_decision(answer: Encoded) -> Encoded:
+    """Whatever arm was chosen, all else follows: an expert, too, learns to go on from another's choice."""
+    ids, labels = answer
+    return ids, [IGNORED if place == _decision(labels) else label for place, label in enumerate(labels)]
 
 
 def drill(star: PathStar, rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Encoded:

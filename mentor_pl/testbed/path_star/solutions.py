@@ -37,7 +37,7 @@ def answer(thought: Sequence[str], boxed: Sequence[str] | None = None) -> list[s
 
 
 def solution(star: PathStar, style: Style, rng: random.Random) -> str:
-    """An answer in the given style, without a stop token; its walk ends with its arm, or is as long as the right one."""
+    """An answer in the given style, without a stop token; its walk ends with an arm, or is as long as the right one."""
     nodes = [far for _, far in star.edges]
 
     def written(node: str) -> str:
