@@ -1,7 +1,7 @@
 """The problems of path-star: stars of five arms of three nodes, and a fixed split of them.
 
-There are far too many stars to list, so they are drawn; which side one is on depends on the star alone, not
-on the order of its edges, its goal or a seed, so that the two sides never share a star.
+There are far too many stars to list, so they are drawn. Which side one is on depends on the star alone, not on the
+order of its edges, its goal or a seed, so that the two sides never share a star.
 """
 
 from __future__ import annotations

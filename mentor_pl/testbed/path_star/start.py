@@ -1,11 +1,11 @@
-"""First weights that already look words up: a path-star model of this size is not to find that out by itself.
+"""First weights that already look words up: what a model of this size would take too long to find out by itself.
 
-Looking up a node takes two heads in a row, the one of no use without the other, and a model of 160,000 parameters
-stays for thousands of steps where it only names any node (compare mimetic initialisation, arXiv 2305.09828). So some
-heads start with a purpose, on top of fresh small weights; training settles all else: when they are used, and for what.
+Looking up a node takes two heads in a row, the one of no use without the other, and a model of 160,000 parameters stays
+for hundreds of steps where it only names any node. So some heads start with a purpose, on top of fresh small weights
+(compare mimetic initialisation, arXiv 2305.09828). Training settles how sure they are, and when they are used.
 
     layer  head  stands on      looks for                                   writes
-    0      0     any word       the word before it                          `before`
+    0      0, 2  any word       the word before it                          `before`; `mark`, if it is no node
     0      1     any word       the word three before it: at `<think>`,     `centre`
                                 behind `start n07 goal n05`, the centre
     1      0     `<think>`      the word before it, the goal, in an edge    `hop`: the node before it there
@@ -14,8 +14,9 @@ heads start with a purpose, on top of fresh small weights; training settles all 
     2      0     `<think>`      `hop`, in an edge                           `word`: the node before it there
 
 The residual stream, 64 wide, has a field for each: `word`, of which the embedding of a node is one channel (a channel
-of `mark` for other words, and one that is the same for all), `before`, `hop` and `centre`. Three layers are just
-enough for arms of three nodes.
+of `mark` for other words, and one that is the same for all), `before`, `hop` and `centre`. Every place has a word before
+it in one field or another, so that none stands out because it holds less. Three layers are just enough for arms of
+three nodes. The factors in `teach_look_ups` make each head prefer what it looks for without being sure of it.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def teach_look_ups(model: LlamaForCausalLM, nodes: Sequence[int]) -> None:
     _set(model, 1, 0, 1.6 * of_before, 1.6 * of_word, _reads(one, _BEFORE), _writes(_CODE, _HOP, 1.5))
     _set(model, 1, 1, 1.6 * of_word, 1.6 * of_before, _reads(one, _WORD), _writes(one, _WORD, 0.8))
     _set(
-        model, 1, 2, 4.0 * _reads(torch.eye(8), _CENTRE), 1.5 * of_before, _reads(one, _WORD), _writes(one, _WORD, 0.8)
+        model, 1, 2, 7.0 * _reads(torch.eye(8), _CENTRE), 1.5 * of_before, _reads(one, _WORD), _writes(one, _WORD, 2.5)
     )
     _set(model, 2, 0, 2.2 * _reads(torch.eye(8), _HOP), 2.2 * of_word, _reads(one, _BEFORE), _writes(one, _WORD, 1.0))
 
