@@ -14,9 +14,9 @@ for hundreds of steps where it only names any node. So some heads start with a p
     2      0     `<think>`      `hop`, in an edge                           `word`: the node before it there
 
 The residual stream, 64 wide, has a field for each: `word`, of which the embedding of a node is one channel (a channel
-of `mark` for other words, and one that is the same for all), `before`, `hop` and `centre`. Every place has a word before
-it in one field or another, so that none stands out because it holds less. Three layers are just enough for arms of
-three nodes. The factors in `teach_look_ups` make each head prefer what it looks for without being sure of it.
+of `mark` for other words, and one that is the same for all), `before`, `hop` and `centre`. Every place has a word
+before it in one field or another, so that none stands out because it holds less. Three layers are just enough for arms
+of three nodes. The factors in `teach_look_ups` make each head prefer what it looks for without being sure of it.
 """
 
 from __future__ import annotations
