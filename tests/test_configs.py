@@ -1,4 +1,4 @@
-"""Every YAML file in configs/ is one that `mentor fit` takes, or `mentor validate`."""
+"""Every YAML file in configs/ is one that `mentor fit` takes, or another command."""
 
 import json
 from pathlib import Path
@@ -13,8 +13,10 @@ from mentor_pl.experiments.runner import fit_arguments
 
 ROOT = Path(__file__).parents[1]
 BASES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
-DESIGNS = sorted((ROOT / "configs/experiments").glob("*.yaml"))
-OVERLAYS = sorted(set((ROOT / "configs").glob("*/*.yaml")) - set(DESIGNS))
+PROBES = [ROOT / f"configs/experiments/{command}.yaml" for command in ("gate_truth", "token_importance")]
+DESIGNS = sorted(set((ROOT / "configs/experiments").glob("*.yaml")) - set(PROBES))
+OF_TESTBED = sorted((ROOT / "configs/testbed").glob("*.yaml"))
+OVERLAYS = sorted(set((ROOT / "configs").glob("*/*.yaml")) - {*DESIGNS, *PROBES, *OF_TESTBED})
 METHODS = [path for path in OVERLAYS if path.parent.name == "algorithms"]
 
 
@@ -110,8 +112,36 @@ def test_the_benchmarks_configuration_parses_with_a_policy_alone_and_has_all_nin
 
 
 def test_every_configuration_opens_with_a_comment_that_says_what_it_needs():
-    for path in [*BASES.values(), *OVERLAYS, *DESIGNS]:
+    for path in [*BASES.values(), *OVERLAYS, *DESIGNS, *PROBES]:
         assert path.read_text(encoding="utf-8").startswith("# "), path
+
+
+@pytest.mark.parametrize("path", PROBES, ids=lambda path: path.stem)
+def test_the_commands_that_look_at_tokens_take_the_files_named_for_them(path, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([path.stem, "--config", str(path), "--print_config"])
+    assert left.value.code == 0
+    settings, printed = yaml.safe_load(path.read_text()), yaml.safe_load(capsys.readouterr().out)
+    for name, value in settings.items():
+        assert name == "problems" or printed[name] == value
+    assert printed["problems"]["init_args"]["limit"] == settings["problems"]["limit"]
+
+
+def test_the_testbeds_families_and_benchmarks_are_taken(capsys):
+    families = [path for path in OF_TESTBED if "policies" in yaml.safe_load(path.read_text())]
+    for path in families:
+        with pytest.raises(SystemExit) as left:
+            main(["testbed", "family", "--config", str(path), "--print_config"])
+        assert left.value.code == 0
+    assert "prior: 0.001" in capsys.readouterr().out
+    (added,) = set(OF_TESTBED) - set(families)
+    before, after = (merged(capsys, BASES["quickstart"], *more)["trainer"]["callbacks"] for more in ((), (added,)))
+    assert after[:-1] == before
+    assert [one["init_args"]["name"] for one in after[-1]["init_args"]["benchmarks"]] == [
+        "maze32",
+        "maze_cool",
+        "large",
+    ]
 
 
 @pytest.mark.parametrize("path", DESIGNS, ids=lambda path: path.stem)

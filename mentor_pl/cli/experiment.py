@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from mentor_pl.experiments.design import Cell, Design, read_design
 from mentor_pl.experiments.estimate import Estimate, from_finished, in_words, measure
 from mentor_pl.experiments.folder import State, fix, fixed, read_state
+from mentor_pl.experiments.page import write_page
 from mentor_pl.experiments.report import Report, write_report
 from mentor_pl.experiments.results import collect
 from mentor_pl.experiments.runner import Watcher, fit_arguments, run_cells
@@ -29,7 +30,12 @@ _DONE = ("finished", "failed", "other")
 
 
 def experiment(
-    design: Path, out: Path | None = None, jobs: int | None = None, dry: bool = False, report_only: bool = False
+    design: Path,
+    out: Path | None = None,
+    jobs: int | None = None,
+    dry: bool = False,
+    report_only: bool = False,
+    page: Path | None = None,
 ) -> None:
     """Run every cell of a design, a `mentor fit` each, and report what they show.
 
@@ -41,10 +47,12 @@ def experiment(
     Args:
         design: file of the design (docs/experiments.md).
         out: folder of the runs and the report; by default runs/experiments/ and the name of the design.
-        jobs: cells at a time, each with one thread; by default as many as there are cores. Give 1 where cells share
-            one GPU.
+        jobs: cells at a time; by default as many as there are cores for their threads. Give 1 where cells share one
+            GPU.
         dry: only show the command of every cell and how long all will take, by its finished cells or a short run.
         report_only: run nothing; report what is there.
+        page: also write a page for a repository: this name with .md, and a folder of this name with small figures,
+            results and the design beside it.
 
     Raises:
         UsageError: for a design that cannot be run, a number of jobs below 1, or a folder that cannot be written to.
@@ -53,9 +61,13 @@ def experiment(
     plan, folder = read_design(design), out if out is not None else Path("runs/experiments") / design.stem
     check("--jobs", jobs, at_least=1, because="it counts cells at a time")
     check_folder("--out", folder)
+    if page is not None:
+        check_folder("--page", page)
     if dry and report_only:
         raise UsageError("--dry and --report_only are both given: one runs nothing, the other reports: give one")
-    at_once = jobs if jobs is not None else _cores()
+    if dry and page is not None:
+        raise UsageError("--dry and --page are both given: a dry run writes nothing: give one")
+    at_once = jobs if jobs is not None else max(1, _cores() // max(cell.threads for cell in plan.cells()))
     if dry:
         _show(plan, folder, at_once)
         return
@@ -67,7 +79,10 @@ def experiment(
                 print(f"the design has changed since it was fixed: {printable(change)}", file=sys.stderr)
             _run(plan, folder, at_once)
     results = collect(folder, plan)
-    _tell(write_report(folder, design.stem, plan, kept, results))
+    report = write_report(folder, design.stem, plan, kept, results)
+    _tell(report)
+    if page is not None:
+        print(f"page    {write_page(page, design, report, plan, kept, results)}")
     lost = [result for result in results if result.state.status in ("failed", "other")]
     if lost and not report_only:
         raise RunError(
@@ -135,7 +150,7 @@ def _show(plan: Design, folder: Path, jobs: int) -> None:
     states = {cell: read_state(folder, cell) for cell in plan.cells()}
     for cell, state in states.items():
         print(f"# {cell.name}: {state.status} {state.reason}".rstrip())
-        print("OMP_NUM_THREADS=1 " + shlex.join(["mentor", *fit_arguments(cell, folder)]))
+        print(shlex.join(["mentor", *fit_arguments(cell, folder)]))
     counts = Counter(state.status for state in states.values())
     print(f"\n{len(states)} cells: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     print(f"design  {plan.sha256}")
@@ -157,6 +172,8 @@ def _show(plan: Design, folder: Path, jobs: int) -> None:
 
 
 def _tell(report: Report) -> None:
-    for one in report.verdicts:
-        print(f"{one.answer:<15} {one.claim} [{one.setting}]: {one.why}")
+    for verdict in report.verdicts:
+        print(f"{verdict.answer:<15} {verdict.claim} [{verdict.setting}]: {verdict.why}")
+    for judged in report.judged:
+        print(f"{judged.answer:<15} {judged.criterion.name} [{judged.setting}]: {judged.why}")
     print(f"report  {report.folder / 'report.html'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from inspect import Parameter
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ def run_function(function: Callable[..., Any], words: str, args: list[str]) -> N
     accepted = settings(function)
     args = _spelt_out(args, accepted)
     sources = read_sources(args)
-    # As for fit: references are resolved once all files have merged.
-    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    # As for fit: references are resolved once all files have merged, and a subclass of a dataclass may be named.
+    dataclasses: list[Any] = [setting.hint for setting in accepted.values() if is_dataclass(setting.hint)]
+    set_parsing_settings(omegaconf_absolute_to_relative_paths=True, subclasses_enabled=dataclasses)
     told = parse(function.__doc__ or "")
     options: dict[str, Any] = {"as_positional": False, "parser_mode": "omegaconf+", "prog": f"mentor {words}"}
     options["description"] = f"{told.short_description} {told.long_description or ''}"

@@ -37,6 +37,14 @@ COMMANDS = {
         "run a design of methods, settings and seeds, and report what it shows",
         "mentor_pl.cli.experiment:experiment",
     ),
+    "gate_truth": (
+        "judge entropy and divergence from an expert as detectors of the tokens that decide",
+        "mentor_pl.experiments.gate_truth:gate_truth",
+    ),
+    "token_importance": (
+        "measure how much the choice at a token matters, by drawing it anew and rolling out",
+        "mentor_pl.experiments.token_importance:token_importance",
+    ),
     "grade": ("grade predictions against golds, or samples of mentor validate anew", "mentor_pl.cli.grade:grade"),
     "data inspect": (
         "show one prompt as the model sees it, and what was left out",
@@ -45,7 +53,7 @@ COMMANDS = {
 }
 
 # Options whose values can name a class.
-_WITH_CLASSES = ("--config", "--trainer", "--model", "--data", "--reward")
+_WITH_CLASSES = ("--config", "--trainer", "--model", "--data", "--reward", "--labels", "--problems", "--sampler")
 
 HELP = """\
 usage: mentor <command> [options]

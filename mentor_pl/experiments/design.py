@@ -1,12 +1,12 @@
 """What an experiment is, fixed before it is run: methods × settings × seeds, an outcome, and when its claims hold.
 
     cell        one run: (method, setting, seed); a setting has one value of each grid
-    summary     last  mean of the last n evaluations
-                area  area under the curve of all evaluations (trapezoids) ÷ the steps between first and last
-    claim       method beats `against` by more than `threshold` in `outcome`, in each setting
+    outcome     a metric of the run as one number (see `outcome`)
+    claim       method beats `against` by more than `threshold` in the primary outcome, in each setting
     holds               Holm-adjusted one-sided p of  d > threshold  is ≤ level     d = difference, paired by seed
     does not hold       Holm-adjusted one-sided p of  d < threshold  is ≤ level
     cannot be told      neither
+    criterion   every seed of a method keeps to a bound, in each setting (see `criteria`)
 
 The hash is that of the design with all defaults and with the contents of the configurations it names: comments, order
 of keys and white space do not change it, a value does.
@@ -17,21 +17,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+from mentor_pl.experiments.outcome import CELL, SAMPLED, Criterion, Outcome
+from mentor_pl.experiments.overrides import Overrides, words
 from mentor_pl.experiments.typed import read_yaml, typed
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check, check_seed
 
 ALL = "all"  # the setting of a design without grids
-OWN = ("seed_everything", "data.steps", "trainer.logger", "resume", "ckpt_path", "config")  # what each cell sets itself
+# what each cell sets itself
+OWN = ("seed_everything", "threads", "data.steps", "trainer.logger", "resume", "ckpt_path", "config")
 _NAME = re.compile(r"\w[\w.+-]*")
-
-Overrides = Mapping[str, Any]
+EVERY = "trainer.callbacks.BenchmarkValidation.every_n_steps"  # what `evaluate_every` sets
 
 
 @dataclass(frozen=True)
@@ -44,31 +46,11 @@ class Method:
 
 @dataclass(frozen=True)
 class Choice:
-    """One value of a grid."""
+    """One value of a grid; `threads` in place of the design's."""
 
     label: str
     overrides: Overrides = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A metric of the run and how its evaluations become one number.
-
-    Attributes:
-        metric: as logged, such as val/maze/avg@8.
-        summary: last or area.
-        last: how many evaluations `last` is the mean of.
-    """
-
-    metric: str
-    summary: Literal["last", "area"] = "last"
-    last: int = 3
-
-    @property
-    def name(self) -> str:
-        """In words."""
-        how = f"mean of the last {self.last} evaluations" if self.summary == "last" else "mean height of the curve"
-        return f"{self.metric}, {how}"
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,11 +61,13 @@ class Comparison:
         method: the one that is claimed to be better.
         against: the other; by default the design's baseline.
         direction: whether better is greater or less.
+        outcome: in what; by default the design's primary outcome.
         threshold: the smallest difference that would count, in units of the outcome.
     """
 
     method: str
     against: str | None = None
+    outcome: Outcome | None = None
     direction: Literal["greater", "less"] = "greater"
     threshold: float = 0.0
 
@@ -93,6 +77,7 @@ class Cell:
     """One run.
 
     Attributes:
+        threads: of its process.
         arguments: of `mentor fit`, all but those that say where the run lies.
         identity: hash of these arguments and of the configurations they name.
     """
@@ -100,6 +85,7 @@ class Cell:
     method: str
     setting: str
     seed: int
+    threads: int
     arguments: tuple[str, ...]
     identity: str
 
@@ -122,10 +108,13 @@ class Design:
         primary: the outcome that the claims are about.
         baseline: the method that the others are compared with.
         comparisons: the claims; by default that each method beats the baseline.
+        criteria: what every seed must keep to.
         settings: grid -> its values; every method is run with each combination.
         overrides: settings of every run.
-        secondary: metrics that are reported beside, summarised as the primary outcome is; nothing is tested on them.
+        secondary: outcomes that are reported beside; nothing is tested on them.
         level: of the tests, after Holm's correction over all claims of the design.
+        threads: of every run; a value of a grid may have its own.
+        evaluate_every: steps between two evaluations; by default as often as the configurations say.
 
     Raises:
         UsageError: for what does not go together.
@@ -139,43 +128,54 @@ class Design:
     primary: Outcome
     baseline: str
     comparisons: tuple[Comparison, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
     settings: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=dict)
-    secondary: tuple[str, ...] = ()
+    secondary: tuple[Outcome, ...] = ()
     level: float = 0.05
+    threads: int = 1
+    evaluate_every: int | None = None
     contents: Mapping[str, Any] = field(init=False, repr=False)  # configuration -> its settings
 
     def __post_init__(self) -> None:
         check("steps", self.steps, at_least=1, because="it counts batches of rollouts")
         check("level", self.level, above=0, below=1, because="it is a probability")
-        check("primary.last", self.primary.last, at_least=1, because="it counts evaluations")
+        check("threads", self.threads, at_least=1, because="it counts threads of a run")
+        check("evaluate_every", self.evaluate_every, at_least=1, because="it counts steps")
         for seed in self.seeds:
             check_seed("seeds", seed)
         _check_distinct("seeds", self.seeds)
         _check_names("methods", tuple(self.methods))
         for grid, choices in self.settings.items():
             _check_names(f"settings.{grid}", tuple(choice.label for choice in choices))
+            for one in choices:
+                check(f"settings.{grid} {one.label}: threads", one.threads, at_least=1, because="it counts threads")
         self._check_comparisons()
+        self._check_criteria()
         self._check_overrides()
         configs = dict.fromkeys([*self.base, *(one for method in self.methods.values() for one in method.configs)])
         object.__setattr__(self, "contents", {name: read_yaml(Path(name)) for name in configs})
         if not self.comparisons:
             others = tuple(Comparison(name, self.baseline) for name in self.methods if name != self.baseline)
             object.__setattr__(self, "comparisons", others)
+        self.cells()  # refuses what cannot be made
 
     def _check_comparisons(self) -> None:
-        known = f"methods are {', '.join(self.methods)}"
-        if self.baseline not in self.methods:
-            raise UsageError(f"baseline is {self.baseline!r}, but {known}: name one of them")
+        _check_among("baseline", self.baseline, "methods", self.methods)
         for place, one in enumerate(self.comparisons):
-            pair = {"method": one.method, "against": self.against(one)}
-            for name, method in pair.items():
-                if method not in self.methods:
-                    raise UsageError(f"comparisons[{place}].{name} is {method!r}, but {known}: name one of them")
-            if pair["method"] == pair["against"]:
+            _check_among(f"comparisons[{place}].method", one.method, "methods", self.methods)
+            _check_among(f"comparisons[{place}].against", self.against(one), "methods", self.methods)
+            if one.method == self.against(one):
                 raise UsageError(f"comparisons[{place}] sets {one.method!r} against itself: give another `against`")
             check(f"comparisons[{place}].threshold", one.threshold, at_least=0, otherwise="and turn `direction`")
         _check_distinct("comparisons", self.comparisons, empty=True)
+
+    def _check_criteria(self) -> None:
+        for place, one in enumerate(self.criteria):
+            _check_among(f"criteria[{place}].method", one.method, "methods", self.methods)
+            if one.setting is not None:
+                _check_among(f"criteria[{place}].setting", one.setting, "settings", self.choices())
+        _check_distinct("criteria", self.criteria, empty=True)
 
     def _check_overrides(self) -> None:
         groups = {"overrides": self.overrides}
@@ -185,42 +185,68 @@ class Design:
         for place, keys in groups.items():
             for key in keys:
                 if any(key == own or key.startswith(f"{own}.") for own in OWN):
-                    rule = "every cell has its own: give `seeds` and `steps`"
+                    rule = "every cell has its own: give `seeds`, `threads` and `steps`"
                     raise UsageError(f"{place} sets {key}, but {rule}, or name the output folder by --out")
+                if key == EVERY and self.evaluate_every is not None:
+                    raise UsageError(f"{place} sets {key}, and so does evaluate_every: leave one of them out")
 
     def against(self, comparison: Comparison) -> str:
         """The method that a claim's is compared with."""
         return comparison.against if comparison.against is not None else self.baseline
 
+    def metrics(self) -> list[str]:
+        """All that runs must log, each once."""
+        logged = [one.metric for one in self.outcomes() if not one.metric.startswith(CELL)]
+        spent = [SAMPLED] if any(one.at == "tokens" for one in self.outcomes()) else []
+        return list(dict.fromkeys([*logged, *spent]))
+
+    def outcomes(self) -> list[Outcome]:
+        """All that is reported or judged, the primary one first."""
+        judged = [*(self.outcome(one) for one in self.comparisons), *(one.outcome for one in self.criteria)]
+        return list(dict.fromkeys([self.primary, *self.secondary, *judged]))
+
+    def outcome(self, comparison: Comparison) -> Outcome:
+        """What a claim is about."""
+        return comparison.outcome if comparison.outcome is not None else self.primary
+
+    def choices(self) -> dict[str, dict[str, Choice]]:
+        """Setting -> its value of each grid."""
+        chosen = product(*([(grid, one) for one in choices] for grid, choices in self.settings.items()))
+        return {",".join(f"{grid}={one.label}" for grid, one in pairs) or ALL: dict(pairs) for pairs in chosen}
+
     def combinations(self) -> dict[str, Overrides]:
         """Setting -> its overrides."""
-        chosen = product(*([(grid, one) for one in choices] for grid, choices in self.settings.items()))
         return {
-            ",".join(f"{grid}={one.label}" for grid, one in pairs) or ALL: {
-                key: value for _, one in pairs for key, value in one.overrides.items()
-            }
-            for pairs in chosen
+            setting: {key: value for one in chosen.values() for key, value in one.overrides.items()}
+            for setting, chosen in self.choices().items()
         }
 
     def cells(self) -> list[Cell]:
         """All runs, seed by seed, so that those that are compared are done at about the same time."""
-        return [
-            self._cell(method, setting, overrides, seed)
-            for seed in self.seeds
-            for setting, overrides in self.combinations().items()
-            for method in self.methods
-        ]
+        parts = [(name, setting, self._words(name, setting)) for setting in self.choices() for name in self.methods]
+        return [self._cell(name, setting, seed, words) for seed in self.seeds for name, setting, words in parts]
 
-    def _cell(self, name: str, setting: str, overrides: Overrides, seed: int) -> Cell:
-        method = self.methods[name]
-        configs = [*self.base, *method.configs]
-        merged = {**self.overrides, **method.overrides, **overrides}
-        arguments = [word for config in configs for word in ("--config", config)]
-        for key, value in merged.items():
-            arguments.append(f"--{key}={value if isinstance(value, str) else _plain(value)}")
-        arguments += [f"--data.steps={self.steps}", f"--seed_everything={seed}"]
-        identity = _hash([arguments, [self.contents[config] for config in configs]])
-        return Cell(name, setting, seed, tuple(arguments), identity)
+    def _threads(self, setting: str) -> int:
+        own = [one.threads for one in self.choices()[setting].values()]
+        return [self.threads, *filter(None, own)][-1]
+
+    def _words(self, name: str, setting: str) -> tuple[str, ...]:
+        """The arguments of a method's runs in a setting, all but the seed."""
+        method, configs = self.methods[name], self._configs(name)
+        merged = {**self.overrides, **method.overrides, **self.combinations()[setting]}
+        if self.evaluate_every is not None:
+            merged[EVERY] = self.evaluate_every
+        merged |= {"data.steps": self.steps, "threads": self._threads(setting)}
+        named = [word for config in configs for word in ("--config", config)]
+        return (*named, *words([self.contents[config] for config in configs], merged))
+
+    def _cell(self, name: str, setting: str, seed: int, words: tuple[str, ...]) -> Cell:
+        arguments = (*words, f"--seed_everything={seed}")
+        identity = _hash([arguments, [self.contents[config] for config in self._configs(name)]])
+        return Cell(name, setting, seed, self._threads(setting), arguments, identity)
+
+    def _configs(self, name: str) -> list[str]:
+        return [*self.base, *self.methods[name].configs]
 
     def canonical(self) -> dict[str, Any]:
         """The design as plain values, all defaults filled in, with the contents of its configurations."""
@@ -250,12 +276,13 @@ def _dump(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)  # dates, which YAML knows
 
 
-def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
 def _hash(value: Any) -> str:
     return hashlib.sha256(_dump(value).encode()).hexdigest()
+
+
+def _check_among(key: str, name: str, kind: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise UsageError(f"{key} is {name!r}, but {kind} are {', '.join(known)}: name one of them")
 
 
 def _check_distinct(key: str, values: tuple[Any, ...], empty: bool = False) -> None:

@@ -46,10 +46,10 @@ class Code:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that lies beside the report as PNG and SVG.
+    """A figure that lies beside the report.
 
     Attributes:
-        path: of both, without suffix, relative to the report.
+        path: without suffix, relative to the report: Markdown shows the PNG, HTML takes in the SVG.
         caption: below it.
     """
 
@@ -91,7 +91,7 @@ def _markdown(block: Block) -> str:
             fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
             return f"{fence}\n{text}\n{fence}"
         case Picture(path, caption):
-            return f"![{_plain(caption)}]({path}.png)"
+            return f"![{_plain(caption)}]({path}.png)\n\n{_plain(caption)}"
 
 
 def _plain(text: str) -> str:

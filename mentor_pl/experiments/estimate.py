@@ -21,7 +21,7 @@ import yaml
 from mentor_pl.experiments.design import Cell, Design
 from mentor_pl.experiments.folder import State, folder_of, last_line
 from mentor_pl.experiments.metrics_file import Series, read_metrics
-from mentor_pl.experiments.runner import fit_arguments, start
+from mentor_pl.experiments.runner import start
 from mentor_pl.runtime.errors import RunError
 
 SHORT = 3  # steps
@@ -78,7 +78,7 @@ def measure(design: Design, cell: Cell) -> Estimate:
     with tempfile.TemporaryDirectory(prefix="mentor-experiment-") as name:
         out = Path(name)
         folder, log, began = folder_of(out, short), out / "log.txt", time.time()
-        process = start(fit_arguments(short, out), log)
+        process = start(short, out, log)
         try:
             status = process.wait()
         finally:
@@ -97,7 +97,7 @@ def measure(design: Design, cell: Cell) -> Estimate:
 
 
 def _check_outcomes(design: Design, metrics: Mapping[str, Series], settings: Mapping[str, Any]) -> None:
-    for name in (design.primary.metric, *design.secondary):
+    for name in design.metrics():
         if name not in metrics:
             near = difflib.get_close_matches(name, metrics, n=1)
             remedy = f"did you mean {near[0]}?" if near else "name a metric that runs log in metrics.csv"
@@ -106,7 +106,7 @@ def _check_outcomes(design: Design, metrics: Mapping[str, Series], settings: Map
     if design.primary.summary == "last" and 0 < count < design.primary.last:
         raise RunError(
             f"primary.last is {design.primary.last}, but a run of {design.steps} steps is evaluated {count} times: "
-            "evaluate more often, by every_n_steps of callbacks.BenchmarkValidation, or lower it"
+            "evaluate more often, by evaluate_every, or lower it"
         )
 
 

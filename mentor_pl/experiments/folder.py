@@ -1,8 +1,8 @@
 """What an experiment keeps on disk: the design as it was before the first run, and the state of every cell.
 
-out/design.json                 the design, its hash and when it was written; never written again
+out/design.json                 the design, its hash, when and by which commit it was written; never written again
 out/cells/<method>/<setting>/seed<n>/
-    cell.json                   what has been run, how it ended, seconds over all attempts
+    cell.json                   what has been run, by which commit, how it ended, seconds over all attempts
     log.txt                     what the runs said
     metrics.csv, checkpoints/   as of any run of `mentor fit`
 """
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from mentor_pl.experiments.commit import NONE, commit
 from mentor_pl.experiments.design import Cell, Design
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.printable import printable
@@ -35,6 +36,8 @@ class State:
         seconds: of all attempts.
         reason: last line of the log of what failed.
         versions: of the libraries that ran it.
+        cpu_seconds: of processor time, user and system, of all attempts.
+        commits: of the code that ran it, each once, in order.
     """
 
     status: Literal["waiting", "begun", "finished", "failed", "other"]
@@ -42,6 +45,11 @@ class State:
     seconds: float = 0.0
     reason: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    commits: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "commits", tuple(self.commits))  # JSON has lists
 
 
 def folder_of(out: Path, cell: Cell) -> Path:
@@ -95,18 +103,21 @@ class Fixed:
         sha256: its hash.
         written: when, as ISO 8601.
         changes: how the present design differs from it, a line per key.
+        commit: of the code then.
     """
 
     sha256: str
     written: str
     changes: tuple[str, ...]
+    commit: str = NONE
 
 
 def fix(out: Path, design: Design) -> Fixed:
     """Write the design before anything is run; where one is there it stays, and is compared with this one."""
     if not (out / "design.json").is_file():
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        _write(out / "design.json", {"sha256": design.sha256, "written": now, "design": design.canonical()})
+        kept = {"sha256": design.sha256, "written": now, "commit": commit(), "design": design.canonical()}
+        _write(out / "design.json", kept)
     return fixed(out, design)
 
 
@@ -119,20 +130,20 @@ def fixed(out: Path, design: Design) -> Fixed:
     file = out / "design.json"
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        before, sha256, written = kept["design"], kept["sha256"], kept["written"]
+        before, sha256, written, code = kept["design"], kept["sha256"], kept["written"], kept["commit"]
     except OSError as error:
         raise UsageError(f"{file} cannot be read ({error.strerror}): run the experiment, or give its --out") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{file} is damaged ({error!r}): take another --out") from error
     if sha256 == design.sha256:
-        return Fixed(sha256, written, ())
+        return Fixed(sha256, written, (), code)
     then, now = dict(_flat(before)), dict(_flat(design.canonical()))
-    keys = [key for key in sorted({*then, *now}) if then.get(key, _NONE) != now.get(key, _NONE)]
+    keys = [key for key in sorted({*then, *now}) if then.get(key, _ABSENT) != now.get(key, _ABSENT)]
     lines = [f"{key} was {_shown(then, key)} and is {_shown(now, key)}" for key in keys]
-    return Fixed(sha256, written, tuple(lines) or ("its hash alone: design.json was edited",))
+    return Fixed(sha256, written, tuple(lines) or ("its hash alone: design.json was edited",), code)
 
 
-_NONE = object()  # equal to no value
+_ABSENT = object()  # equal to no value
 
 
 def _shown(values: Mapping[str, Any], key: str) -> str:

@@ -28,3 +28,8 @@ def read_metrics(folders: Sequence[str | Path]) -> dict[str, Series]:
                     if value and name not in ("step", "epoch"):
                         metrics.setdefault(name, {})[int(row["step"])] = float(value)
     return {name: dict(sorted(series.items())) for name, series in metrics.items()}
+
+
+def until(series: Series, step: float) -> float:
+    """The last value up to a step; 0 before the first."""
+    return next((value for at, value in reversed(series.items()) if at <= step), 0.0)

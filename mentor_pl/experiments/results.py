@@ -1,18 +1,18 @@
-"""What came out of the cells: their evaluations and the two summaries of each, what they cost, and results.jsonl."""
+"""What came out of the cells: their evaluations and the summaries of each, what they cost, and results.jsonl."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
-from typing import Any
+from typing import Any, get_args
 
-from mentor_pl.experiments.design import Cell, Design, Outcome
+from mentor_pl.experiments.design import Cell, Design
 from mentor_pl.experiments.folder import State, folder_of, read_state
-from mentor_pl.experiments.metrics_file import Series, read_metrics
+from mentor_pl.experiments.metrics_file import Series, read_metrics, until
+from mentor_pl.experiments.outcome import CELL, SAMPLED, WHOLE, At, Outcome, summary, total
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -21,12 +21,14 @@ class Result:
     """One cell.
 
     Attributes:
-        metrics: what its run logged, as far as it came.
+        metrics: what its run logged, as far as it came, and seconds and cpu_seconds of the command below `cell/`.
+        budget: of sampled tokens, of its seed in its setting (see `outcome`).
     """
 
     cell: Cell
     state: State
     metrics: Mapping[str, Series]
+    budget: float = math.inf
 
     @property
     def finished(self) -> bool:
@@ -35,50 +37,44 @@ class Result:
 
     def value(self, outcome: Outcome) -> float | None:
         """The outcome of a finished cell; none of one that is not, or where the metric does not give it."""
-        return summary(self.metrics.get(outcome.metric, {}), outcome) if self.finished else None
+        return self.summary(outcome) if self.finished else None
+
+    def summary(self, outcome: Outcome) -> float | None:
+        """Likewise of any cell, by what it has logged so far."""
+        return summary(self.metrics.get(outcome.metric, {}), outcome, self.metrics.get(SAMPLED), self.budget)
 
     def costs(self) -> dict[str, float]:
         """The run's sums in the ledger, by name without `cost/`."""
         sums = {name.removeprefix("cost/"): series for name, series in self.metrics.items() if _is_sum(name)}
-        return {name: next(reversed(series.values())) for name, series in sums.items()}
+        return {name: total(series) for name, series in sums.items()}
 
 
 def _is_sum(name: str) -> bool:
     return name.startswith("cost/") and not name.startswith("cost/step/")
 
 
-def summary(evaluations: Series, outcome: Outcome) -> float | None:
-    """One number of a run's evaluations by step, in order; none where they are too few or one is no finite number.
-
-    `area` is ∫ value d step by trapezoids ÷ (last step − first step): the mean height, in units of the metric.
-    """
-    steps, values = list(evaluations), list(evaluations.values())
-    if not values or not all(map(math.isfinite, values)):
-        return None
-    if outcome.summary == "last":
-        return fmean(values[-outcome.last :]) if len(values) >= outcome.last else None
-    if len(values) < 2:
-        return None
-    parts = zip(steps, steps[1:], values, values[1:], strict=False)
-    return sum((b - a) * (left + right) / 2 for a, b, left, right in parts) / (steps[-1] - steps[0])
-
-
-def outcomes(design: Design) -> list[Outcome]:
-    """The primary outcome, then the secondary ones, summarised alike."""
-    others = [Outcome(name, design.primary.summary, design.primary.last) for name in design.secondary]
-    return [design.primary, *others]
-
-
 def collect(out: Path, design: Design) -> list[Result]:
     """Every cell, in the order of the design."""
     results = []
     for cell in design.cells():
+        state = read_state(out, cell)
         try:
             metrics = read_metrics([folder_of(out, cell)])
         except UsageError:  # it has logged nothing yet
             metrics = {}
-        results.append(Result(cell, read_state(out, cell), metrics))
-    return results
+        whole = {f"{CELL}{name}": {design.steps: getattr(state, name)} for name in WHOLE}
+        results.append(Result(cell, state, metrics | whole))
+    return with_budgets(results)
+
+
+def with_budgets(results: Sequence[Result]) -> list[Result]:
+    """The results, each with the least that any finished run of its seed and setting has sampled, if it has any."""
+    budgets: dict[tuple[str, int], float] = {}
+    for one in results:
+        place, sampled = (one.cell.setting, one.cell.seed), total(one.metrics.get(SAMPLED))
+        if one.finished and sampled:
+            budgets[place] = min(sampled, budgets.get(place, math.inf))
+    return [replace(one, budget=budgets.get((one.cell.setting, one.cell.seed), math.inf)) for one in results]
 
 
 def values(results: Sequence[Result], method: str, setting: str, outcome: Outcome) -> dict[int, float]:
@@ -87,30 +83,47 @@ def values(results: Sequence[Result], method: str, setting: str, outcome: Outcom
     return {seed: value for seed, value in found.items() if value is not None}
 
 
-def write_results(file: Path, design: Design, results: Sequence[Result]) -> None:
-    """Write one line of JSON per cell; what is no number is null."""
-    lines = [json.dumps(_line(design, result), ensure_ascii=False) + "\n" for result in results]
-    file.write_text("".join(lines), encoding="utf-8")
+def results_lines(design: Design, results: Sequence[Result], evaluations: bool = True) -> str:
+    """One line of JSON per cell; what is no number is null.
+
+    Args:
+        design: of the experiment.
+        results: of its cells.
+        evaluations: whether every one of them is told, or only what becomes of them.
+    """
+    lines = [_line(design, result) for result in results]
+    if not evaluations:
+        lines = [{name: value for name, value in line.items() if name != "evaluations"} for line in lines]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _line(design: Design, result: Result) -> dict[str, Any]:
-    cell, state, last = result.cell, result.state, design.primary.last
-    measured = {}
-    for name in dict.fromkeys([design.primary.metric, *design.secondary]):
-        series = result.metrics.get(name, {})
-        both = {kind: summary(series, Outcome(name, kind, last)) for kind in ("last", "area")}
-        steps = {str(step): value if math.isfinite(value) else None for step, value in series.items()}
-        measured[name] = {"evaluations": steps, **both}
+    cell, state = result.cell, result.state
+    evaluations = {
+        name: {
+            str(step): value if math.isfinite(value) else None for step, value in result.metrics.get(name, {}).items()
+        }
+        for name in design.metrics()
+    }
+    both = [replace(design.primary, at=at) for at in get_args(At)]
+    steps = result.metrics.get(design.primary.metric, {})
+    sampled = result.metrics.get(SAMPLED, {})
     return {
         "method": cell.method,
         "setting": cell.setting,
         "seed": cell.seed,
+        "threads": cell.threads,
         "status": state.status,
         "reason": state.reason,
         "seconds": round(state.seconds, 3),
-        "outcomes": measured,
+        "cpu_seconds": round(state.cpu_seconds, 3),
+        "outcomes": {one.name: result.summary(one) for one in dict.fromkeys([*both, *design.outcomes()])},
+        "evaluations": evaluations,
+        "sampled_tokens": {str(step): until(sampled, step) for step in steps},
+        "budget": result.budget if math.isfinite(result.budget) else None,
         "cost": result.costs(),
         "design": design.sha256,
         "cell": cell.identity,
+        "commits": list(state.commits),
         "versions": dict(state.versions),
     }

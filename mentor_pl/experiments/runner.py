@@ -7,15 +7,16 @@ SIGTERM every run is told once, saves and ends; the same command then goes on wi
 from __future__ import annotations
 
 import json
-import os
+import resource
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mentor_pl.experiments.commit import commit
 from mentor_pl.experiments.design import Cell
 from mentor_pl.experiments.folder import State, folder_of, last_line, read_state, versions, write_state
 from mentor_pl.runtime import signals
@@ -23,8 +24,6 @@ from mentor_pl.runtime import signals
 _POLL = 0.1  # seconds between two looks at the runs
 # Is told how the cells get on: the states of all, and for how many seconds each one that runs has been running.
 Watcher = Callable[[Mapping[Cell, State], Mapping[Cell, float]], None]
-# One thread for each run: of several with all processors each, every one would wait for the others.
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 def fit_arguments(cell: Cell, out: Path) -> list[str]:
@@ -43,14 +42,12 @@ def rerun_arguments(cell: Cell, out: Path) -> list[str]:
     return ["fit", *cell.arguments, f"--trainer.logger={json.dumps(logger)}"]
 
 
-def start(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start `mentor` in a process group of its own: of a terminal's Ctrl-C it hears from this process alone, once."""
+def start(cell: Cell, out: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a cell in a process group of its own: of a terminal's Ctrl-C it hears from this process alone, once."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "mentor_pl.cli", *arguments]
+    command = [sys.executable, "-m", "mentor_pl.cli", *fit_arguments(cell, out)]
     with log.open("ab") as file:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=os.environ | THREADS, process_group=0
-        )
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, process_group=0)
 
 
 @dataclass
@@ -59,20 +56,38 @@ class _Run:
     before: State
     process: subprocess.Popen[bytes]
     started: float = field(default_factory=time.monotonic)
+    cpu_seconds: float = 0.0
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
-    def state(self, status: int | None, out: Path) -> State:
-        """Of the cell, once its process has ended with this status; none for one that was stopped."""
-        spent = self.before.seconds + self.seconds
-        if status == 0:
-            return State("finished", self.cell.identity, spent, versions=versions())
-        if status is None:
-            return State("begun", self.cell.identity, spent, versions=versions())
+    def ended(self, wait: bool = False) -> bool:
+        """Whether its process has ended, whose processor time is then known.
+
+        It is what this process's ended children have used, together, before and after one more has ended.
+        """
+        before = _children_seconds()
+        status = self.process.wait() if wait else self.process.poll()
+        self.cpu_seconds += _children_seconds() - before
+        return status is not None
+
+    def state(self, out: Path, stopped: bool = False) -> State:
+        """Of the cell, once its process has ended; one that was stopped has not failed."""
+        spent, status = self.before.seconds + self.seconds, self.process.returncode
+        now = replace(
+            self.before, seconds=spent, cpu_seconds=self.before.cpu_seconds + self.cpu_seconds, versions=versions()
+        )
+        if status == 0 or stopped:
+            return replace(now, status="finished" if status == 0 else "begun")
         reason = f"status {status}: {last_line(folder_of(out, self.cell) / 'log.txt')}"
-        return State("failed", self.cell.identity, spent, reason, versions())
+        return replace(now, status="failed", reason=reason)
+
+
+def _children_seconds() -> float:
+    """Processor time, user and system, of all children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def run_cells(cells: Iterable[Cell], out: Path, jobs: int, watch: Watcher) -> dict[Cell, State]:
@@ -100,14 +115,14 @@ def run_cells(cells: Iterable[Cell], out: Path, jobs: int, watch: Watcher) -> di
             signals.check()
             while waiting and len(running) < jobs:
                 cell = waiting.popleft()
-                begun = State("begun", cell.identity, states[cell].seconds)
+                begun = _begun(cell, states[cell])
                 write_state(out, cell, begun)
                 log = folder_of(out, cell) / "log.txt"
-                running.append(_Run(cell, begun, start(fit_arguments(cell, out), log)))
+                running.append(_Run(cell, begun, start(cell, out, log)))
                 states[cell] = begun
-            for run in [run for run in running if run.process.poll() is not None]:
+            for run in [run for run in running if run.ended()]:
                 running.remove(run)
-                states[run.cell] = run.state(run.process.returncode, out)
+                states[run.cell] = run.state(out)
                 write_state(out, run.cell, states[run.cell])
             watch(states, {run.cell: run.seconds for run in running})
             if running:
@@ -117,10 +132,16 @@ def run_cells(cells: Iterable[Cell], out: Path, jobs: int, watch: Watcher) -> di
             if not isinstance(error, signals.Stopped):  # which has been passed on already
                 run.process.terminate()
         for run in running:
-            status = run.process.wait()
-            write_state(out, run.cell, run.state(0 if status == 0 else None, out))
+            run.ended(wait=True)
+            write_state(out, run.cell, run.state(out, stopped=True))
         raise
     finally:
         signals.pass_on(list)
     signals.be_careless()
     return states
+
+
+def _begun(cell: Cell, before: State) -> State:
+    """A cell that starts, or goes on: with this code."""
+    commits = tuple(dict.fromkeys([*before.commits, commit()]))
+    return State("begun", cell.identity, before.seconds, cpu_seconds=before.cpu_seconds, commits=commits)

@@ -24,7 +24,7 @@ from scipy import stats
 
 RESAMPLES = 9_999
 LEVEL = 0.95
-_ROUNDING = 1e-12  # outcomes are shares, nats and counts of tokens; a difference below it is none
+ROUNDING = 1e-12  # outcomes are shares, nats and counts of tokens; a difference below it is none
 Interval = tuple[float, float]
 Statistic = Callable[..., Any]  # of values, along `axis`
 
@@ -135,7 +135,7 @@ def compare(ours: Mapping[int, float], theirs: Mapping[int, float], threshold: f
     a, b = np.array([ours[seed] for seed in seeds]), np.array([theirs[seed] for seed in seeds])
     differences: NDArray[np.float64] = a - b
     shifted = differences - threshold
-    shifted[np.abs(shifted) <= _ROUNDING] = 0.0
+    shifted[np.abs(shifted) <= ROUNDING] = 0.0
     spread = float(np.std(differences, ddof=1)) if len(seeds) > 1 else math.nan
     above = np.sign(a[:, None] - b[None, :])  # [n, n]
     return Paired(
@@ -143,7 +143,7 @@ def compare(ours: Mapping[int, float], theirs: Mapping[int, float], threshold: f
         left_out=tuple(sorted(ours.keys() ^ theirs.keys())),
         mean=float(differences.mean()),
         interval=bootstrap(list(differences)),
-        d=float(differences.mean()) / spread if spread > _ROUNDING else math.nan,
+        d=float(differences.mean()) / spread if spread > ROUNDING else math.nan,
         improvement=float((1 + above).mean() / 2),
         p_above=permutation_p(list(shifted), "greater"),
         p_below=permutation_p(list(shifted), "less"),

@@ -63,8 +63,6 @@ def typed(kind: type[T], value: Any, key: str = "") -> T:
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any:
         return cast(T, value)
-    if is_dataclass(hint):
-        return cast(T, _dataclass(hint, value, key))
     if origin is tuple:
         if not isinstance(value, list):
             raise UsageError(f"{key} is {_shown(value)}, but is a list: give [{_shown(value)}]")
@@ -80,6 +78,8 @@ def typed(kind: type[T], value: Any, key: str = "") -> T:
     if isinstance(hint, UnionType) and value is None and type(None) in inner:
         return cast(T, None)
     plain = next(one for one in inner if one is not type(None)) if isinstance(hint, UnionType) else hint
+    if is_dataclass(plain):
+        return cast(T, _dataclass(plain, value, key))
     fits = isinstance(value, (int, float) if plain is float else plain) and not (
         isinstance(value, bool) and plain is not bool
     )

@@ -50,7 +50,7 @@ def judge(design: Design, results: Sequence[Result]) -> list[Verdict]:
 def _paired(design: Design, results: Sequence[Result], one: Comparison, setting: str) -> Paired | None:
     sign = 1 if one.direction == "greater" else -1
     ours, theirs = (
-        {seed: sign * value for seed, value in values(results, method, setting, design.primary).items()}
+        {seed: sign * value for seed, value in values(results, method, setting, design.outcome(one)).items()}
         for method in (one.method, design.against(one))
     )
     return compare(ours, theirs, one.threshold)
@@ -61,7 +61,8 @@ def _verdict(
 ) -> Verdict:
     one, setting = claim
     more = f" by more than {one.threshold:g}" if one.threshold else ""
-    words = f"{one.method} {'above' if one.direction == 'greater' else 'below'} {design.against(one)}{more}"
+    where = f" in {one.outcome.name}" if one.outcome is not None else ""
+    words = f"{one.method} {'above' if one.direction == 'greater' else 'below'} {design.against(one)}{more}{where}"
     answer: Answer = "cannot be told"
     if paired is None:
         why = "no seed has a finished run of both"

@@ -30,10 +30,7 @@ def make_model(folder: Path, vocabulary: int, hidden: int, layers: int, window: 
         layers: decoder layers.
         window: positions.
     """
-    words = [f"w{i}" for i in range(vocabulary - 2)]
-    backend = Tokenizer(WordLevel({word: i for i, word in enumerate([*words, "<pad>", "<eos>"])}, unk_token="w0"))
-    backend.pre_tokenizer = WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>", pad_token="<pad>")
+    tokenizer = word_tokenizer(vocabulary)
     config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=hidden,
@@ -51,6 +48,14 @@ def make_model(folder: Path, vocabulary: int, hidden: int, layers: int, window: 
     model = LlamaForCausalLM(config)
     _silence(model, tokenizer.eos_token_id)
     save_folder(model, tokenizer, folder)
+
+
+def word_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
+    """A word per id: w0, w1, …, and last <pad> and <eos>."""
+    words = [f"w{i}" for i in range(vocabulary - 2)]
+    backend = Tokenizer(WordLevel({word: i for i, word in enumerate([*words, "<pad>", "<eos>"])}, unk_token="w0"))
+    backend.pre_tokenizer = WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>", pad_token="<pad>")
 
 
 @torch.no_grad()

@@ -30,10 +30,11 @@ def import_class(class_path: str, base: type) -> Callable[..., Any]:
     module_name, _, name = class_path.rpartition(".")
     if not module_name:
         # jsonargparse knows the subclasses of a class, and of these what has been imported
-        kinds = [] if _is_protocol(base) else [k for k in _subclasses(base) if k.__name__ == name]
+        kinds = [] if base is object or _is_protocol(base) else [k for k in _subclasses(base) if k.__name__ == name]
         if len(kinds) == 1:
             return kinds[0]
-        raise Unimportable(f"'{name}' is not the import path of a {base.__name__}{_nearest(class_path, base)}")
+        what = "class or function" if base is object else base.__name__
+        raise Unimportable(f"'{name}' is not the import path of a {what}{_nearest(class_path, base)}")
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:

@@ -30,7 +30,7 @@ Width = Literal[32, 64, 128, 256]
 
 DRILLS: Final = Style(skill=0.25, checks=1.0)
 LARGE_SHARE: Final = 4  # one maze in so many is a large one
-STEPS: Final = {"trunk": 1_000, "policy": 400, "expert": 700}  # optimizer steps at scale 1
+STEPS: Final = {"trunk": 1_400, "policy": 500, "expert": 1_000}  # optimizer steps at scale 1
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PolicyDials:
         execution: that a forced word of its demonstrations, a cell, a verdict or a boxed move, is right; 0.5 to 1.
     """
 
-    prior: float = 0.03
+    prior: float = 0.05
     skill: float = 0.1
     execution: float = 1.0
 

@@ -1,6 +1,7 @@
 """`mentor experiment` from design to report, with real runs of two steps."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -52,12 +53,20 @@ def test_the_cells_run_apart_one_that_fails_leaves_the_others_and_the_report_tel
     lines = [json.loads(line) for line in (OUT / "results.jsonl").read_text().splitlines()]
     assert [line["status"] for line in lines] == ["finished", "finished", "failed"]
     assert all(line["design"] == kept["sha256"] for line in lines)
-    assert list(lines[0]["outcomes"]["val/maze/avg@8"]["evaluations"]) == ["0", "2"]
+    assert list(lines[0]["evaluations"]["val/maze/avg@8"]) == ["0", "2"]
     assert lines[0]["cost"]["expert_tokens"] > 0 == lines[1]["cost"]["expert_tokens"]
     for name in ("report.md", "report.html", "figures/pass_at.png", "figures/words.svg"):
         assert (OUT / name).is_file(), name
+    assert all(line["cpu_seconds"] > 0 for line in lines)
+    assert [len(line["commits"]) for line in lines] == [1, 1, 1]
+    assert lines[0]["sampled_tokens"]["2"] == lines[0]["cost"]["sampled_tokens"] >= lines[0]["budget"] > 0
     assert main(["experiment", "trial.yaml", "--dry"]) == 0
     assert "3 cells: 2 finished, 1 failed" in capfd.readouterr().out
+    assert main(["experiment", "trial.yaml", "--report_only", "--page", "docs/results/trial"]) == 0
+    assert "page    docs/results/trial.md" in capfd.readouterr().out
+    page = Path("docs/results/trial.md").read_text(encoding="utf-8")
+    for name in re.findall(r"\]\((trial/.*?)\)", page):
+        assert (Path("docs/results") / name).is_file(), name
 
 
 def test_a_design_that_was_changed_since_it_was_fixed_is_told_by_the_command_and_by_its_report(design, capfd):
@@ -70,6 +79,21 @@ def test_a_design_that_was_changed_since_it_was_fixed_is_told_by_the_command_and
     assert "seeds.1 was absent and is 2" in report
 
 
+def test_a_criterion_is_told_for_one_thread_and_for_two(design, capfd):
+    criteria = [{"method": "grpo", "metric": "val/maze/avg@8", "summary": "fall", "at_most": 1.0}]
+    threads = [{"label": "one"}, {"label": "two", "threads": 2}]
+    design(methods={"grpo": {}}, comparisons=[], criteria=criteria, settings={"threads": threads})
+    for cell in read_design(Path("trial.yaml")).cells():
+        write_state(OUT, cell, State("finished", cell.identity, 40.0))
+    assert main(["experiment", "trial.yaml", "--dry"]) == 0
+    told = capfd.readouterr().out
+    assert [told.count(f"--threads={count} ") for count in (1, 2)] == [1, 1]
+    fix(OUT, read_design(Path("trial.yaml")))
+    assert main(["experiment", "trial.yaml", "--report_only"]) == 0
+    told = capfd.readouterr().out
+    assert "cannot be told  grpo: val/maze/avg@8, largest fall below the best before, at most 1 [threads=two]" in told
+
+
 def test_a_dry_run_shows_every_command_and_how_long_they_take_and_runs_none(design, capfd):
     design(seeds=[1, 2], methods={"grpo": {}}, comparisons=[])
     first, _ = read_design(Path("trial.yaml")).cells()
@@ -80,7 +104,7 @@ def test_a_dry_run_shows_every_command_and_how_long_they_take_and_runs_none(desi
         "# grpo/all/seed1: finished",
         "# grpo/all/seed2: waiting",
     ]
-    commands = [line for line in told if line.startswith("OMP_NUM_THREADS=1 mentor fit --config ")]
+    commands = [line for line in told if line.startswith("mentor fit --config ")]
     assert ["--seed_everything=2 " in command for command in commands] == [False, True]
     assert "2 cells: 1 finished, 1 waiting" in told
     assert told[-1] == "about 40 s with 1 at a time, by the mean of 1 finished cell"
@@ -93,6 +117,8 @@ def test_a_dry_run_shows_every_command_and_how_long_they_take_and_runs_none(desi
         (["none.yaml"], "none.yaml cannot be read (No such file or directory)"),
         (["trial.yaml", "--jobs", "0"], "--jobs is 0"),
         (["trial.yaml", "--dry", "--report_only"], "--dry and --report_only are both given"),
+        (["trial.yaml", "--dry", "--page", "p"], "--dry and --page are both given"),
+        (["trial.yaml", "--page", "trial.yaml"], "--page is 'trial.yaml', but"),
         (["trial.yaml", "--report_only"], "design.json cannot be read"),
         (["trial.yaml", "--out", "trial.yaml"], "--out is 'trial.yaml', but"),
         ([], "required, but not set: design (a path)"),

@@ -5,9 +5,10 @@ import pytest
 from experiment_results import small_design
 
 from mentor_pl.experiments import estimate as estimate_file
-from mentor_pl.experiments.design import Outcome
 from mentor_pl.experiments.estimate import Estimate, evaluations, from_finished, in_words, measure
 from mentor_pl.experiments.folder import State
+from mentor_pl.experiments.outcome import Outcome
+from mentor_pl.experiments.runner import fit_arguments
 from mentor_pl.runtime.errors import RunError
 
 
@@ -45,8 +46,8 @@ def short_run(monkeypatch):
     started = []
 
     def use(status, callbacks=()):
-        def start(arguments, log):
-            started.append(arguments)
+        def start(cell, out, log):
+            started.append(arguments := fit_arguments(cell, out))
             places = json.loads(next(one for one in arguments if "trainer.logger" in one).partition("=")[2])[
                 "init_args"
             ]
@@ -87,7 +88,7 @@ def test_a_short_run_that_fails_says_why(short_run, tmp_path):
 
 def test_a_short_run_shows_that_an_outcome_will_not_be_there(short_run, tmp_path):
     short_run(0, [{"init_args": {"benchmarks": [{}], "every_n_steps": 4}}])
-    design = small_design(tmp_path, secondary=("val/maze/avg8",))
+    design = small_design(tmp_path, secondary=(Outcome("val/maze/avg8"),))
     with pytest.raises(RunError, match=r"outcome val/maze/avg8, .*has not logged it: did you mean val/maze/avg@8\?"):
         measure(design, design.cells()[0])
     design = small_design(tmp_path, primary=Outcome("val/maze/avg@8", "last", 3))

@@ -4,7 +4,8 @@ import pytest
 from experiment_results import grid, results_of, small_design
 
 from mentor_pl.experiments.design import Method
-from mentor_pl.experiments.figures import draw_figures, save_figures
+from mentor_pl.experiments.drawing import save_figures
+from mentor_pl.experiments.figures import draw_figures
 
 HEIGHTS = {"mentor": 0.6, "grpo": 0.4}
 

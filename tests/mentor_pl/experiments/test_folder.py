@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from experiment_results import small_design
 
+from mentor_pl.experiments import folder as folder_file
 from mentor_pl.experiments.folder import State, fix, fixed, folder_of, last_line, read_state, versions, write_state
 from mentor_pl.runtime.errors import UsageError
 
@@ -18,6 +19,15 @@ def test_the_design_is_written_once_and_a_later_one_is_compared_with_it(tmp_path
     assert fix(out, more).sha256 == design.sha256
     assert fix(out, more).changes == ("seeds.3 was absent and is 4", "steps was 4 and is 5")
     assert (out / "design.json").read_bytes() == kept
+
+
+def test_the_commit_is_kept_from_before_the_first_run(tmp_path, monkeypatch):
+    design = small_design(tmp_path)
+    monkeypatch.setattr(folder_file, "commit", lambda: "abc")
+    assert fix(tmp_path / "out", design).commit == "abc"
+    monkeypatch.setattr(folder_file, "commit", lambda: "def")
+    assert fix(tmp_path / "out", design).commit == "abc"
+    assert fix(tmp_path / "out", small_design(tmp_path, steps=5)).commit == "abc"
 
 
 def test_a_changed_configuration_is_a_changed_design(tmp_path):
@@ -48,7 +58,7 @@ def test_a_report_without_a_design_that_can_be_read_is_refused(content, tmp_path
 def test_a_state_is_kept_and_that_of_another_run_is_none_of_the_cells(tmp_path):
     cell, other, *_ = small_design(tmp_path).cells()
     assert read_state(tmp_path, cell).status == "waiting"
-    state = State("finished", cell.identity, 3.5, versions=versions())
+    state = State("finished", cell.identity, 3.5, "", versions(), 2.5, ("abc", "def with changes"))
     write_state(tmp_path, cell, state)
     assert read_state(tmp_path, cell) == state
     assert read_state(tmp_path, other).status == "waiting"

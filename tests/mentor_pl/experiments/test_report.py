@@ -1,9 +1,13 @@
-import pytest
-from experiment_results import grid, results_of, small_design
+from dataclasses import replace
 
+import pytest
+from experiment_results import ACCURACY, grid, results_of, small_design
+
+from mentor_pl.experiments.design import Choice
 from mentor_pl.experiments.folder import Fixed, State, fix
+from mentor_pl.experiments.outcome import SAMPLED, Criterion, Outcome
 from mentor_pl.experiments.report import write_report
-from mentor_pl.experiments.results import Result
+from mentor_pl.experiments.results import Result, with_budgets
 
 
 def accuracy(cell):
@@ -30,6 +34,7 @@ def test_the_report_has_design_claims_outcomes_cost_and_commands(told, tmp_path)
     assert claim.split(" | ")[1:6] == ["cannot be told", r"0.200 \[0.200, 0.200\]", "–", "0.944", "3"]
     # Seeds at .5, .6, .7: mean .6, standard error .1 / √3 = .058
     assert "| mentor | 3 | 0.600 ± 0.058 | 0.600 " in text
+    assert "val/maze/avg@8 at equal steps, mean ± s.e. | IQM \\[95 %\\] | val/maze/avg@8 at equal tokens, " in text
     assert "| mentor | 1e+09 ± 0.000 | 1,002 ± 0.577 | 12.000 ± 0.577 |" in text
     commands = [line for line in text.splitlines() if line.startswith("mentor fit ")]
     assert len(commands) == 6
@@ -39,6 +44,58 @@ def test_the_report_has_design_claims_outcomes_cost_and_commands(told, tmp_path)
     assert "Left out: words: " in text
     assert (tmp_path / "out/report.html").read_text(encoding="utf-8").count("data:image/svg+xml;base64,") == 3
     assert len((tmp_path / "out/results.jsonl").read_text().splitlines()) == 6
+
+
+def test_runs_that_other_code_has_made_are_told_with_its_commit(told, tmp_path):
+    design = small_design(tmp_path)
+    results = results_of(design, accuracy)
+    made = [("abc",), ("abc", "def"), (), *[("abc",)] * 3]
+    results = [
+        replace(one, state=replace(one.state, commits=commits)) for one, commits in zip(results, made, strict=True)
+    ]
+    text = told(design, results, Fixed(design.sha256, "2026-01-01T00:00:00+00:00", (), "abc"))
+    assert "The code was then of commit abc." in text
+    named = "1 of 6 runs were made, in part or whole, by other code, such as grpo/all/seed1: commit def."
+    assert f"**{named}**" in text
+    same = [replace(one, state=replace(one.state, commits=("abc",))) for one in results]
+    assert "other code" not in told(design, same, Fixed(design.sha256, "2026-01-01T00:00:00+00:00", (), "abc"))
+
+
+def test_outcomes_are_told_at_equal_steps_and_at_equal_sampled_tokens(told, tmp_path):
+    design = small_design(tmp_path, primary=Outcome(ACCURACY, "last", 1))
+    results = [
+        replace(one, metrics={ACCURACY: {2: 0.25, 4: 0.75}, SAMPLED: {2: total / 2, 4: total}})
+        for one, total in zip(results_of(design, accuracy), [1000.0, 600.0] * 3, strict=True)
+    ]
+    text = told(design, with_budgets(results))
+    assert r"| mentor | 3 | 0.750 ± 0.000 | 0.750 \[0.750, 0.750\] | 0.250 ± 0.000 |" in text
+    assert r"| grpo | 3 | 0.750 ± 0.000 | 0.750 \[0.750, 0.750\] | 0.750 ± 0.000 |" in text
+    tokens = replace(design, primary=replace(design.primary, at="tokens"))
+    text = told(tokens, with_budgets(results))
+    assert r"| mentor | 3 | 0.250 ± 0.000 | 0.250 \[0.250, 0.250\] | 0.750 ± 0.000 |" in text
+    claim = next(line for line in text.splitlines() if line.startswith("| mentor above grpo"))
+    assert r"| −0.500 \[−0.500, −0.500\] |".replace("−", "-") in claim
+
+
+def test_criteria_are_told_with_the_worst_seed(told, tmp_path):
+    criteria = (Criterion("mentor", ACCURACY, at_least=0.55), Criterion("grpo", ACCURACY, "fall", at_most=0.08))
+    design = small_design(tmp_path, criteria=criteria)
+    text = told(design, results_of(design, accuracy))
+    first = "| mentor: val/maze/avg@8, last value, at least 0.55 | not met | 1 |"
+    assert f"{first} 1 of 3 seeds beyond, at worst 0.5 by seed 1 |" in text
+    second = "| grpo: val/maze/avg@8, largest fall below the best before, at most 0.08 | met | – |"
+    assert f"{second} 0 of 3 seeds beyond, at worst 0 by seed 1 |" in text
+    assert "(figures/criteria.png)" in text
+
+
+def test_a_cell_is_run_again_with_its_own_threads(told, tmp_path):
+    design = small_design(tmp_path, settings={"threads": (Choice("one"), Choice("two", threads=2))}, seeds=(1,))
+    text = told(design, results_of(design, accuracy))
+    commands = [line for line in text.splitlines() if line.startswith("mentor fit ")]
+    assert ["--threads=2" in one for one in commands] == [False, False, True, True]
+    assert "reruns/mentor" in commands[0]
+    assert '"threads=two-seed1"' in commands[2]
+    assert "| threads | 1, 2 per run |" in text
 
 
 def test_a_changed_design_says_so_with_what_has_changed(told, tmp_path):

@@ -24,8 +24,8 @@ def shell(monkeypatch):
     started = []
 
     def use(command):
-        def start(arguments, log):
-            started.append(arguments)
+        def start(cell, out, log):
+            started.append(arguments := fit_arguments(cell, out))
             log.parent.mkdir(parents=True, exist_ok=True)
             text = command(next(one for one in arguments if one.startswith("--seed")), " ".join(arguments))
             with log.open("ab") as file:
@@ -57,6 +57,44 @@ def test_what_is_finished_is_not_run_again_and_what_failed_is(shell, tmp_path):
     assert states[cells[0]].seconds == 5.0
     assert states[cells[1]].status == "finished"
     assert states[cells[1]].seconds > 7.0  # of all attempts
+
+
+def test_processor_time_is_that_of_the_run_and_of_all_attempts(shell, tmp_path, monkeypatch):
+    """The clock of ended children stands still but when one of them ends, and then goes on by 2 s."""
+    cells = small_design(tmp_path).cells()
+    write_state(tmp_path, cells[1], State("failed", cells[1].identity, 7.0, "it broke", cpu_seconds=4.0))
+    shell(lambda seed, text: "exit 0")
+    used, ended = [100.0], set()
+    poll = subprocess.Popen.poll
+
+    def polled(process):
+        status = poll(process)
+        if status is not None and process not in ended:
+            ended.add(process)
+            used[0] += 2.0
+        return status
+
+    monkeypatch.setattr(subprocess.Popen, "poll", polled)
+    monkeypatch.setattr(runner, "_children_seconds", lambda: used[0])
+    run_cells(cells[:3], tmp_path, 3, nothing)
+    assert [read_state(tmp_path, cell).cpu_seconds for cell in cells[:3]] == [2.0, 6.0, 2.0]
+
+
+def test_what_ended_children_have_used_is_measured(shell, tmp_path):
+    shell(lambda seed, text: "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done")
+    cell = small_design(tmp_path).cells()[0]
+    assert run_cells([cell], tmp_path, 1, nothing)[cell].cpu_seconds > 0
+
+
+def test_a_run_has_every_commit_that_it_was_made_by(shell, tmp_path, monkeypatch):
+    cell, other = small_design(tmp_path).cells()[:2]
+    shell(lambda seed, text: "exit 1")
+    for now in ("abc", "abc", "def"):
+        monkeypatch.setattr(runner, "commit", lambda now=now: now)
+        run_cells([cell], tmp_path, 1, nothing)
+    shell(lambda seed, text: "exit 0")
+    assert run_cells([cell], tmp_path, 1, nothing)[cell].commits == ("abc", "def")
+    assert run_cells([other], tmp_path, 1, nothing)[other].commits == ("def",)
 
 
 def test_a_run_with_other_settings_is_neither_taken_for_the_cell_nor_touched(shell, tmp_path):

@@ -20,20 +20,25 @@ class Whole:
     by_name: Mapping[str, int] = field(default_factory=dict)
     kind: Literal["big", "small"] = "big"
     note: str | None = None
+    spare: Part | None = None
     rest: Any = None
     on: bool = False
 
 
 def test_plain_values_become_what_the_hints_say():
-    given = {"parts": [{"name": "a", "weight": 2}], "by_name": {1: 3}, "kind": "small", "note": None, "rest": [1, {}]}
-    assert typed(Whole, given) == Whole((Part("a", 2.0),), {"1": 3}, "small", None, [1, {}])
+    given = {"parts": [{"name": "a", "weight": 2}], "by_name": {1: 3}, "kind": "small", "note": None}
+    given |= {"spare": {"name": "b"}, "rest": [1, {}]}
+    assert typed(Whole, given) == Whole((Part("a", 2.0),), {"1": 3}, "small", None, Part("b"), [1, {}])
     assert isinstance(typed(Whole, given).parts[0].weight, float)
 
 
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"part": []}, "part: no such setting; did you mean parts?; there is parts, by_name, kind, note, rest, on"),
+        (
+            {"part": []},
+            "part: no such setting; did you mean parts?; there is parts, by_name, kind, note, spare, rest, on",
+        ),
         ({}, "parts is not set, and has no default: give a list"),
         ({"parts": [{"weight": 1}]}, "parts[0].name is not set, and has no default: give a text"),
         ({"parts": {}}, "parts is {}, but is a list: give [{}]"),

@@ -25,6 +25,11 @@ def test_a_class_is_imported_by_its_path_and_by_its_bare_name() -> None:
     assert import_class("ChoiceReward", Reward) is ChoiceReward
 
 
+def test_where_any_class_or_function_will_do_a_bare_name_is_none() -> None:
+    with pytest.raises(Unimportable, match=r"^'ChoiceReward' is not the import path of a class or function$"):
+        import_class("ChoiceReward", object)
+
+
 def test_a_bare_name_that_the_parser_could_not_know_gets_its_path(monkeypatch) -> None:
     late: list[type] = []
 

@@ -29,12 +29,12 @@ def test_models_grow_from_one_trunk_of_their_width_and_report_every_step() -> No
     seen = list[tuple[str, int]]()
     models = MazeModels(seed=0, scale=0.003, progress=lambda stage, steps, loss: seen.append((stage, steps)))
     base, expert = models.make(PolicyDials()), models.make(ExpertDials())
-    assert seen == [("trunk", 3)] * 3 + [("policy", 1)] + [("expert", 2)] * 2
+    assert seen == [("trunk", 4)] * 4 + [("policy", 2)] * 2 + [("expert", 3)] * 3
     assert not base.training
     assert not expert.training
     assert any(not value.equal(expert.state_dict()[name]) for name, value in base.state_dict().items())
     wide = models.make(ExpertDials(width=128))
-    assert seen[6:] == [("trunk", 3)] * 3 + [("expert", 2)] * 2
+    assert seen[9:] == [("trunk", 4)] * 4 + [("expert", 3)] * 3
     assert wide.num_parameters() > 3 * expert.num_parameters()
     assert all(
         value.equal(again)

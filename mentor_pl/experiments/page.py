@@ -1,0 +1,124 @@
+"""One page of an experiment for a repository: Markdown, with figures and results small enough to be committed.
+
+PAGE.md                 what was asked, how, what came out, every seed
+PAGE/<figure>.svg|png   at most FIGURES bytes together
+PAGE/results.jsonl      beyond PLAIN bytes .gz, and beyond RESULTS without the evaluations
+PAGE/design.json        the design that was fixed, and its hash
+"""
+
+from __future__ import annotations
+
+import gzip
+import shlex
+import shutil
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from mentor_pl.experiments.design import Design
+from mentor_pl.experiments.document import Block, Code, Heading, Picture, Text, to_markdown
+from mentor_pl.experiments.estimate import in_words
+from mentor_pl.experiments.figures import CAPTIONS
+from mentor_pl.experiments.folder import Fixed
+from mentor_pl.experiments.report import Report
+from mentor_pl.experiments.results import Result, results_lines
+from mentor_pl.experiments.sections import claims, costs, criteria, every_seed, opening, outcome_tables, versions
+from mentor_pl.runtime.errors import UsageError
+
+FIGURES, PLAIN, RESULTS = 200_000, 100_000, 300_000  # bytes
+_SCALES = (0.85, 0.7, 0.5)  # of the report's figures
+
+
+def write_page(page: Path, file: Path, report: Report, design: Design, fixed: Fixed, results: Sequence[Result]) -> Path:
+    """Write the page and what lies beside it.
+
+    Args:
+        page: without `.md`.
+        file: of the design.
+        report: that has been written of the same.
+        design: as it is at present.
+        fixed: as it was before the first run.
+        results: of all cells.
+
+    Returns:
+        the Markdown file.
+    """
+    try:
+        page.mkdir(parents=True, exist_ok=True)
+        shown = _save_figures(report, page)
+        left = [name for name in report.figures if name not in shown]
+        told = _save_results(design, results, page)
+        shutil.copyfile(report.folder / "design.json", page / "design.json")
+        blocks = [
+            *opening(page.name, design, fixed, results),
+            *_how(file, page, told, results),
+            *claims(design, report.verdicts),
+            *criteria(design, report.judged),
+            *outcome_tables(design, results),
+            Heading("Figures"),
+            *(Picture(f"{page.name}/{name}", CAPTIONS[name]) for name in shown),
+            *(Text(f"Too large for this page, and in the report: {', '.join(left)}.") for _ in left[:1]),
+            *costs(design, results),
+            *every_seed(design, results),
+            *versions(results),
+        ]
+        written = page.with_name(f"{page.name}.md")
+        written.write_text(to_markdown(blocks), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{page}: the page cannot be written ({error.strerror}): name another by --page") from error
+    return written
+
+
+def _how(file: Path, page: Path, told: str, results: Sequence[Result]) -> list[Block]:
+    done = [one.state for one in results if one.state.seconds]
+    clock, processor = (in_words(sum(getattr(one, name) for one in done)) for name in ("seconds", "cpu_seconds"))
+    words = f"{len(done)} runs took {clock} by the clock, one after another, and {processor} of processor time."
+    beside = (
+        f"Every run is a line of {page.name}/{told}; the design, whose hash is above, is {page.name}/design.json. "
+        "The second command shows the one of each run, which makes it again."
+    )
+    command = shlex.join(["mentor", "experiment", str(file)])
+    return [Heading("How"), Text(words), Code(f"{command}\n{command} --dry"), Text(beside)]
+
+
+def _save_figures(report: Report, folder: Path) -> list[str]:
+    """Those that are small enough together."""
+    names = list(report.figures)
+    made: dict[str, bytes] = {}
+    while names:
+        for scale in _SCALES:
+            made = {name: _smaller(report.folder / f"figures/{name}.png", scale) for name in names}
+            if sum(map(len, made.values())) <= FIGURES:
+                break
+        else:
+            names.remove(max(made, key=lambda name: len(made[name])))
+            continue
+        break
+    for name in CAPTIONS:  # those of an earlier page go
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    for name in names:
+        (folder / f"{name}.png").write_bytes(made[name])
+    return names
+
+
+def _smaller(file: Path, scale: float) -> bytes:
+    with Image.open(file) as image:
+        size = (round(image.width * scale), round(image.height * scale))
+        small = BytesIO()
+        image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(64).save(small, "PNG", optimize=True)
+    return small.getvalue()
+
+
+def _save_results(design: Design, results: Sequence[Result], folder: Path) -> str:
+    """The file's name."""
+    plain = results_lines(design, results).encode()
+    small = gzip.compress(plain, mtime=0)
+    if len(small) > RESULTS:
+        small = gzip.compress(results_lines(design, results, evaluations=False).encode(), mtime=0)
+    for name in ("results.jsonl", "results.jsonl.gz"):
+        (folder / name).unlink(missing_ok=True)
+    name, data = ("results.jsonl", plain) if len(plain) <= PLAIN else ("results.jsonl.gz", small)
+    (folder / name).write_bytes(data)
+    return name
