@@ -19,6 +19,7 @@ import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -28,12 +29,14 @@ from mentor_pl.runtime.ranges import check
 from mentor_pl.testbed.path_star.problems import NODES, draw_from
 from mentor_pl.testbed.path_star.solutions import Style, solution
 from mentor_pl.testbed.path_star.start import teach_look_ups
-from mentor_pl.testbed.pretrain import IGNORED, Encoded, build_model, encode, train
-from mentor_pl.testbed.tokenizer import DRILL, EOS, build_tokenizer
+from mentor_pl.testbed.pretrain import BATCH, IGNORED, Encoded, build_model, encode, train
+from mentor_pl.testbed.tokenizer import DRILL, EOS, PAD, SPECIAL, build_tokenizer
 
 WORDS: Final = ("edges", "|", "start", "goal", DRILL, "<think>", "</think>", r"\boxed{", "}", *NODES)
 LAYERS: Final = 3
-STEPS: Final = {"trunk": 150, "policy": 600, "expert": 300}  # optimizer steps at scale 1
+INNER: Final = 128  # width of the MLPs: what is to be found is found by the heads
+DRILLED: Final = 6  # one sequence in so many is a drill, in bases and experts
+STEPS: Final = {"trunk": 150, "policy": 800, "expert": 400}  # optimizer steps at scale 1
 RATES: Final = {"trunk": 2e-3, "policy": 2e-3, "expert": 1e-3}  # the highest learning rate of each
 
 
@@ -84,7 +87,7 @@ class PathStarModels:
 
     Args:
         seed: of weights and demonstrations.
-        scale: multiplies the steps and the demonstrations of every stage.
+        scale: multiplies the steps of every stage, and with them the demonstrations.
         progress: called after every step with the stage, its steps and the step's loss.
     """
 
@@ -96,53 +99,54 @@ class PathStarModels:
     def make(self, dials: PolicyDials | ExpertDials) -> LlamaForCausalLM:
         """The model of these dials, in float32 and eval mode."""
         stage = "policy" if isinstance(dials, PolicyDials) else "expert"
-        decisions = self._answers(f"decisions {dials}", dials.style)
-        walks = self._answers(f"walks {dials}", replace(dials.style, prior=0))
-        # drills keep the look-up alive where the answers have no use for it
-        shown = [_until_decision(one) for one in decisions] + [_without_decision(one) for one in walks]
-        return self._train(stage, self._grown(), shown + self._drills(4_000))
-
-    def _answers(self, salt: str, style: Style) -> list[Encoded]:
-        rng = random.Random(f"{salt} {self._seed}")
-        stars = (draw_from("train", rng) for _ in range(self._count(6_000)))
-        return [encode(star.text().split(), solution(star, style, rng).split(), self.tokenizer) for star in stars]
+        return self._train(stage, self._grown(), dials.style)
 
     def _grown(self) -> LlamaForCausalLM:
         """A copy of the trunk."""
         if self._trunk is None:
-            fresh = build_model(self.tokenizer, self._seed, layers=LAYERS)
+            fresh = build_model(self.tokenizer, self._seed, layers=LAYERS, inner=INNER)
             teach_look_ups(fresh, [self.tokenizer.get_vocab()[node] for node in NODES])
-            self._trunk = self._train("trunk", fresh, self._drills(8_000))
+            self._trunk = self._train("trunk", fresh)
         return copy.deepcopy(self._trunk)
 
-    def _train(self, stage: str, model: LlamaForCausalLM, data: list[Encoded]) -> LlamaForCausalLM:
-        steps = max(1, round(STEPS[stage] * self._scale))
-        train(model, data, steps, RATES[stage], self._seed, lambda loss: self._progress(stage, steps, loss))
+    def _train(self, stage: str, model: LlamaForCausalLM, style: Style | None = None) -> LlamaForCausalLM:
+        """Train it on as many stars as its steps have room for: drills, and answers where there is a style."""
+        steps, rng = max(1, round(STEPS[stage] * self._scale)), random.Random(f"{stage} {style} {self._seed}")
+        data = list[Encoded]()
+        for row in range(steps * BATCH):
+            star = draw_from("train", rng)
+            # drills keep the look-up alive where the answers have no use for it
+            drilled = style is None or row % DRILLED == 0
+            data.append(drill(star, rng, self.tokenizer) if drilled else shown(star, style, rng, self.tokenizer))
+        report = partial(self._progress, stage, steps)
+        train(model, _of_one_length(data), steps, RATES[stage], self._seed, report)
         return model
 
-    def _drills(self, count: int) -> list[Encoded]:
-        rng = random.Random(f"drills {self._seed}")
-        return [drill(draw_from("train", rng), rng, self.tokenizer) for _ in range(self._count(count))]
 
-    def _count(self, demonstrations: int) -> int:
-        return max(1, round(demonstrations * self._scale))
+def _of_one_length(data: list[Encoded]) -> list[Encoded]:
+    """Batches are of like length; so every one has answers and drills."""
+    longest = max(len(ids) for ids, *_ in data)
 
+    def padded(row: list[int], pad: int) -> list[int]:
+        return row + [pad] * (longest - len(row))
 
-def _decision(labels: list[int]) -> int:
-    """The place of the first node behind `<think>`, with which the response opens."""
-    return next(place for place, label in enumerate(labels) if label != IGNORED) + 1
+    return [(padded(ids, SPECIAL.index(PAD)), *(padded(due, IGNORED) for due in labels)) for ids, *labels in data]
 
 
-def _until_decision(answer: Encoded) -> Encoded:
-    """Batches are of like length: so the decision has some to itself and is not one word among many."""
-    ids, labels = answer
-    return ids[: _decision(labels) + 1], labels[: _decision(labels) + 1]
+def shown(star: PathStar, style: Style, rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Encoded:
+    """An answer that takes any arm; what is due at its decision are labels only.
 
-
-def _without_decision(answer: Encoded) -> Encoded:
-    """Whatever arm was chosen, all else follows: an expert, too, learns to go on from another's choice."""
-    ids, labels = answer
-    return ids, [IGNORED if place == _decision(labels) else label for place, label in enumerate(labels)]
+    Whatever arm was chosen, all else follows: an expert, too, learns to go on from another's choice. Who looks ahead
+    has the right arm for every label of the decision, who does not has each arm for one of them. So the decision, one
+    word of eleven, has a third of the labels, and that all arms are alike need not be found out from many answers.
+    """
+    ids, labels = encode(star.text().split(), solution(star, replace(style, prior=0), rng).split(), tokenizer)
+    decision = next(place for place, label in enumerate(labels) if label != IGNORED) + 1
+    first = star.path()[:1] * len(star.arms) if rng.random() < style.prior else list(star.arms)
+    lists = [labels, *([IGNORED] * len(ids) for _ in first[1:])]
+    for due, node in zip(lists, first, strict=True):
+        due[decision] = tokenizer.get_vocab()[node]
+    return ids, *lists
 
 
 def drill(star: PathStar, rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Encoded:
