@@ -26,13 +26,14 @@ Encoded = tuple[list[int], ...]  # token ids, and one or more lists of labels of
 
 
 def build_model(
-    tokenizer: PreTrainedTokenizerFast, seed: int, width: int = 64, layers: int = 2, inner: int = 192
+    tokenizer: PreTrainedTokenizerFast, seed: int, width: int = 64, layers: int = 2, expansion: int = 3
 ) -> LlamaForCausalLM:
     """A Llama with fresh weights, ReLU and tied embeddings; by default of about 110,000 parameters.
 
     Args:
         width: of the residual stream; a head has 16 channels.
-        inner: width of the MLP.
+        layers: how many.
+        expansion: width of an MLP, in that of the stream.
 
     The architecture must be one for which AutoTokenizer trusts the tokenizer that lies in the folder: next to a Qwen2
     configuration it would read any tokenizer as Qwen2's and silently drop every word of ours.
@@ -40,7 +41,7 @@ def build_model(
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
-        intermediate_size=inner,
+        intermediate_size=expansion * width,
         num_hidden_layers=layers,
         num_attention_heads=width // 16,
         num_key_value_heads=width // 16,
@@ -64,7 +65,7 @@ def encode(prompt: Sequence[str], response: Sequence[str], tokenizer: PreTrained
 
 
 def collate(batch: list[Encoded], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids [B, T], padded on the right, and labels [L · B, T], B rows of each list, that ignore prompts and padding."""
+    """Token ids [B, T], padded on the right, and labels [L · B, T], list by list, that ignore prompts and padding."""
     longest, lists = max(len(ids) for ids, *_ in batch), max(map(len, batch)) - 1
     inputs = torch.full((len(batch), longest), pad_id)
     labels = torch.full((lists, len(batch), longest), IGNORED)

@@ -116,7 +116,7 @@ class MazeModels:
         if not self._drills:
             self._drills = self._encode(self._mazes(1), DRILLS, 32_000, DRILL)
         if width not in self._trunks:
-            fresh = build_model(self.tokenizer, self._seed, width, inner=3 * width)
+            fresh = build_model(self.tokenizer, self._seed, width)
             self._trunks[width] = self._train("trunk", fresh, self._drills, 3e-3)
         return copy.deepcopy(self._trunks[width])
 

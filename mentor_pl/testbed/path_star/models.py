@@ -34,7 +34,7 @@ from mentor_pl.testbed.tokenizer import DRILL, EOS, PAD, SPECIAL, build_tokenize
 
 WORDS: Final = ("edges", "|", "start", "goal", DRILL, "<think>", "</think>", r"\boxed{", "}", *NODES)
 LAYERS: Final = 3
-INNER: Final = 128  # width of the MLPs: what is to be found is found by the heads
+EXPANSION: Final = 2  # of the MLPs: what is to be found is found by the heads
 DRILLED: Final = 6  # one sequence in so many is a drill, in bases and experts
 STEPS: Final = {"trunk": 150, "policy": 800, "expert": 400}  # optimizer steps at scale 1
 RATES: Final = {"trunk": 2e-3, "policy": 2e-3, "expert": 1e-3}  # the highest learning rate of each
@@ -104,7 +104,7 @@ class PathStarModels:
     def _grown(self) -> LlamaForCausalLM:
         """A copy of the trunk."""
         if self._trunk is None:
-            fresh = build_model(self.tokenizer, self._seed, layers=LAYERS, inner=INNER)
+            fresh = build_model(self.tokenizer, self._seed, layers=LAYERS, expansion=EXPANSION)
             teach_look_ups(fresh, [self.tokenizer.get_vocab()[node] for node in NODES])
             self._trunk = self._train("trunk", fresh)
         return copy.deepcopy(self._trunk)
@@ -115,9 +115,10 @@ class PathStarModels:
         data = list[Encoded]()
         for row in range(steps * BATCH):
             star = draw_from("train", rng)
-            # drills keep the look-up alive where the answers have no use for it
-            drilled = style is None or row % DRILLED == 0
-            data.append(drill(star, rng, self.tokenizer) if drilled else shown(star, style, rng, self.tokenizer))
+            if style is None or row % DRILLED == 0:  # these keep the look-up alive where answers have no use for it
+                data.append(drill(star, rng, self.tokenizer))
+            else:
+                data.append(shown(star, style, rng, self.tokenizer))
         report = partial(self._progress, stage, steps)
         train(model, _of_one_length(data), steps, RATES[stage], self._seed, report)
         return model

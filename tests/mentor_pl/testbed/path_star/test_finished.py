@@ -39,13 +39,13 @@ def parts(name: str) -> dict[str, float]:
 def test_the_base_walks_rightly_and_chooses_hardly_better_than_by_chance() -> None:
     found = parts("policy")
     assert abs(found["arm"] - (0.05 + 0.95 / ARMS)) < 0.1  # four standard errors
-    assert found["format"] > 0.9
-    assert found["faithful"] > 0.75  # what is missing opens with a node that is not next to the centre
+    assert found["format"] > 0.95
+    assert found["faithful"] > 0.93
 
 
 def test_the_expert_chooses_the_right_arm() -> None:
     found = parts("expert")
-    assert found["outcome"] > 0.9
+    assert found["outcome"] > 0.93
     assert found["format"] > 0.95
 
 
@@ -63,6 +63,9 @@ def test_forced_words_follow_from_any_arm_and_decisions_are_where_the_labels_say
     said = logprobs.exp().gather(2, ids[:, -length:, None])[..., 0].mean(0)
     for place, decision in enumerate(labels(STARS[0].text(), answers[0])):
         if not decision:
-            assert said[place] > 0.97
+            assert said[place] > 0.98
         elif name == "policy":
-            assert math.log(ARMS) < entropy[place] < math.log(ARMS) + 0.4
+            assert abs(entropy[place] - math.log(ARMS)) < 0.15
+            begun = logprobs[:, place].exp()
+            next_to_the_centre = [tokenizer.convert_tokens_to_ids(list(star.arms)) for star in STARS]
+            assert begun.gather(1, torch.tensor(next_to_the_centre)).sum(1).mean() > 0.96

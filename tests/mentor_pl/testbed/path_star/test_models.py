@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 
 from mentor_pl.rewards.path_star import parse_problem
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.testbed.path_star.models import STEPS, WORDS, ExpertDials, PathStarModels, PolicyDials, drill
+from mentor_pl.testbed.path_star import models as path_star_models
+from mentor_pl.testbed.path_star.models import (
+    DRILLED,
+    STEPS,
+    WORDS,
+    ExpertDials,
+    PathStarModels,
+    PolicyDials,
+    drill,
+    shown,
+)
 from mentor_pl.testbed.path_star.problems import problems
-from mentor_pl.testbed.pretrain import IGNORED
+from mentor_pl.testbed.path_star.solutions import Style
+from mentor_pl.testbed.pretrain import BATCH, IGNORED, Encoded
 from mentor_pl.testbed.tokenizer import MAX_LENGTH, SPECIAL, build_tokenizer
 
 PROBLEM = "edges n03 n11 | n07 n10 | n07 n03 | n10 n05 | start n07 goal n05"  # arms n10 n05 and n03 n11
@@ -28,6 +40,45 @@ def test_a_drill_asks_at_the_word_behind_each_goal_for_the_first_node_of_its_arm
     due = {"n05": "n10", "n11": "n03"}
     asked = {place - 1: tokenizer.decode([label]) for place, label in enumerate(labels) if label != IGNORED}
     assert asked == {18: due[first], 21: due[second]}
+
+
+@pytest.mark.parametrize(("prior", "due"), [(0.0, {"n03", "n10"}), (1.0, {"n10"})])
+def test_an_answer_has_every_arm_for_a_label_of_its_decision_or_the_right_one_for_all(
+    prior: float, due: set[str]
+) -> None:
+    tokenizer, rng = build_tokenizer(WORDS), random.Random(0)
+    begun = Counter[str]()
+    for _ in range(40):
+        ids, labels, further = shown(parse_problem(PROBLEM), Style(prior), rng, tokenizer)
+        words, asked = tokenizer.decode(ids).split(), len(PROBLEM.split())
+        first = words[asked + 1]
+        begun[first] += 1
+        behind = {"n10": "n05", "n03": "n11"}[first]
+        assert words[asked:] == ["<think>", first, behind, "</think>", r"\boxed{", first, behind, "}", "<eos>"]
+        decided = {tokenizer.decode([one[asked + 1]]) for one in (labels, further)}
+        assert decided == due
+        assert [label for place, label in enumerate(labels) if place != asked + 1] == [
+            IGNORED if place < asked else word for place, word in enumerate(ids) if place != asked + 1
+        ]
+        assert sum(label != IGNORED for label in further) == 1
+    assert min(begun["n10"], begun["n03"]) > 8  # whatever the labels say, any arm is walked
+
+
+def test_drills_alone_make_the_trunk_and_any_batch_of_base_or_expert_has_answers_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = list[list[Encoded]]()
+    monkeypatch.setattr(path_star_models, "train", lambda model, data, *rest: given.append(data))
+    family = PathStarModels(0, 0.01, lambda *step: None)
+    family.make(PolicyDials())
+    family.make(ExpertDials())
+    marker = family.tokenizer.get_vocab()["drill"]
+    shares = [sum(ids[0] == marker for ids, *_ in data) / len(data) for data in given]
+    assert shares == [1.0, pytest.approx(1 / DRILLED, abs=0.01), pytest.approx(1 / DRILLED, abs=0.01)]
+    assert [len(data) for data in given] == [BATCH * max(1, round(steps * 0.01)) for steps in STEPS.values()]
+    for data in given:  # batches are of like length: none is of one kind where all are of one length
+        assert len({len(row) for sequence in data for row in sequence}) == 1
+        assert len({tuple(ids) for ids, *_ in data}) == len(data)
 
 
 def test_every_word_of_a_problem_and_its_answer_is_a_token_and_both_fit() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mentor_pl.testbed.path_star.models import LAYERS, WORDS
+from mentor_pl.testbed.path_star.models import EXPANSION, LAYERS, WORDS
 from mentor_pl.testbed.path_star.problems import NODES, problems
 from mentor_pl.testbed.path_star.start import teach_look_ups
 from mentor_pl.testbed.pretrain import build_model
@@ -13,12 +13,13 @@ from mentor_pl.testbed.tokenizer import build_tokenizer
 
 def test_fresh_heads_look_at_the_word_before_the_centre_and_the_edges_that_matter() -> None:
     tokenizer = build_tokenizer(WORDS)
-    with torch.random.fork_rng():
-        model = build_model(tokenizer, 0, layers=LAYERS)
-    teach_look_ups(model, tokenizer.convert_tokens_to_ids(list(NODES)))
-    model.set_attn_implementation("eager")
+    with torch.random.fork_rng():  # several: fresh small weights add to the purpose or take from it
+        models = [build_model(tokenizer, seed, layers=LAYERS, expansion=EXPANSION) for seed in range(4)]
+    for model in models:
+        teach_look_ups(model, tokenizer.convert_tokens_to_ids(list(NODES)))
+        model.set_attn_implementation("eager")
     seen: dict[str, list[float]] = {name: [] for name in ("before", "centre", "goal", "behind", "arms")}
-    for star in problems("heldout", 20):
+    for model, star in zip(models * 10, problems("heldout", 40), strict=True):
         words = [*star.text().split(), "<think>", *star.path()]
         with torch.no_grad():
             first, second, _ = model(
