@@ -48,8 +48,9 @@ def test_overlay_parses_over_the_quick_start_and_wins(overlay, capsys):
         for name, value in values.items():
             if not isinstance(value, dict):
                 assert changed[group][name] == value
-    untouched = {"trainer": "logger", "data": "train"}
-    assert all(plain[group][name] == changed[group][name] for group, name in untouched.items())
+    assert plain["trainer"]["logger"] == changed["trainer"]["logger"]
+    if "train" not in settings.get("data", {}):  # a model may have problems of its own
+        assert plain["data"]["train"] == changed["data"]["train"]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -16,6 +16,8 @@ from yaml import safe_load
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.cli.main import main
+from mentor_pl.experiments.cells import check_whole
+from mentor_pl.experiments.design import read_design
 from mentor_pl.testbed.build import build
 from mentor_pl.training import data as data_file
 from mentor_pl.training.data import RolloutDataModule
@@ -25,7 +27,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def blocks(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    fenced = r"^ *```(\w*)\n(.*?)^ *```"  # all of them, so that none begins where another ends
+    found = re.findall(fenced, (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [text for name, text in found if name == language]
 
 
 @pytest.fixture
@@ -54,7 +58,9 @@ def test_the_example_callback_of_the_callbacks_page_runs(project):
         assert (project / "runs/quickstart/version_0" / name).is_file(), name
 
 
-PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+RESULTS = sorted((ROOT / "docs/results").rglob("*"))
+DOCS = [*sorted((ROOT / "docs").glob("*.md")), *(path for path in RESULTS if path.suffix == ".md")]
+PAGES = ["README.md", "CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in DOCS)]
 
 
 @pytest.fixture(params=PAGES)
@@ -92,22 +98,42 @@ def test_every_setting_that_a_page_names_exists(text):
         assert name == "py" or name in signature(known[room]).parameters, f"{room}.{name}"
 
 
-def commands():
-    """The `mentor fit` and `mentor validate` of all pages, but those on a file that the page has its reader write."""
-    text = "\n".join(block.replace("\\\n", " ") for page in PAGES for block in blocks(page, "bash"))
-    for words in (shlex.split(line, comments=True) for line in dict.fromkeys(text.splitlines())):
+def commands(*names):
+    """These commands of `mentor` on all pages, but those on a file that the page has its reader write."""
+    found = [block for page in PAGES for language in ("bash", "") for block in blocks(page, language)]
+    text = "\n".join(block.replace("\\\n", " ") for block in found)
+    lines = [line for line in dict.fromkeys(text.splitlines()) if line.startswith("mentor ")]
+    for words in (shlex.split(line, comments=True) for line in lines):
         ours = all((ROOT / value).is_file() for option, value in pairwise(words) if option == "--config")
-        if words[:2] in (["mentor", "fit"], ["mentor", "validate"]) and ours:
+        if words[1] in names and ours:
             yield words[1:]
 
 
-@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+@pytest.mark.parametrize("words", list(commands("fit", "validate")), ids=" ".join)
 def test_every_command_of_a_page_is_understood(words, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as left:
         main([*words, "--print_config"])
     assert left.value.code == 0
     assert "class_path: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", list(commands("experiment")), ids=" ".join)
+def test_every_experiment_of_a_page_is_understood_and_so_is_its_design(words, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--print_config"])
+    assert left.value.code == 0
+    printed = safe_load(capsys.readouterr().out)
+    check_whole(read_design(Path(printed["design"]), printed["base"]))
+
+
+def test_results_stay_small_and_are_all_of_a_page():
+    assert sum(path.stat().st_size for path in RESULTS if path.is_file()) <= 1_500_000
+    assert max(path.stat().st_size for path in RESULTS if path.suffix == ".json") <= 40_000
+    pages = {path.stem for path in RESULTS if path.suffix == ".md"}
+    for path in RESULTS:
+        assert path.relative_to(ROOT / "docs/results").parts[0].partition(".")[0] in pages, path
 
 
 def test_every_yaml_of_a_page_parses(text):

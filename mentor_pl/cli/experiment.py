@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from mentor_pl.experiments.cells import at_a_time, check_whole
 from mentor_pl.experiments.design import Cell, Design, read_design
-from mentor_pl.experiments.estimate import Estimate, from_finished, in_words, measure
+from mentor_pl.experiments.estimate import Estimate, NotMeasured, from_finished, in_words, measure
 from mentor_pl.experiments.folder import State, fix, fixed, read_state
 from mentor_pl.experiments.page import write_page
 from mentor_pl.experiments.report import Report, write_report
@@ -31,6 +31,7 @@ _DONE = ("finished", "failed", "other")
 
 def experiment(
     design: Path,
+    base: Sequence[str] = (),
     out: Path | None = None,
     jobs: int | None = None,
     dry: bool = False,
@@ -46,10 +47,14 @@ def experiment(
 
     Args:
         design: file of the design (docs/experiments.md).
-        out: folder of the runs and the report; by default runs/experiments/ and the name of the design.
-        jobs: cells at a time; by default as many as there are cores for their threads. Give 1 where cells share one
-            GPU.
-        dry: only show the command of every cell and how long all will take, by its finished cells or a short run.
+        base: configuration over those of the design's `base`, such as that of a model; give several, later ones win.
+            (`--config` gives options of this command as YAML.)
+        out: folder of the runs and the report; by default runs/experiments/ and the name of the design, with those of
+            --base behind it.
+        jobs: cells at a time; by default as many as there are cores for their threads, but 1 where there is a GPU,
+            which they would share, or where a cell takes several devices.
+        dry: only show the command of every cell and how long all will take, by its finished cells or, where one can be
+            made here, a short run.
         report_only: run nothing; report what is there.
         page: also write a page for a repository: this name with .md, and a folder of this name with small figures,
             results and the design beside it.
@@ -58,7 +63,9 @@ def experiment(
         UsageError: for a design that cannot be run, a number of jobs below 1, or a folder that cannot be written to.
         RunError: once all else is done and reported, where cells have failed.
     """
-    plan, folder = read_design(design), out if out is not None else Path("runs/experiments") / design.stem
+    plan, name = read_design(design, base), "-".join(Path(file).stem for file in (str(design), *base))
+    folder = out if out is not None else Path("runs/experiments") / name
+    check_whole(plan)
     check("--jobs", jobs, at_least=1, because="it counts cells at a time")
     check_folder("--out", folder)
     if page is not None:
@@ -67,7 +74,7 @@ def experiment(
         raise UsageError("--dry and --report_only are both given: one runs nothing, the other reports: give one")
     if dry and page is not None:
         raise UsageError("--dry and --page are both given: a dry run writes nothing: give one")
-    at_once = jobs if jobs is not None else max(1, _cores() // max(cell.threads for cell in plan.cells()))
+    at_once = jobs if jobs is not None else at_a_time(plan)
     if dry:
         _show(plan, folder, at_once)
         return
@@ -79,20 +86,17 @@ def experiment(
                 print(f"the design has changed since it was fixed: {printable(change)}", file=sys.stderr)
             _run(plan, folder, at_once)
     results = collect(folder, plan)
-    report = write_report(folder, design.stem, plan, kept, results)
+    report = write_report(folder, name, plan, kept, results)
     _tell(report)
     if page is not None:
-        print(f"page    {write_page(page, design, report, plan, kept, results)}")
+        command = ["mentor", "experiment", str(design), *(word for file in base for word in ("--base", file))]
+        print(f"page    {write_page(page, command, report, plan, kept, results)}")
     lost = [result for result in results if result.state.status in ("failed", "other")]
     if lost and not report_only:
         raise RunError(
             f"{len(lost)} of {len(results)} cells failed, such as {lost[0].cell.name} ({lost[0].state.reason}): the "
             f"report in {folder} names them; the same command tries them again"
         )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -165,7 +169,11 @@ def _show(plan: Design, folder: Path, jobs: int) -> None:
     estimate: Estimate | None = from_finished(states)
     if estimate is None:
         print(f"measuring a short run of {todo[0].name} …", file=sys.stderr)
-        estimate = measure(plan, todo[0])
+        try:
+            estimate = measure(plan, todo[0])
+        except NotMeasured as error:
+            print(f"not estimated: {error}")
+            return
     again = {cell: State("waiting", cell.identity) for cell in todo}
     left = in_words(estimate.left(again, {}, jobs))
     print(f"about {left} with {jobs} at a time, by {estimate.source}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from inspect import Parameter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from docstring_parser import parse
 from jsonargparse import ArgumentParser, auto_cli, set_parsing_settings
@@ -32,10 +33,16 @@ def run_function(function: Callable[..., Any], words: str, args: list[str]) -> N
 
 
 def _spelt_out(args: list[str], accepted: Mapping[str, Setting]) -> list[str]:
-    """The arguments as options with values: a required file may stand first without its name, a switch alone."""
+    """The arguments as jsonargparse wants them.
+
+    A required file may stand first without its name, a switch alone, and an option of several values may be given
+    several times: `--base A --base B`.
+    """
     first, setting = next(iter(accepted.items()))
     if args[:1] and not args[0].startswith("-") and setting.hint is Path and setting.default is Parameter.empty:
         args = [f"--{first}={args[0]}", *args[1:]]
     switches = {f"--{name}" for name, one in accepted.items() if one.hint is bool}
+    several = {f"--{name}" for name, one in accepted.items() if get_origin(one.hint) is Sequence}
+    args = [re.sub(r"^(--\w+)(?==|$)", r"\1+", arg) if arg.partition("=")[0] in several else arg for arg in args]
     followed = zip(args, [*args[1:], "--"], strict=False)
     return [f"{arg}=true" if arg in switches and after.startswith("--") else arg for arg, after in followed]

@@ -43,11 +43,11 @@ COMMANDS = {
     ),
     "gate_truth": (
         "judge entropy and divergence from an expert as detectors of the tokens that decide",
-        "mentor_pl.experiments.gate_truth:gate_truth",
+        "mentor_pl.experiments.tokens.gate_truth:gate_truth",
     ),
     "token_importance": (
         "measure how much the choice at a token matters, by drawing it anew and rolling out",
-        "mentor_pl.experiments.token_importance:token_importance",
+        "mentor_pl.experiments.tokens.token_importance:token_importance",
     ),
     "grade": ("grade predictions against golds, or samples of mentor validate anew", "mentor_pl.cli.grade:grade"),
     "data inspect": (

@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+from mentor_pl.experiments.names import check_among, check_distinct, check_names
 from mentor_pl.experiments.outcome import CELL, SAMPLED, Criterion, Outcome
-from mentor_pl.experiments.overrides import Overrides, words
+from mentor_pl.experiments.overrides import Overrides, configuration, words
 from mentor_pl.experiments.typed import read_yaml, typed
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check, check_seed
@@ -32,7 +32,6 @@ from mentor_pl.runtime.ranges import check, check_seed
 ALL = "all"  # the setting of a design without grids
 # what each cell sets itself
 OWN = ("seed_everything", "threads", "data.steps", "trainer.logger", "resume", "ckpt_path", "config")
-_NAME = re.compile(r"\w[\w.+-]*")
 EVERY = "trainer.callbacks.BenchmarkValidation.every_n_steps"  # what `evaluate_every` sets
 
 
@@ -144,10 +143,10 @@ class Design:
         check("evaluate_every", self.evaluate_every, at_least=1, because="it counts steps")
         for seed in self.seeds:
             check_seed("seeds", seed)
-        _check_distinct("seeds", self.seeds)
-        _check_names("methods", tuple(self.methods))
+        check_distinct("seeds", self.seeds)
+        check_names("methods", tuple(self.methods))
         for grid, choices in self.settings.items():
-            _check_names(f"settings.{grid}", tuple(choice.label for choice in choices))
+            check_names(f"settings.{grid}", tuple(choice.label for choice in choices))
             for one in choices:
                 check(f"settings.{grid} {one.label}: threads", one.threads, at_least=1, because="it counts threads")
         self._check_comparisons()
@@ -161,21 +160,21 @@ class Design:
         self.cells()  # refuses what cannot be made
 
     def _check_comparisons(self) -> None:
-        _check_among("baseline", self.baseline, "methods", self.methods)
+        check_among("baseline", self.baseline, "methods", self.methods)
         for place, one in enumerate(self.comparisons):
-            _check_among(f"comparisons[{place}].method", one.method, "methods", self.methods)
-            _check_among(f"comparisons[{place}].against", self.against(one), "methods", self.methods)
+            check_among(f"comparisons[{place}].method", one.method, "methods", self.methods)
+            check_among(f"comparisons[{place}].against", self.against(one), "methods", self.methods)
             if one.method == self.against(one):
                 raise UsageError(f"comparisons[{place}] sets {one.method!r} against itself: give another `against`")
             check(f"comparisons[{place}].threshold", one.threshold, at_least=0, otherwise="and turn `direction`")
-        _check_distinct("comparisons", self.comparisons, empty=True)
+        check_distinct("comparisons", self.comparisons, empty=True)
 
     def _check_criteria(self) -> None:
         for place, one in enumerate(self.criteria):
-            _check_among(f"criteria[{place}].method", one.method, "methods", self.methods)
+            check_among(f"criteria[{place}].method", one.method, "methods", self.methods)
             if one.setting is not None:
-                _check_among(f"criteria[{place}].setting", one.setting, "settings", self.choices())
-        _check_distinct("criteria", self.criteria, empty=True)
+                check_among(f"criteria[{place}].setting", one.setting, "settings", self.choices())
+        check_distinct("criteria", self.criteria, empty=True)
 
     def _check_overrides(self) -> None:
         groups = {"overrides": self.overrides}
@@ -232,21 +231,30 @@ class Design:
 
     def _words(self, name: str, setting: str) -> tuple[str, ...]:
         """The arguments of a method's runs in a setting, all but the seed."""
-        method, configs = self.methods[name], self._configs(name)
-        merged = {**self.overrides, **method.overrides, **self.combinations()[setting]}
+        named = [word for config in self._configs(name) for word in ("--config", config)]
+        return (*named, *words(self._contents(name), self._overrides(name, setting)))
+
+    def configurations(self) -> list[dict[str, Any]]:
+        """What is set in the runs of each method in each setting, all but the seed."""
+        pairs = product(self.methods, self.choices())
+        return [configuration(self._contents(name), self._overrides(name, setting)) for name, setting in pairs]
+
+    def _overrides(self, name: str, setting: str) -> Overrides:
+        merged = {**self.overrides, **self.methods[name].overrides, **self.combinations()[setting]}
         if self.evaluate_every is not None:
             merged[EVERY] = self.evaluate_every
-        merged |= {"data.steps": self.steps, "threads": self._threads(setting)}
-        named = [word for config in configs for word in ("--config", config)]
-        return (*named, *words([self.contents[config] for config in configs], merged))
+        return merged | {"data.steps": self.steps, "threads": self._threads(setting)}
 
     def _cell(self, name: str, setting: str, seed: int, words: tuple[str, ...]) -> Cell:
         arguments = (*words, f"--seed_everything={seed}")
-        identity = _hash([arguments, [self.contents[config] for config in self._configs(name)]])
+        identity = _hash([arguments, self._contents(name)])
         return Cell(name, setting, seed, self._threads(setting), arguments, identity)
 
     def _configs(self, name: str) -> list[str]:
         return [*self.base, *self.methods[name].configs]
+
+    def _contents(self, name: str) -> list[Any]:
+        return [self.contents[config] for config in self._configs(name)]
 
     def canonical(self) -> dict[str, Any]:
         """The design as plain values, all defaults filled in, with the contents of its configurations."""
@@ -259,13 +267,19 @@ class Design:
         return _hash(self.canonical())
 
 
-def read_design(path: Path) -> Design:
+def read_design(path: Path, base: Sequence[str] = ()) -> Design:
     """The design in a YAML file; paths of configurations are those of the current folder, as for `mentor fit`.
+
+    Args:
+        path: of the file.
+        base: configurations behind those of its `base`.
 
     Raises:
         UsageError: for a design that cannot be run, in one line with file, key, value and remedy.
     """
     settings = read_yaml(path)
+    if isinstance(settings.get("base"), list):  # else it is refused below
+        settings["base"] += base
     try:
         return typed(Design, settings)
     except UsageError as error:
@@ -278,23 +292,3 @@ def _dump(value: Any) -> str:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(_dump(value).encode()).hexdigest()
-
-
-def _check_among(key: str, name: str, kind: str, known: Iterable[str]) -> None:
-    if name not in known:
-        raise UsageError(f"{key} is {name!r}, but {kind} are {', '.join(known)}: name one of them")
-
-
-def _check_distinct(key: str, values: tuple[Any, ...], empty: bool = False) -> None:
-    if not values and not empty:
-        raise UsageError(f"{key} is empty: give at least one")
-    twice = [value for place, value in enumerate(values) if value in values[:place]]
-    if twice:
-        raise UsageError(f"{key} has {twice[0]} twice: leave one of them out")
-
-
-def _check_names(key: str, names: tuple[str, ...]) -> None:
-    _check_distinct(key, names)
-    for name in names:
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"{key} has {name!r}, but folders are named for it: give letters, digits and any of . + -")

@@ -28,6 +28,10 @@ SHORT = 3  # steps
 _STEP = ("time/sampling", "time/grading", "time/scoring", "time/update")  # parts of a step
 
 
+class NotMeasured(RunError):
+    """The short run cannot be made here."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Seconds of one cell.
@@ -71,7 +75,8 @@ def measure(design: Design, cell: Cell) -> Estimate:
     """From a run of one cell over `SHORT` steps, in a folder that is then gone; every method is taken to be like it.
 
     Raises:
-        RunError: where that run fails, or shows that whole ones will not have the design's outcomes.
+        NotMeasured: where that run fails.
+        RunError: where it shows that whole ones will not have the design's outcomes.
     """
     steps = min(SHORT, design.steps)
     short = replace(cell, arguments=(*cell.arguments, f"--data.steps={steps}"))
@@ -85,7 +90,7 @@ def measure(design: Design, cell: Cell) -> Estimate:
             process.kill()  # nothing, to one that has ended
         wall = time.time() - began
         if status != 0:
-            raise RunError(f"a short run of {cell.name} fails with status {status}: {last_line(log)}")
+            raise NotMeasured(f"a short run of {cell.name} fails with status {status}: {last_line(log)}")
         metrics, config = read_metrics([folder]), folder / "config.yaml"
         begin = config.stat().st_mtime - began
         settings = yaml.safe_load(config.read_text(encoding="utf-8"))

@@ -28,18 +28,30 @@ def words(configs: Sequence[Mapping[str, Any]], overrides: Overrides) -> list[st
     Raises:
         UsageError: for a key into a list that has no such item.
     """
+    merged, given = _merged(configs), dict[str, Any]()
+    for key, value in overrides.items():
+        prefix, changed = _set(merged, key.split("."), value, key)
+        given.pop(prefix, None)  # a later word wins
+        given[prefix] = changed
+    return [f"--{key}={value if isinstance(value, str) else _plain(value)}" for key, value in given.items()]
+
+
+def configuration(configs: Sequence[Mapping[str, Any]], overrides: Overrides) -> dict[str, Any]:
+    """What `mentor fit` makes of the same: all settings that are given, without defaults."""
+    merged = _merged(configs)
+    for key, value in overrides.items():
+        _set(merged, key.split("."), value, key)
+    return merged
+
+
+def _merged(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for config in configs:
         _merge(merged, config)
     trainer = merged["trainer"] = merged.get("trainer") or {}
     callbacks = trainer.get("callbacks") or []  # one alone may stand without its list
     trainer["callbacks"] = callbacks if isinstance(callbacks, list) else [callbacks]
-    given: dict[str, Any] = {}
-    for key, value in overrides.items():
-        prefix, changed = _set(merged, key.split("."), value, key)
-        given.pop(prefix, None)  # a later word wins
-        given[prefix] = changed
-    return [f"--{key}={value if isinstance(value, str) else _plain(value)}" for key, value in given.items()]
+    return merged
 
 
 def _merge(settings: dict[str, Any], later: Mapping[str, Any]) -> None:

@@ -2,13 +2,14 @@
 
 PAGE.md                 what was asked, how, what came out, every seed
 PAGE/<figure>.svg|png   at most FIGURES bytes together
-PAGE/results.jsonl      beyond PLAIN bytes .gz, and beyond RESULTS without the evaluations
+PAGE/results.jsonl      to five significant digits; beyond PLAIN bytes .gz, and beyond RESULTS without the evaluations
 PAGE/design.json        the design that was fixed, and its hash
 """
 
 from __future__ import annotations
 
 import gzip
+import json
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -27,16 +28,18 @@ from mentor_pl.experiments.results import Result, results_lines
 from mentor_pl.experiments.sections import claims, costs, criteria, every_seed, opening, outcome_tables, versions
 from mentor_pl.runtime.errors import UsageError
 
-FIGURES, PLAIN, RESULTS = 200_000, 100_000, 300_000  # bytes
+FIGURES, PLAIN, RESULTS = 80_000, 30_000, 40_000  # bytes: ten pages are about 1.4 MB
 _SCALES = (0.85, 0.7, 0.5)  # of the report's figures
 
 
-def write_page(page: Path, file: Path, report: Report, design: Design, fixed: Fixed, results: Sequence[Result]) -> Path:
+def write_page(
+    page: Path, command: Sequence[str], report: Report, design: Design, fixed: Fixed, results: Sequence[Result]
+) -> Path:
     """Write the page and what lies beside it.
 
     Args:
         page: without `.md`.
-        file: of the design.
+        command: that runs the design.
         report: that has been written of the same.
         design: as it is at present.
         fixed: as it was before the first run.
@@ -53,7 +56,7 @@ def write_page(page: Path, file: Path, report: Report, design: Design, fixed: Fi
         shutil.copyfile(report.folder / "design.json", page / "design.json")
         blocks = [
             *opening(page.name, design, fixed, results),
-            *_how(file, page, told, results),
+            *_how(shlex.join(command), page, told, results),
             *claims(design, report.verdicts),
             *criteria(design, report.judged),
             *outcome_tables(design, results),
@@ -71,7 +74,7 @@ def write_page(page: Path, file: Path, report: Report, design: Design, fixed: Fi
     return written
 
 
-def _how(file: Path, page: Path, told: str, results: Sequence[Result]) -> list[Block]:
+def _how(command: str, page: Path, told: str, results: Sequence[Result]) -> list[Block]:
     done = [one.state for one in results if one.state.seconds]
     clock, processor = (in_words(sum(getattr(one, name) for one in done)) for name in ("seconds", "cpu_seconds"))
     words = f"{len(done)} runs took {clock} by the clock, one after another, and {processor} of processor time."
@@ -79,7 +82,6 @@ def _how(file: Path, page: Path, told: str, results: Sequence[Result]) -> list[B
         f"Every run is a line of {page.name}/{told}; the design, whose hash is above, is {page.name}/design.json. "
         "The second command shows the one of each run, which makes it again."
     )
-    command = shlex.join(["mentor", "experiment", str(file)])
     return [Heading("How"), Text(words), Code(f"{command}\n{command} --dry"), Text(beside)]
 
 
@@ -113,12 +115,18 @@ def _smaller(file: Path, scale: float) -> bytes:
 
 def _save_results(design: Design, results: Sequence[Result], folder: Path) -> str:
     """The file's name."""
-    plain = results_lines(design, results).encode()
+    plain = _rounded(results_lines(design, results))
     small = gzip.compress(plain, mtime=0)
     if len(small) > RESULTS:
-        small = gzip.compress(results_lines(design, results, evaluations=False).encode(), mtime=0)
+        small = gzip.compress(_rounded(results_lines(design, results, evaluations=False)), mtime=0)
     for name in ("results.jsonl", "results.jsonl.gz"):
         (folder / name).unlink(missing_ok=True)
     name, data = ("results.jsonl", plain) if len(plain) <= PLAIN else ("results.jsonl.gz", small)
     (folder / name).write_bytes(data)
     return name
+
+
+def _rounded(lines: str) -> bytes:
+    """Lines of JSON; digits beyond those that count are most of what cannot be compressed."""
+    short = [json.loads(line, parse_float=lambda text: float(f"{float(text):.5g}")) for line in lines.splitlines()]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in short).encode()

@@ -17,7 +17,6 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the models are made here; nothing is looked up
 
-import json
 import sys
 import tempfile
 from dataclasses import asdict
@@ -40,6 +39,7 @@ from overhead_report import (
     parts_of,
     per_token,
     ratio,
+    records,
     sensitivity_table,
 )
 from overhead_sides import SIDES, Case, Measured, Sizes, made, quick_start, steps
@@ -145,10 +145,9 @@ def write(page: Path, runs: dict[str, Runs], settings: dict[str, Any]) -> None:
         for case, some in runs.items()
     }
     bars[f"{SHOWN}, modelled"] = {side: dict(costs[side].seconds) for side in SIDES}
-    draw(page.with_suffix(""), bars)
-    measured = {case: {side: [asdict(run) for run in some] for side, some in one.items()} for case, one in runs.items()}
-    numbers = {"settings": settings, "measured": measured, "setting": asdict(setting), "modelled": plain}
-    page.with_suffix(".json").write_text(json.dumps(numbers, indent=1, default=float) + "\n", encoding="utf-8")
+    draw(page.with_suffix(".png"), bars)
+    numbers = records(runs, settings=settings, setting=asdict(setting), modelled=plain)
+    page.with_suffix(".json").write_text(numbers, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -131,7 +132,7 @@ def sensitivity_table(name: str, setting: Setting, device: Device) -> str:
 
 
 def draw(path: Path, bars: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
-    """A panel for each case: stacked bars of both sides by part, on-policy RL's step being 1; PNG and SVG."""
+    """A panel for each case: stacked bars of both sides by part, on-policy RL's step being 1; a PNG."""
     names = [*PARTS, GATHERING, WAITING]
     figure = Drawing(figsize=(3.1 * len(bars) + 2.6, 3.6), layout="constrained")
     panels = figure.subplots(1, len(bars), sharey=True, squeeze=False)[0]
@@ -153,8 +154,25 @@ def draw(path: Path, bars: Mapping[str, Mapping[str, Mapping[str, float]]]) -> N
             axes.text(side, height, f"{height:.2f}", ha="center", va="bottom", fontsize=8)
     panels[0].set_ylabel("time ÷ a step of on-policy RL")
     figure.legend(handles.values(), handles, loc="outside right upper", fontsize=8, frameon=False)
-    for ending in (".png", ".svg"):
-        figure.savefig(path.with_suffix(ending), dpi=110, metadata={"Date": None} if ending == ".svg" else None)
+    figure.savefig(path, dpi=110)
+
+
+def records(runs: Mapping[str, Runs], **beside: Any) -> str:
+    """All numbers as JSON: a line for each process, and one for each of what is `beside`; five figures that count."""
+    measured = [
+        {"case": case, "side": side, "round": place, **asdict(run)}
+        for case, sides in runs.items()
+        for side, some in sides.items()
+        for place, run in enumerate(some)
+    ]
+    parts = [f"{json.dumps(name)}: {_plain(value)}" for name, value in beside.items()]
+    parts.append('"measured": [\n' + ",\n".join(map(_plain, measured)) + "\n]")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _plain(value: Any) -> str:
+    exact = json.loads(json.dumps(value, default=float), parse_float=lambda text: float(f"{float(text):.5g}"))
+    return json.dumps(exact)
 
 
 def filled(page: str, blocks: Mapping[str, str]) -> str:

@@ -1,7 +1,4 @@
-"""The designs for Qwen2.5-3B, Qwen2.5-7B and LLaMA-3.1-8B: alike but for the model, each cell the method it names.
-
-That `mentor fit` takes all their cells is tested with every other design, in tests/test_configs.py.
-"""
+"""The designs on mathematics over each of the models: each method the one it names, and none without a model."""
 
 from pathlib import Path
 
@@ -13,9 +10,9 @@ from mentor_pl.cli.main import main
 from mentor_pl.experiments.design import read_design
 from mentor_pl.experiments.runner import fit_arguments
 
-MODELS = {"qwen2.5-3b": "Qwen2.5-3B", "qwen2.5-7b": "Qwen2.5-7B", "llama-3.1-8b": "LLaMA-3.1-8B"}
-EXPERIMENTS = ["table1", "gamma_sweep", "alpha_ablation"]
-TRAIN = "data.train"
+MODELS = sorted((ROOT / "configs/models").glob("*.yaml"))
+DESIGNS = sorted((ROOT / "configs/experiments/math").glob("*.yaml"))
+QWEN, LLAMA = (ROOT / f"configs/models/{name}.yaml" for name in ("qwen2.5-7b", "llama-3.1-8b"))
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +21,7 @@ def at_home(monkeypatch):
 
 
 def design(experiment, model):
-    return read_design(Path(f"configs/experiments/{experiment}-{model}.yaml"))
+    return read_design(Path(f"configs/experiments/math/{experiment}.yaml"), [str(model)])
 
 
 def merged(capsys, plan, method):
@@ -36,34 +33,35 @@ def merged(capsys, plan, method):
     return yaml.safe_load(capsys.readouterr().out)
 
 
-def without_its_model(plan, model):
-    plain = plan.canonical()
-    plain["question"] = plain["question"].replace(MODELS[model], "a model")
-    plain["base"] = [name for name in plain["base"] if "configs/models/" not in name]
-    plain["overrides"].pop(TRAIN)
-    plain["contents"] = sorted(name for name in plain["contents"] if "configs/models/" not in name)
-    return plain
+@pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DESIGNS, ids=lambda path: path.stem)
+def test_mentor_fit_takes_every_method_over_every_model(path, model, capsys):
+    plan, own = read_design(path, [str(model)]), yaml.safe_load(model.read_text(encoding="utf-8"))
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    for method in plan.methods:
+        config = merged(capsys, plan, method)
+        assert config["model"]["policy"] == own["model"]["policy"]
+        assert config["model"]["expert"] in (own["model"]["expert"], None)
+        assert config["data"]["train"] == own.get("data", {}).get("train", "data/math/train.jsonl")
+        assert config["data"]["steps"] == plan.steps
+        assert config["trainer"]["devices"] == "auto"
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_an_experiment_is_the_same_on_each_model(experiment):
-    first, *others = (without_its_model(design(experiment, model), model) for model in MODELS)
-    assert all(other == first for other in others)
-
-
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("model", MODELS)
-def test_a_design_names_its_own_model(experiment, model):
-    plan = design(experiment, model)
-    assert [name for name in plan.base if "configs/models/" in name] == [f"configs/models/{model}.yaml"]
-    assert MODELS[model] in plan.question
+@pytest.mark.parametrize("path", DESIGNS, ids=lambda path: path.stem)
+def test_without_a_model_a_design_says_in_one_line_what_is_missing(path, capsys):
+    assert main(["experiment", str(path), "--dry"]) == 2
+    told = capsys.readouterr()
+    (line,) = told.err.splitlines()
+    assert line.startswith("mentor: error: model.policy is required, but no configuration of the design sets it")
+    assert line.endswith("by --base, such as --base configs/models/qwen2.5-7b.yaml")
+    assert not told.out
 
 
 @pytest.mark.parametrize(
     ("method", "kind"), [("linear", "Linear"), ("cut_off", "CutOff"), ("constant", "Constant"), ("zero", "Constant")]
 )
 def test_alpha_moves_by_one_schedule_and_it_is_the_methods(method, kind, capsys):
-    callbacks = merged(capsys, design("alpha_ablation", "qwen2.5-7b"), method)["trainer"]["callbacks"]
+    callbacks = merged(capsys, design("alpha_ablation", QWEN), method)["trainer"]["callbacks"]
     decays = [one for one in callbacks if one["class_path"] == "callbacks.AlphaDecay"]
     assert len(decays) == 1
     schedule = decays[0]["init_args"]["schedule"]
@@ -73,21 +71,22 @@ def test_alpha_moves_by_one_schedule_and_it_is_the_methods(method, kind, capsys)
 
 
 def test_a_method_with_a_curriculum_of_its_own_keeps_it(capsys):
-    config = merged(capsys, design("table1", "qwen2.5-3b"), "questa")
+    config = merged(capsys, design("table1", QWEN), "questa")
     (decay,) = (one for one in config["trainer"]["callbacks"] if one["class_path"] == "callbacks.AlphaDecay")
     assert decay["init_args"]["schedule"] is None  # so the algorithm's
     assert config["model"]["expert"] is None
 
 
 def test_the_gate_has_the_quantile_that_the_method_is_named_for(capsys):
-    plan = design("gamma_sweep", "llama-3.1-8b")
+    plan = design("gamma_sweep", LLAMA)
     for method in [name for name in plan.methods if name != "grpo"]:
         gate = merged(capsys, plan, method)["model"]["algorithm"]["init_args"]["gate"]
         assert method == f"p{gate['init_args']['p']:.2f}"
 
 
-def test_llama_has_its_own_reward_and_expert(capsys):
-    config = merged(capsys, design("table1", "llama-3.1-8b"), "mentor")
+def test_llama_has_its_own_reward_problems_and_expert(capsys):
+    config = merged(capsys, design("table1", LLAMA), "mentor")
     weights = config["data"]["reward"]["init_args"]
     assert (weights["outcome_weight"], weights["format_weight"]) == (0.8, 0.2)
     assert config["model"]["expert"] == "data/models/llama-3.1-8b-expert"
+    assert config["data"]["train"] == "data/openr1/train.jsonl"

@@ -111,6 +111,46 @@ def test_a_dry_run_shows_every_command_and_how_long_they_take_and_runs_none(desi
     assert not (OUT / "design.json").exists()
 
 
+def test_configurations_over_the_designs_own_name_the_folder_and_are_part_of_cells_and_hash(design, capfd):
+    design(methods={"grpo": {}}, comparisons=[])
+    for name, count in (("small", 3), ("tiny", 1)):
+        Path(f"{name}.yaml").write_text(f"data: {{max_prompt_tokens: {count}}}\n")
+    plain, plan = read_design(Path("trial.yaml")), read_design(Path("trial.yaml"), ["small.yaml"])
+    assert plain.sha256 != plan.sha256
+    out = Path("runs/experiments/trial-small-tiny")
+    both = read_design(Path("trial.yaml"), ["small.yaml", "tiny.yaml"])
+    assert both.configurations()[0]["data"]["max_prompt_tokens"] == 1
+    for cell in both.cells():
+        write_state(out, cell, State("finished", cell.identity, 40.0))
+    fix(out, both)
+    words = ["experiment", "trial.yaml", "--base", "small.yaml", "--base=tiny.yaml"]
+    assert main([*words, "--dry"]) == 0
+    told = capfd.readouterr().out
+    assert "quickstart.yaml --config small.yaml --config tiny.yaml " in told
+    assert f"/{out}/cells/grpo" in told or f'"{out}/cells/grpo' in told
+    assert main([*words, "--report_only", "--page", "docs/results/trial"]) == 0
+    assert (out / "report.md").read_text(encoding="utf-8").startswith("# trial-small-tiny\n")
+    command = "mentor experiment trial.yaml --base small.yaml --base tiny.yaml\n"
+    assert command in Path("docs/results/trial.md").read_text(encoding="utf-8")
+    assert main(["experiment", "trial.yaml", "--base", "nothing.yaml", "--dry"]) == 2
+    assert "nothing.yaml cannot be read" in capfd.readouterr().err
+
+
+def test_a_dry_run_that_cannot_measure_says_so_and_has_shown_every_command(design, capfd):
+    design(methods={"grpo": {}}, comparisons=[], overrides={"model.policy": "no/such/model"})
+    assert main(["experiment", "trial.yaml", "--dry"]) == 0
+    *told, last = capfd.readouterr().out.splitlines()
+    assert len([line for line in told if line.startswith("mentor fit --config ")]) == 1
+    assert last.startswith("not estimated: a short run of grpo/all/seed1 fails with status 2: mentor: error: ")
+    assert "no/such/model" in last
+
+
+def test_a_dry_run_of_a_design_whose_outcome_will_not_be_logged_fails(design, capfd, monkeypatch):
+    design(methods={"grpo": {}}, comparisons=[], secondary=[{"metric": "val/maze/avg8"}])
+    assert main(["experiment", "trial.yaml", "--dry"]) == 1
+    assert "outcome val/maze/avg8, but a short run has not logged it" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

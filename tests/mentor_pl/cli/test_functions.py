@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,27 @@ def test_parameters_are_options_and_files_of_settings_merge(tmp_path: Path) -> N
     run_function(build, "thing", ["--config", str(tmp_path / "one.yaml"), "--config", str(tmp_path / "two.yaml")])
     run_function(build, "thing", ["--config", str(tmp_path / "two.yaml"), "--out=y", "--seed", "3"])
     assert [(call["out"], call["seed"]) for call in CALLS] == [(Path("x"), 2), (Path("y"), 3)]
+
+
+def join(first: Path, more: Sequence[str] = (), seed: int = 0) -> None:
+    """Join files."""
+    CALLS.append({"first": first, "more": list(more), "seed": seed})
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        ([], []),
+        (["--more", "b"], ["b"]),
+        (["--more", "b", "--seed=1", "--more=c"], ["b", "c"]),
+        (["--more", "[b, c]"], ["b", "c"]),
+        (["--more+", "b", "--more+=c"], ["b", "c"]),
+    ],
+)
+def test_an_option_of_several_values_is_given_several_times(words, more) -> None:
+    CALLS.clear()
+    run_function(join, "join", ["a", *words])
+    assert CALLS[0]["more"] == more
 
 
 def test_a_reward_knows_what_it_was_made_with() -> None:

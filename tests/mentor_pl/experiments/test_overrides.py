@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mentor_pl.experiments.overrides import words
+from mentor_pl.experiments.overrides import configuration, words
 from mentor_pl.runtime.errors import UsageError
 
 CALLBACKS = [
@@ -68,6 +68,14 @@ def test_the_last_of_the_configurations_counts_and_an_appended_callback_too():
 def test_a_list_that_an_override_gives_is_changed_by_later_ones():
     given = {"trainer.callbacks": [{"class_path": "callbacks.BenchmarkValidation"}], f"{MEASURED}.words": ["try"]}
     assert changed(given) == [{"class_path": "callbacks.BenchmarkValidation", "init_args": {"words": ["try"]}}]
+
+
+def test_a_configuration_has_what_the_words_set():
+    more = {"trainer": {"callbacks+": {"class_path": "my.Own"}}}
+    merged = configuration([BASE, more], {"trainer.devices": 2, "trainer.callbacks.Own.a": 2, "data.steps": 3})
+    assert (merged["trainer"]["devices"], merged["data"], merged["model"]) == (2, {"steps": 3}, {"policy": "p"})
+    assert merged["trainer"]["callbacks"][2] == {"class_path": "my.Own", "init_args": {"a": 2}}
+    assert BASE["trainer"]["devices"] == 1
 
 
 def test_a_list_within_a_class_is_given_whole_under_its_own_key():

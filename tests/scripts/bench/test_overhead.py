@@ -1,12 +1,11 @@
 """The overhead benchmark: parts that add up, its arithmetic by hand, and one step of each side."""
 
 import json
-import xml.etree.ElementTree as ET
 
 import pytest
 import stopwatch
 from overhead import figures_of
-from overhead_report import draw, filled, measured_table, per_token, ratio
+from overhead_report import draw, filled, measured_table, per_token, ratio, records
 from overhead_sides import Measured, quick_start, steps
 from process import alone
 from stopwatch import PARTS, Stopwatch
@@ -96,9 +95,20 @@ def test_a_page_keeps_its_words_and_gets_its_tables_anew():
 
 def test_bars_stand_on_one_step_of_on_policy_rl(tmp_path):
     sides = {"MENTOR": {"policy decoding": 3.0}, "on-policy RL": {"policy decoding": 1.5, "other": 0.5}}
-    draw(tmp_path / "overhead", {"a case": sides})
+    draw(tmp_path / "overhead.png", {"a case": sides})
+    assert [path.name for path in tmp_path.iterdir()] == ["overhead.png"]
     assert (tmp_path / "overhead.png").read_bytes().startswith(b"\x89PNG")
-    assert ET.parse(tmp_path / "overhead.svg").getroot().tag.endswith("svg")
+
+
+def test_all_numbers_are_kept_a_line_for_each_process():
+    text = records({"a case": RUNS}, settings={"cores": 2}, share=1 / 3)
+    kept = json.loads(text)
+    assert (kept["settings"], kept["share"]) == ({"cores": 2}, 0.33333)
+    assert [(one["case"], one["side"], one["round"]) for one in kept["measured"]] == [
+        ("a case", side, place) for side in RUNS for place in range(3)
+    ]
+    assert kept["measured"][1]["processor"] == {"policy decoding": 3.75, "other": 1.25}
+    assert len(text.splitlines()) == len(kept["measured"]) + 6
 
 
 def test_a_step_of_each_side_is_taken_apart(tmp_path):

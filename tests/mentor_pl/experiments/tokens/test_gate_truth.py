@@ -7,7 +7,7 @@ from yaml import safe_load
 from mentor_pl.cli.main import main
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.experiments.gate_truth import gate_truth
+from mentor_pl.experiments.tokens.gate_truth import gate_truth
 from mentor_pl.runtime.errors import UsageError
 
 MOVES = "UDLR"

@@ -19,13 +19,13 @@ from scipy import stats
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.experiments.continuations import Place, alternatives, rows_of, successes
 from mentor_pl.experiments.estimate import in_words
-from mentor_pl.experiments.importance_report import Importances, Measured, draw, quantile, report
-from mentor_pl.experiments.probe import check_probe, responses_of, write_probe
-from mentor_pl.experiments.responses import Labelled, Labels
-from mentor_pl.experiments.success_spread import spread
-from mentor_pl.experiments.token_scores import ENTROPY, loaded, score
+from mentor_pl.experiments.tokens.continuations import Place, alternatives, rows_of, successes
+from mentor_pl.experiments.tokens.importance_report import Importances, Measured, draw, quantile, report
+from mentor_pl.experiments.tokens.probe import check_probe, responses_of, write_probe
+from mentor_pl.experiments.tokens.responses import Labelled, Labels
+from mentor_pl.experiments.tokens.scores import ENTROPY, loaded, score
+from mentor_pl.experiments.tokens.success_spread import spread
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.progress import progress_bar

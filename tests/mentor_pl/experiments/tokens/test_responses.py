@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.experiments.responses import labelled, read_annotated
+from mentor_pl.experiments.tokens.responses import labelled, read_annotated
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.testbed.maze.models import WORDS
 from mentor_pl.testbed.tokenizer import EOS, build_tokenizer

@@ -17,8 +17,8 @@ from mentor_pl.decoding.sampler import Sampler, as_response
 from mentor_pl.evaluation.answering import right_and_parts
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.evaluate import BLOCK
-from mentor_pl.experiments.responses import Labelled
-from mentor_pl.experiments.token_scores import forwards
+from mentor_pl.experiments.tokens.responses import Labelled
+from mentor_pl.experiments.tokens.scores import forwards
 from mentor_pl.models.loading import Models
 from mentor_pl.models.logprobs import response_states
 from mentor_pl.rewards.base import Grade, Grading

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from mentor_pl.experiments import statistics
-from mentor_pl.experiments.roc import auc, in_words, numbers, roc_curve
+from mentor_pl.experiments.tokens.roc import auc, in_words, numbers, roc_curve
 
 
 def test_ties_count_half():

@@ -4,9 +4,9 @@ import torch
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.experiments.continuations import Place, alternatives, rows_of, successes
-from mentor_pl.experiments.responses import labelled
-from mentor_pl.experiments.token_scores import loaded
+from mentor_pl.experiments.tokens.continuations import Place, alternatives, rows_of, successes
+from mentor_pl.experiments.tokens.responses import labelled
+from mentor_pl.experiments.tokens.scores import loaded
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.progress import silent
 from mentor_pl.types import Prompt

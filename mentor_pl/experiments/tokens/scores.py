@@ -25,7 +25,7 @@ from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
 from mentor_pl.decoding.sampler import decoding
-from mentor_pl.experiments.responses import Labelled
+from mentor_pl.experiments.tokens.responses import Labelled
 from mentor_pl.models.lm_head import ExpertStates, head_logprobs
 from mentor_pl.models.loading import Models, load_frozen, load_policy, shared_vocabulary
 from mentor_pl.models.logprobs import response_states

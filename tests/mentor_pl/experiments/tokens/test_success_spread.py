@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from mentor_pl.experiments.success_spread import spread
+from mentor_pl.experiments.tokens.success_spread import spread
 
 
 def of(weights, successes, n):

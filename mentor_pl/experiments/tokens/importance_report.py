@@ -13,7 +13,7 @@ from scipy import stats
 
 from mentor_pl.experiments.curves import RUN_COLOURS
 from mentor_pl.experiments.document import Block, Code, Heading, Picture, Table, Text
-from mentor_pl.experiments.roc import Auc, auc, in_words, numbers
+from mentor_pl.experiments.tokens.roc import Auc, auc, in_words, numbers
 from mentor_pl.runtime.printable import printable
 
 LISTED = 10  # places of a kind in the report

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mentor_pl.experiments.responses import labelled
-from mentor_pl.experiments.token_scores import loaded, score
+from mentor_pl.experiments.tokens.responses import labelled
+from mentor_pl.experiments.tokens.scores import loaded, score
 from mentor_pl.runtime.progress import silent
 from mentor_pl.types import Prompt
 

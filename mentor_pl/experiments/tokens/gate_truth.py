@@ -21,10 +21,10 @@ from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.experiments.curves import RUN_COLOURS
 from mentor_pl.experiments.document import Block, Heading, Picture, Table, Text
-from mentor_pl.experiments.probe import check_probe, responses_of, write_probe
-from mentor_pl.experiments.responses import Labelled, Labels
-from mentor_pl.experiments.roc import Auc, auc, in_words, numbers, roc_curve
-from mentor_pl.experiments.token_scores import Scores, loaded, score
+from mentor_pl.experiments.tokens.probe import check_probe, responses_of, write_probe
+from mentor_pl.experiments.tokens.responses import Labelled, Labels
+from mentor_pl.experiments.tokens.roc import Auc, auc, in_words, numbers, roc_curve
+from mentor_pl.experiments.tokens.scores import Scores, loaded, score
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.progress import progress_bar
 

@@ -5,7 +5,7 @@ import pytest
 from mentor_pl.cli.main import main
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.experiments.token_importance import choose, token_importance
+from mentor_pl.experiments.tokens.token_importance import choose, token_importance
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
 
