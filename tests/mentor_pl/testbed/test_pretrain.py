@@ -37,11 +37,12 @@ def test_further_lists_of_labels_follow_the_first_ones_of_all_sequences() -> Non
 
 def test_the_loss_is_the_mean_over_all_labels_where_a_place_has_several() -> None:
     model = build_model(build_tokenizer(["a", "b", "c"]), seed=0)
+    data = [([3, 4, 5], [IGNORED, 4, 5], [IGNORED, IGNORED, 3]), ([5, 5, 1], [IGNORED, 5, 1])]
     with torch.no_grad():
-        logprobs = model(input_ids=torch.tensor([[3, 4, 5]])).logits[0].log_softmax(-1)  # [T, V]
-    data = [([3, 4, 5], [IGNORED, 4, 5], [IGNORED, IGNORED, 3])]
+        first, second = model(input_ids=torch.tensor([ids for ids, *_ in data])).logits.log_softmax(-1)  # [T, V] each
     (loss,) = train(model, data, steps=1, lr=0.0, seed=0)
-    assert loss == pytest.approx(-(logprobs[0, 4] + logprobs[1, 5] + logprobs[1, 3]).item() / 3, rel=1e-5)
+    right = [first[0, 4], first[1, 5], first[1, 3], second[0, 5], second[1, 1]]
+    assert loss == pytest.approx(-sum(right).item() / 5, rel=1e-5)
 
 
 def test_labels_start_with_the_response_and_end_with_the_stop_token() -> None:
