@@ -38,9 +38,9 @@ def path_star(
 
     Args:
         out: the folder to write to; made if missing.
-        policy: what the base is. Other values than the defaults are trained: two to three minutes on one core.
+        policy: what the base is. Other values than the defaults are trained: about two minutes on one core.
         expert: what the expert is, likewise.
-        train: pre-train both models from nothing (about four minutes on one core) instead of copying finished ones.
+        train: pre-train both models from nothing (about three minutes on one core) instead of copying finished ones.
         seed: draws the problems and, where models are trained, weights and demonstrations. The two sides never share a
             star, whatever the seeds.
         scale: of models that are trained, multiplies steps and demonstrations; below 1 for a trial, they are worse.

@@ -1,6 +1,6 @@
 """First weights that already look words up: what a model of this size would take too long to find out by itself.
 
-Looking up a node takes two heads in a row, the one of no use without the other, and a model of 160,000 parameters stays
+Looking up a node takes two heads in a row, the one of no use without the other, and a model of 125,000 parameters stays
 for hundreds of steps where it only names any node. So some heads start with a purpose, on top of fresh small weights
 (compare mimetic initialisation, arXiv 2305.09828). Training settles how sure they are, and when they are used.
 
