@@ -50,6 +50,18 @@ class Drawing:
         """All that any run has logged."""
         return sorted({name for result in self.results for name in result.metrics})
 
+    def of_benchmark(self, part: str) -> tuple[str, list[str]]:
+        """The benchmark that has most metrics `<benchmark>/<part>…`, and what follows the part in each of them.
+
+        Among equals it is the primary outcome's: an experiment may measure more at the end of its runs alone.
+        """
+        names = [name.partition(f"/{part}") for name in self.names()]
+        found: dict[str, list[str]] = {self.benchmark: []}
+        for benchmark, is_one, rest in names:
+            if is_one and benchmark.startswith("val/"):
+                found.setdefault(benchmark, []).append(rest)
+        return max(found.items(), key=lambda one: len(one[1]))
+
     def series(self, method: str, setting: str, metric: str) -> list[Series]:
         """The metric in every finished run that has it."""
         chosen = [r for r in self.results if (r.cell.method, r.cell.setting) == (method, setting)]

@@ -103,11 +103,11 @@ def draw_curves(drawing: Drawing) -> Figure | str:
 
 def draw_words(drawing: Drawing) -> Figure | str:
     """The share of responses with each word, at the end."""
-    head = f"{drawing.benchmark}/words/"
-    words = [name.removeprefix(head) for name in drawing.names() if name.startswith(head)]
+    benchmark, words = drawing.of_benchmark("words/")
+    head = f"{benchmark}/words/"
     if not words:
         return f"no run has logged {head}…: name `words` in callbacks.BenchmarkValidation"
-    figure, panels = drawing.panels(["share of responses with the word"])
+    figure, panels = drawing.panels([f"{benchmark}: share of responses with the word"])
     figure.set_size_inches(max(6.0, len(words) * (0.4 + 0.14 * len(drawing.methods))), figure.get_size_inches()[1])
     width = 0.8 / len(drawing.methods)
     for setting, _, axes in panels:
@@ -132,11 +132,11 @@ def draw_words(drawing: Drawing) -> Figure | str:
 
 def draw_pass_at(drawing: Drawing) -> Figure | str:
     """pass@k at the end, for every k that was measured."""
-    head = f"{drawing.benchmark}/pass@"
-    ks = sorted(int(name.removeprefix(head)) for name in drawing.names() if name.startswith(head))
+    benchmark, measured = drawing.of_benchmark("pass@")
+    head, ks = f"{benchmark}/pass@", sorted(map(int, measured))
     if len(ks) < 2:
         return f"a curve needs {head}k for two k or more: give the benchmark `pass_at: [1, 2, 4, 8, 16, 32]`"
-    figure, panels = drawing.panels(["pass@k"])
+    figure, panels = drawing.panels([f"{benchmark}: pass@k"])
     for setting, _, axes in panels:
         for method in drawing.methods:
             ends = {k: drawing.last(method, setting, f"{head}{k}") for k in ks}

@@ -12,6 +12,7 @@ from mentor_pl.experiments.criteria import Judged
 from mentor_pl.experiments.design import ALL, Design
 from mentor_pl.experiments.document import Block, Code, Heading, Table, Text
 from mentor_pl.experiments.folder import Fixed
+from mentor_pl.experiments.outcome import Outcome
 from mentor_pl.experiments.results import Result, values
 from mentor_pl.experiments.runner import rerun_arguments
 from mentor_pl.experiments.statistics import mean_and_error, summarise
@@ -108,19 +109,24 @@ def outcome_tables(design: Design, results: Sequence[Result]) -> list[Block]:
     primary, *others = design.outcomes()
     same = replace(primary, at="tokens" if primary.at == "steps" else "steps")
     at = {one.at: f"{one.metric} at equal {one.at}, mean ± s.e." for one in (primary, same)}
-    columns = ["method", "seeds", at[primary.at], "IQM [95 %]", at[same.at], *(one.name for one in others)]
+    columns = ["method", "seeds", at[primary.at], "IQM [95 %]", at[same.at]]
     for setting in design.combinations():
+
+        def shown(method: str, outcome: Outcome, setting: str = setting) -> str:
+            found = list(values(results, method, setting, outcome).values())
+            return _with_error(*mean_and_error(found)) if found else "–"
+
         rows = []
         for method in design.methods:
             seeds = summarise(list(values(results, method, setting, primary).values()))
-            shown = ["0", "–", "–"]
-            if seeds is not None:
-                shown = [str(seeds.n), _with_error(seeds.mean, seeds.error), _with_interval(seeds.iqm, seeds.interval)]
-            beside = [list(values(results, method, setting, one).values()) for one in (same, *others)]
-            rows.append([method, *shown, *(_with_error(*mean_and_error(some)) if some else "–" for some in beside)])
+            n, iqm = (str(seeds.n), _with_interval(seeds.iqm, seeds.interval)) if seeds else ("0", "–")
+            rows.append([method, n, shown(method, primary), iqm, shown(method, same)])
         if setting != ALL:
             blocks.append(Text(f"Setting {setting}:"))
         blocks.append(Table(columns, rows))
+        if others:
+            beside = [[one.name, *(shown(method, one) for method in design.methods)] for one in others]
+            blocks.append(Table(["mean ± s.e.", *design.methods], beside))
     return blocks
 
 

@@ -4,7 +4,7 @@ import pytest
 from experiment_results import grid, results_of, small_design
 
 from mentor_pl.experiments.design import Method
-from mentor_pl.experiments.drawing import save_figures
+from mentor_pl.experiments.drawing import Drawing, save_figures
 from mentor_pl.experiments.figures import draw_figures
 
 HEIGHTS = {"mentor": 0.6, "grpo": 0.4}
@@ -113,3 +113,14 @@ def test_figures_are_written_twice_and_the_same_each_time(drawn, tmp_path):
         save_figures({"seeds": figures["seeds"]}, tmp_path / folder)
     assert (tmp_path / "one/seeds.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "one/seeds.svg").read_bytes() == (tmp_path / "two/seeds.svg").read_bytes()
+
+
+def test_words_and_pass_at_k_are_of_the_benchmark_that_measures_most_of_them(tmp_path):
+    design = small_design(tmp_path)  # of val/maze
+    results = results_of(design, lambda cell: 0.5)
+    more = {f"val/late/pass@{k}": {4: 0.5} for k in (1, 2, 4)} | {"val/maze/pass@8": {4: 0.5}}
+    words = {f"val/{name}/words/check": {4: 0.5} for name in ("alike", "maze")}
+    drawing = Drawing(design, [replace(one, metrics={**one.metrics, **more, **words}) for one in results])
+    assert drawing.of_benchmark("pass@") == ("val/late", ["1", "2", "4"])
+    assert drawing.of_benchmark("words/") == ("val/maze", ["check"])  # as many as the other's, and the primary's
+    assert drawing.of_benchmark("nothing/") == ("val/maze", [])
