@@ -16,6 +16,7 @@ BASES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
 PROBES = [ROOT / f"configs/experiments/{command}.yaml" for command in ("gate_truth", "token_importance")]
 DESIGNS = sorted(set((ROOT / "configs/experiments").glob("*.yaml")) - set(PROBES))
 OF_TESTBED = sorted((ROOT / "configs/testbed").glob("*.yaml"))
+PATH_STAR = ROOT / "configs/testbed/path_star.yaml"
 OVERLAYS = sorted(set((ROOT / "configs").glob("*/*.yaml")) - {*DESIGNS, *PROBES, *OF_TESTBED})
 METHODS = [path for path in OVERLAYS if path.parent.name == "algorithms"]
 
@@ -135,7 +136,8 @@ def test_the_testbeds_families_and_benchmarks_are_taken(capsys):
             main(["testbed", "family", "--config", str(path), "--print_config"])
         assert left.value.code == 0
     assert "prior: 0.001" in capsys.readouterr().out
-    (added,) = set(OF_TESTBED) - set(families)
+    added = ROOT / "configs/testbed/final_benchmarks.yaml"
+    assert {added, PATH_STAR} == set(OF_TESTBED) - set(families)
     before, after = (merged(capsys, BASES["quickstart"], *more)["trainer"]["callbacks"] for more in ((), (added,)))
     assert after[:-1] == before
     assert [one["init_args"]["name"] for one in after[-1]["init_args"]["benchmarks"]] == [
@@ -143,6 +145,21 @@ def test_the_testbeds_families_and_benchmarks_are_taken(capsys):
         "maze_cool",
         "large",
     ]
+
+
+def test_path_star_is_the_quick_start_with_other_models_problems_and_rewards(capsys):
+    mentor = ROOT / "configs/algorithms/mentor.yaml"
+    before, after = (merged(capsys, BASES["quickstart"], *more, mentor) for more in ((), (PATH_STAR,)))
+    kept, put = before["trainer"]["callbacks"], after["trainer"]["callbacks"]
+    assert [one["class_path"] for one in kept] == [one["class_path"] for one in put]
+    measured = {"callbacks.BenchmarkValidation", "callbacks.benchmark_validation.BenchmarkValidation"}
+    changed = [theirs["class_path"] for ours, theirs in zip(kept, put, strict=True) if ours != theirs]
+    assert len(changed) == 1 and changed[0] in measured
+    (benchmark,) = next(one for one in put if one["class_path"] in measured)["init_args"]["benchmarks"]
+    assert benchmark["init_args"]["name"] == "path_star"
+    assert before["model"] | {"policy": "", "expert": ""} == after["model"] | {"policy": "", "expert": ""}
+    assert benchmark["init_args"]["reward"] == after["data"]["reward"]
+    assert str(after).count("data/path_star") == 4 and "maze" not in str(after)
 
 
 @pytest.mark.parametrize("path", DESIGNS, ids=lambda path: path.stem)

@@ -34,6 +34,10 @@ COMMANDS = {
     "testbed build": ("make the embedded testbed: problems, base model and expert", "mentor_pl.testbed.build:build"),
     "testbed family": ("make many bases and experts of it, with dials", "mentor_pl.testbed.build:family"),
     "testbed gym": ("make a testbed of a task of reasoning-gym", "mentor_pl.testbed.gym.build:gym"),
+    "testbed path_star": (
+        "make another testbed: path-star, one decision per answer",
+        "mentor_pl.testbed.path_star.build:path_star",
+    ),
     "experiment": (
         "run a design of methods, settings and seeds, and report what it shows",
         "mentor_pl.cli.experiment:experiment",

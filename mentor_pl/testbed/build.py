@@ -25,23 +25,17 @@ import itertools
 import random
 import re
 from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-from rich.console import Console
-
 from mentor_pl.rewards.maze import Maze, cell_name
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.folders import check_folder
-from mentor_pl.runtime.ranges import check, check_seed
-from mentor_pl.testbed.folder import TrainingProgress, Writer
+from mentor_pl.runtime.ranges import check
 from mentor_pl.testbed.maze.labels import labels
 from mentor_pl.testbed.maze.models import ExpertDials, MazeModels, PolicyDials
 from mentor_pl.testbed.maze.problems import Ways, large_mazes, split
 from mentor_pl.testbed.maze.solutions import Style, right_solution
+from mentor_pl.testbed.workshop import Workshop
 
 FINISHED: Final = Path(__file__).parent / "models"  # the finished weights, shipped with the package
 LARGE_PROBLEMS: Final = 200
@@ -76,13 +70,9 @@ def build(
     Raises:
         UsageError: a scale or a number of problems out of range, or `out` cannot be written to.
     """
-    with _Testbed(out, seed, scale, train_problems, heldout_problems, traces) as testbed:
-        testbed.write_problems("train.jsonl", expert)
-        for name, dials in (("policy", policy), ("expert", expert)):
-            if train or dials != type(dials)():
-                testbed.write_model(name, dials)
-            else:
-                testbed.writer.finished(name, FINISHED / name)
+    with _Mazes(out, seed, scale, train_problems, heldout_problems, traces) as testbed:
+        testbed.write_train("train.jsonl", expert)
+        testbed.write_pair(policy, expert, FINISHED, train)
 
 
 def family(
@@ -115,51 +105,35 @@ def family(
     for name in (*policies, *experts):
         if not _FOLDER_NAME.fullmatch(name):
             raise UsageError(f"{name!r} names a folder: give letters, digits, '.', '_' and '-'")
-    with _Testbed(out, seed, scale, train_problems, heldout_problems, traces) as testbed:
+    with _Mazes(out, seed, scale, train_problems, heldout_problems, traces) as testbed:
         for name, base in policies.items():
             testbed.write_model(f"policies/{name}", base)
         for name, expert in experts.items():
-            testbed.write_problems(f"train/{name}.jsonl", expert)
+            testbed.write_train(f"train/{name}.jsonl", expert)
             testbed.write_model(f"experts/{name}", expert)
 
 
-class _Testbed(ExitStack):
-    """A folder that is being written to, and what makes the models that go there."""
+class _Mazes(Workshop):
+    """The maze's: with the problems of both sides drawn, and those held out written."""
 
     def __init__(
         self, out: str | Path, seed: int, scale: float, train_problems: int, heldout_problems: int, traces: int
     ) -> None:
-        super().__init__()
-        check("--scale", scale, above=0, at_most=100, because="1 trains the full number of steps, 0.1 a tenth of them")
-        check_seed("--seed", seed)
         sides = {"train": (split("train"), train_problems), "heldout": (split("heldout"), heldout_problems)}
         for name, (side, count) in sides.items():
             distinct = f"there are {len(side)} distinct mazes"
             check(f"--{name}_problems", count, at_least=1, at_most=len(side), because=distinct)
-        check("--traces", traces, at_least=0, because="it counts problems that have one")
-        check_folder("--out", Path(out))
-        console = Console(stderr=True)
-        self.writer = Writer(Path(out), console)
-        self._seed, self._scale, self._traces = seed, scale, traces
+        super().__init__("maze", MazeModels, out, seed, scale, traces)
         drawn = {name: random.Random(f"{name} {seed}").sample(side, count) for name, (side, count) in sides.items()}
-        self._mazes = drawn["train"]
-        self.writer.problems("heldout.jsonl", list(map(problem_row, drawn["heldout"])))
+        self._mazes, self._traced, self._seed = drawn["train"], drawn["train"][:traces], seed
+        self.write_problems("heldout.jsonl", list(map(problem_row, drawn["heldout"])))
         large = itertools.islice(large_mazes("heldout", seed), LARGE_PROBLEMS)
-        self.writer.problems("large.jsonl", list(map(problem_row, large)))
-        self._models = MazeModels(seed, scale, self.enter_context(TrainingProgress(console)).step)
-        self.enter_context(torch.random.fork_rng())
+        self.write_problems("large.jsonl", list(map(problem_row, large)))
 
-    def write_problems(self, name: str, expert: ExpertDials) -> None:
+    def write_train(self, name: str, expert: ExpertDials) -> None:
         """The problems to train on, the first ones with a trace in this expert's style."""
-        rows = [problem_row(maze) for maze in self._mazes]
-        for row, maze in zip(rows, self._mazes[: self._traces], strict=False):
-            row |= trace(maze, expert.style, self._seed)
-        self.writer.problems(name, rows)
-
-    def write_model(self, name: str, dials: PolicyDials | ExpertDials) -> None:
-        """A model that is trained from nothing, where the folder does not hold it."""
-        made_of = {"task": "maze", **asdict(dials), "seed": self._seed, "scale": self._scale}
-        self.writer.model(name, made_of, lambda: self._models.make(dials), self._models.tokenizer)
+        traces = (trace(maze, expert.style, self._seed) for maze in self._traced)
+        self.write_problems(name, list(map(problem_row, self._mazes)), traces)
 
 
 def problem_row(maze: Maze) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Supervised training of the testbed's small models: batches of encoded demonstrations, and the loop over them.
 
 Loss = mean cross-entropy of the response tokens, the stop token included; AdamW with a short warm-up and a cosine to
-zero.
+zero. Where several words are right, a sequence has several lists of labels, and the loss is the mean over all labels.
 
-Shapes: B sequences, T tokens.
+Shapes: B sequences, T tokens, L lists of labels.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ BATCH = 64
 WARM_UP = 50  # optimizer steps
 IGNORED = -100  # label of tokens without loss
 
-Encoded = tuple[list[int], list[int]]  # token ids, and labels of the same length
+Encoded = tuple[list[int], ...]  # token ids, and one or more lists of labels of the same length
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, seed: int, width: int = 64, layers: int = 2) -> LlamaForCausalLM:
+def build_model(
+    tokenizer: PreTrainedTokenizerFast, seed: int, width: int = 64, layers: int = 2, expansion: int = 3
+) -> LlamaForCausalLM:
     """A Llama with fresh weights, ReLU and tied embeddings; by default of about 110,000 parameters.
 
     Args:
-        width: of the residual stream; a head has 16 channels, the MLP three times the width.
+        width: of the residual stream; a head has 16 channels.
+        layers: how many.
+        expansion: width of an MLP, in that of the stream.
 
     The architecture must be one for which AutoTokenizer trusts the tokenizer that lies in the folder: next to a Qwen2
     configuration it would read any tokenizer as Qwen2's and silently drop every word of ours.
@@ -37,7 +41,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int, width: int = 64, 
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
-        intermediate_size=3 * width,
+        intermediate_size=expansion * width,
         num_hidden_layers=layers,
         num_attention_heads=width // 16,
         num_key_value_heads=width // 16,
@@ -61,14 +65,14 @@ def encode(prompt: Sequence[str], response: Sequence[str], tokenizer: PreTrained
 
 
 def collate(batch: list[Encoded], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids [B, T], padded on the right, and labels [B, T] that ignore prompts and padding."""
-    longest = max(len(ids) for ids, _ in batch)
+    """Token ids [B, T], padded on the right, and labels [L · B, T], list by list, that ignore prompts and padding."""
+    longest, lists = max(len(ids) for ids, *_ in batch), max(map(len, batch)) - 1
     inputs = torch.full((len(batch), longest), pad_id)
-    labels = torch.full((len(batch), longest), IGNORED)
-    for row, (ids, targets) in enumerate(batch):
+    labels = torch.full((lists, len(batch), longest), IGNORED)
+    for row, (ids, *targets) in enumerate(batch):
         inputs[row, : len(ids)] = torch.tensor(ids)
-        labels[row, : len(ids)] = torch.tensor(targets)
-    return inputs, labels
+        labels[: len(targets), row, : len(ids)] = torch.tensor(targets)
+    return inputs, labels.flatten(0, 1)
 
 
 def batches(data: list[Encoded], count: int, seed: int) -> Iterator[list[Encoded]]:
@@ -109,8 +113,9 @@ def train(
     model.train()
     for batch in batches(data, steps, seed):
         inputs, labels = collate(batch, pad_id)
-        logits = model(input_ids=inputs, use_cache=False).logits  # [B, T, V]
-        loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        logits = model(input_ids=inputs, use_cache=False).logits[:, :-1]  # [B, T − 1, V]
+        logits = logits.repeat(len(labels) // len(inputs), 1, 1)  # [L · B, T − 1, V]
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

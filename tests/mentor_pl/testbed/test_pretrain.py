@@ -2,6 +2,9 @@
 
 import random
 
+import pytest
+import torch
+
 from mentor_pl.testbed.maze.models import DRILLS, WORDS
 from mentor_pl.testbed.maze.problems import split
 from mentor_pl.testbed.maze.solutions import solution
@@ -23,6 +26,23 @@ def test_prompts_and_padding_carry_no_loss() -> None:
     inputs, labels = collate([([7, 8, 9, 1], [IGNORED, IGNORED, 9, 1]), ([7, 1], [IGNORED, 1])], pad_id=0)
     assert inputs.tolist() == [[7, 8, 9, 1], [7, 1, 0, 0]]
     assert labels.tolist() == [[IGNORED, IGNORED, 9, 1], [IGNORED, 1, IGNORED, IGNORED]]
+
+
+def test_further_lists_of_labels_follow_the_first_ones_of_all_sequences() -> None:
+    inputs, labels = collate([([7, 8], [IGNORED, 8], [IGNORED, 9]), ([7, 8, 1], [IGNORED, 8, 1])], pad_id=0)
+    assert inputs.tolist() == [[7, 8, 0], [7, 8, 1]]
+    first, further = [[IGNORED, 8, IGNORED], [IGNORED, 8, 1]], [[IGNORED, 9, IGNORED], [IGNORED] * 3]
+    assert labels.tolist() == first + further
+
+
+def test_the_loss_is_the_mean_over_all_labels_where_a_place_has_several() -> None:
+    model = build_model(build_tokenizer(["a", "b", "c"]), seed=0)
+    data = [([3, 4, 5], [IGNORED, 4, 5], [IGNORED, IGNORED, 3]), ([5, 5, 1], [IGNORED, 5, 1])]
+    with torch.no_grad():
+        first, second = model(input_ids=torch.tensor([ids for ids, *_ in data])).logits.log_softmax(-1)  # [T, V] each
+    (loss,) = train(model, data, steps=1, lr=0.0, seed=0)
+    right = [first[0, 4], first[1, 5], first[1, 3], second[0, 5], second[1, 1]]
+    assert loss == pytest.approx(-sum(right).item() / 5, rel=1e-5)
 
 
 def test_labels_start_with_the_response_and_end_with_the_stop_token() -> None:

@@ -1,0 +1,1 @@
+"""Path-star: one decision per answer, everything else follows."""

@@ -1,0 +1,80 @@
+"""What writing a testbed has in common, whatever its task: a folder, files of problems, models that are made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from rich.console import Console
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from mentor_pl.runtime.folders import check_folder
+from mentor_pl.runtime.ranges import check, check_seed
+from mentor_pl.testbed.folder import ProblemRow, TrainingProgress, Writer
+
+
+class Models(Protocol):
+    """Makes the models of a task from nothing."""
+
+    tokenizer: PreTrainedTokenizerFast
+
+    def make(self, dials: Any) -> LlamaForCausalLM:
+        """The model of these dials."""
+
+
+class Workshop(ExitStack):
+    """A folder that is being written to, and what makes the models that go there.
+
+    Args:
+        task: its name, of which each model keeps a record.
+        models: makes them, from the seed, the scale and what is called after every step of training.
+        out: the folder to write to; made if missing.
+        seed: of weights and demonstrations.
+        scale: multiplies the steps of training.
+        traces: how many problems to train on have a trace.
+
+    Raises:
+        UsageError: a number out of its range, or `out` cannot be written to.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        models: Callable[[int, float, Callable[[str, int, float], None]], Models],
+        out: str | Path,
+        seed: int,
+        scale: float,
+        traces: int,
+    ) -> None:
+        super().__init__()
+        check("--scale", scale, above=0, at_most=100, because="1 trains the full number of steps, 0.1 a tenth of them")
+        check_seed("--seed", seed)
+        check("--traces", traces, at_least=0, because="it counts problems that have one")
+        check_folder("--out", Path(out))
+        console = Console(stderr=True)
+        self.writer = Writer(Path(out), console)
+        self._task, self._seed, self._scale = task, seed, scale
+        self._models = models(seed, scale, self.enter_context(TrainingProgress(console)).step)
+        self.enter_context(torch.random.fork_rng())
+
+    def write_problems(self, name: str, rows: Sequence[ProblemRow], traces: Iterable[ProblemRow] = ()) -> None:
+        """A file of problems, the first ones with a trace each."""
+        traced = [{**row, **trace} for row, trace in zip(rows, traces, strict=False)]
+        self.writer.problems(name, [*traced, *rows[len(traced) :]])
+
+    def write_model(self, name: str, dials: Any) -> None:
+        """A model that is trained from nothing, where the folder does not hold it."""
+        made_of = {"task": self._task, **asdict(dials), "seed": self._seed, "scale": self._scale}
+        self.writer.model(name, made_of, lambda: self._models.make(dials), self._models.tokenizer)
+
+    def write_pair(self, policy: Any, expert: Any, finished: Path, train: bool) -> None:
+        """Base and expert: a copy of the finished one, unless a dial is turned or both are to be made anew."""
+        for name, dials in (("policy", policy), ("expert", expert)):
+            if train or dials != type(dials)():
+                self.write_model(name, dials)
+            else:
+                self.writer.finished(name, finished / name)
