@@ -22,7 +22,7 @@ from faults import wrong, wrong_commands, wrong_files, wrong_settings
 from faults.report import Outcome, finish
 from faults.warm import Warm
 
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze.build import build
 
 CASES = [*wrong_settings.CASES, *wrong_files.CASES, *wrong_commands.CASES]
 AT_LEAST = 80

@@ -18,7 +18,7 @@ from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.cli.main import main
 from mentor_pl.experiments.cells import check_whole
 from mentor_pl.experiments.design import read_design
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze.build import build
 from mentor_pl.training import data as data_file
 from mentor_pl.training.data import RolloutDataModule
 from mentor_pl.training.module import MentorModule

@@ -39,7 +39,7 @@ KINDS = (Algorithm, Blend, Gate, Term, AlphaSchedule, LookaheadSchedule, Sampler
 OTHERS = [SamplingParams, Selection, DynamicSampling, DifficultyPools, FSDP2Strategy, MentorModule, RolloutDataModule]
 # What a constructor cannot do without.
 REQUIRED = {
-    "policy": "mentor_pl/testbed/models/policy",
+    "policy": "mentor_pl/testbed/maze/finished/policy",
     "train": "train.jsonl",
     "name": "maze",
     "allow_execution": True,

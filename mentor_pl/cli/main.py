@@ -31,8 +31,11 @@ TRAINER_COMMANDS = {
 
 # words -> (what it does, "module:function"); the function's parameters and docstring become options and help
 COMMANDS = {
-    "testbed build": ("make the embedded testbed: problems, base model and expert", "mentor_pl.testbed.build:build"),
-    "testbed family": ("make many bases and experts of it, with dials", "mentor_pl.testbed.build:family"),
+    "testbed build": (
+        "make the embedded testbed, the maze: problems, base and expert",
+        "mentor_pl.testbed.maze.build:build",
+    ),
+    "testbed family": ("make many bases and experts of the maze, with dials", "mentor_pl.testbed.maze.build:family"),
     "testbed gym": ("make a testbed of a task of reasoning-gym", "mentor_pl.testbed.gym.build:gym"),
     "testbed path_star": (
         "make another testbed: path-star, one decision per answer",

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.testbed.folder import ProblemRow, TrainingProgress, Writer
@@ -72,7 +73,12 @@ class Workshop(ExitStack):
         self.writer.model(name, made_of, lambda: self._models.make(dials), self._models.tokenizer)
 
     def write_pair(self, policy: Any, expert: Any, finished: Path, train: bool) -> None:
-        """Base and expert: a copy of the finished one, unless a dial is turned or both are to be made anew."""
+        """Base and expert: a copy of the finished one, unless a dial is turned or both are made anew."""
+        if self._scale != 1 and not train and policy == type(policy)() and expert == type(expert)():
+            raise UsageError(
+                f"--scale is {self._scale:g}, but nothing is trained: both models have their default dials, and are "
+                "copied: give --train true, or leave it out"
+            )
         for name, dials in (("policy", policy), ("expert", expert)):
             if train or dials != type(dials)():
                 self.write_model(name, dials)

@@ -27,7 +27,7 @@ from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.models.loading import save_folder
 from mentor_pl.models.logprobs import tokens_read
 from mentor_pl.rewards.base import Grade, Reward
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze.build import build
 from mentor_pl.types import Prompt, Response, Rollouts
 
 CONFIGS = Path(__file__).parents[2] / "configs"

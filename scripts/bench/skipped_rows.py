@@ -28,7 +28,7 @@ from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.rewards.maze import MazeReward
 from mentor_pl.rewards.paper import PaperReward
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze.build import build
 from mentor_pl.training.data import RolloutDataModule
 from mentor_pl.training.module import MentorModule
 from mentor_pl.training.update import Update

@@ -14,7 +14,7 @@ from faults.environment import ROOT, environment
 from faults.processes import fork_servers, kill
 from faults.report import Outcome
 
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze.build import build
 
 SECONDS = 300
 

@@ -12,7 +12,7 @@ from child_environment import ROOT
 from two_processes import on_two_processes
 
 from mentor_pl.cli.main import main
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze.build import build
 
 YAMLS = sorted((ROOT / "configs/algorithms").glob("*.yaml"))
 PAGE = (ROOT / "docs/algorithms.md").read_text(encoding="utf-8")

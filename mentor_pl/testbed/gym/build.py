@@ -11,21 +11,16 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from rich.console import Console
-
-from mentor_pl.runtime.folders import check_folder
-from mentor_pl.runtime.ranges import check, check_seed
-from mentor_pl.testbed.folder import TrainingProgress, Writer
+from mentor_pl.runtime.ranges import check
 from mentor_pl.testbed.gym.labels import labels
 from mentor_pl.testbed.gym.models import ExpertDials, GymModels, PolicyDials
 from mentor_pl.testbed.gym.problems import TaskName, parse, rows
 from mentor_pl.testbed.gym.solutions import Style, right_solution
+from mentor_pl.testbed.workshop import Workshop
 
 
 def gym(
@@ -57,24 +52,16 @@ def gym(
             cannot be written to.
     """
     folder = Path(out if out is not None else f"data/{task}")
-    check("--scale", scale, above=0, at_most=100, because="1 trains the full number of steps, 0.1 a tenth of them")
-    check_seed("--seed", seed)
     for name, count in (("train", train_problems), ("heldout", heldout_problems)):
         check(f"--{name}_problems", count, at_least=1, at_most=10_000, because="more are slow to find")
-    check("--traces", traces, at_least=0, because="it counts problems that have one")
     train = list(itertools.islice(rows(task, "train", seed), train_problems))
     heldout = list(itertools.islice(rows(task, "heldout", seed), heldout_problems))
-    check_folder("--out", folder)
-    console = Console(stderr=True)
-    writer = Writer(folder, console)
-    traced = [row | trace(row["problem"], expert.style, seed) for row in train[:traces]]
-    writer.problems("train.jsonl", [*traced, *train[traces:]])
-    writer.problems("heldout.jsonl", heldout)
-    with TrainingProgress(console) as progress, torch.random.fork_rng():
-        models = GymModels(task, seed, scale, progress.step)
-        for name, dials in (("policy", policy), ("expert", expert)):
-            made_of = {"task": task, **asdict(dials), "seed": seed, "scale": scale}
-            writer.model(name, made_of, partial(models.make, dials), models.tokenizer)
+    with Workshop(task, partial(GymModels, task), folder, seed, scale, traces) as workshop:
+        traced = (trace(row["problem"], expert.style, seed) for row in train[:traces])
+        workshop.write_problems("train.jsonl", train, traced)
+        workshop.write_problems("heldout.jsonl", heldout)
+        workshop.write_model("policy", policy)
+        workshop.write_model("expert", expert)
 
 
 def trace(question: str, style: Style, seed: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mentor_pl.cli.main import main
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze.build import build
 
 ROOT = Path(__file__).parents[3]
 PAPER = "mentor_pl.evaluation.paper_benchmarks"

@@ -10,7 +10,7 @@ import pytest
 
 from mentor_pl.cli.main import main
 from mentor_pl.rewards.base import Grades
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze.build import build
 from mentor_pl.types import Prompt, Response
 
 ROOT = Path(__file__).parents[3]

@@ -11,7 +11,7 @@ from mentor_pl.cli.doctor import disk, machine
 from mentor_pl.cli.doctor.report import ok
 from mentor_pl.cli.main import help_text, main
 from mentor_pl.models import loading
-from mentor_pl.testbed.build import build
+from mentor_pl.testbed.maze.build import build
 
 ROOT = Path(__file__).parents[4]
 GROUPS = ["Machine", "Policy and expert", "Data", "Reward", "Memory", "Disks and loggers"]

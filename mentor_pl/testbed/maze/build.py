@@ -16,7 +16,7 @@
     out/heldout.jsonl, out/large.jsonl
 
 The finished weights of the default dials are part of the package, so `build` takes seconds; with `train=True` it makes
-them anew, and is how the finished ones were made: `policy` and `expert` moved to `testbed/models/`.
+them anew, and is how the finished ones were made: `policy` and `expert` moved to `finished/`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from mentor_pl.testbed.maze.problems import Ways, large_mazes, split
 from mentor_pl.testbed.maze.solutions import Style, right_solution
 from mentor_pl.testbed.workshop import Workshop
 
-FINISHED: Final = Path(__file__).parent / "models"  # the finished weights, shipped with the package
+FINISHED: Final = Path(__file__).parent / "finished"  # the finished weights, shipped with the package
 LARGE_PROBLEMS: Final = 200
 _FOLDER_NAME: Final = re.compile(r"\w[\w.-]*")
 

@@ -15,7 +15,7 @@ from mentor_pl.rewards.base import Grades
 from mentor_pl.rewards.maze import MazeReward, parse_problem
 from mentor_pl.rewards.paper import PaperReward
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.testbed.build import build, family, trace
+from mentor_pl.testbed.maze.build import build, family, trace
 from mentor_pl.testbed.maze.models import WORDS, ExpertDials, PolicyDials
 from mentor_pl.testbed.maze.problems import split
 from mentor_pl.types import Prompt, Response
@@ -174,6 +174,11 @@ def test_a_family_shares_problems_and_words_and_is_made_once(
     (tmp_path / "experts/wordy/model.safetensors").write_bytes(b"half a file")
     family(policies, experts, tmp_path, scale=0.002, train_problems=20, heldout_problems=2, traces=10)
     assert "wordy  (trained from nothing)" in capsys.readouterr().err
+
+
+def test_a_scale_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--scale is 0\.5, but nothing is trained: .* give --train true"):
+        build(tmp_path, scale=0.5, train_problems=2, heldout_problems=2)
 
 
 def test_a_name_that_is_no_folders_is_refused(tmp_path: Path) -> None:
