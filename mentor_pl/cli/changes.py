@@ -18,7 +18,7 @@ _HIDDEN = (
 # Settings that change where a run lies, what it shows, how far it goes or what it runs on, and no result of a step.
 _FREE = (
     *("data.steps", "trainer.max_time", "trainer.log_every_n_steps", "trainer.profiler", "trainer.detect_anomaly"),
-    *("trainer.accelerator", "trainer.strategy", "trainer.devices", "trainer.num_nodes", "trainer.plugins"),
+    *("threads", "trainer.accelerator", "trainer.strategy", "trainer.devices", "trainer.num_nodes", "trainer.plugins"),
     *("trainer.enable_checkpointing", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
     *("trainer.enable_autolog_hparams", "trainer.inference_mode", "trainer.model_registry"),
 )
@@ -56,7 +56,10 @@ def check_changes(saved: Mapping[str, Any], now: Mapping[str, Any], allowed: Seq
     }
     for line in changed.values():
         rank_zero_info(f"resume: {line}")
-    refused = [key for key in changed if not _is_free(key) and not any(_within(key, name) for name in allowed)]
+    free = [key for key in changed if _is_free(key) or any(_within(key, name) for name in allowed)]
+    if not any(_within("data.steps", name) for name in allowed) and after.get("model.final_lr", 1.0) != 1.0:
+        free = [key for key in free if key != "data.steps"]  # the learning rate falls to the last step
+    refused = [key for key in changed if key not in free]
     if refused:
         raise UsageError(
             "results would change with settings that differ from the run's: "

@@ -33,6 +33,7 @@ TRAINER_COMMANDS = {
 COMMANDS = {
     "testbed build": ("make the embedded testbed: problems, base model and expert", "mentor_pl.testbed.build:build"),
     "testbed family": ("make many bases and experts of it, with dials", "mentor_pl.testbed.build:family"),
+    "testbed gym": ("make a testbed of a task of reasoning-gym", "mentor_pl.testbed.gym.build:gym"),
     "testbed path_star": (
         "make another testbed: path-star, one decision per answer",
         "mentor_pl.testbed.path_star.build:path_star",

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mentor_pl.rewards.environments.tasks import PREFIX, Task, row_of, said
+from mentor_pl.rewards.environments.tasks import PREFIX, Task, origin, row_of
+from mentor_pl.rewards.pool.pool import Failure, WorkerPool
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.hub import hub_problem
 
 FILES = (".jsonl", ".json", ".parquet")
 # What the names of files and folders call the parts of a data set.
 PARTS = frozenset({"train", "training", "test", "eval", "evaluation", "validation", "valid", "val", "dev", "heldout"})
+_AT_ONCE = 256  # problems that a task is asked for in advance
+_MAKING_FAILURES = {Failure.TIMEOUT: "it takes over 60 seconds", Failure.CRASH: "it takes over 2 GiB of memory"}
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -223,15 +226,19 @@ def _generated(source: str, split: str, subset: str | None, on_bad: Callable[[Ba
     if subset is not None:
         raise UsageError(f"{source}: subset is '{subset}', but a task has none: leave it out")
     task = Task.named(source, split)
-    dataset = task.dataset()
-    for index in range(task.size):
-        place = f"{PREFIX}{task.name} row {index}"
-        try:
-            entry = dataset[index]
-        except Exception as problem:  # of many kinds: a task's generator does not always find a problem
-            on_bad(BadRow(place, f"the task makes no problem here ({said(problem)})"))
-        else:
-            yield SourceRow(row_of(task, index, entry), place)
+    task.dataset()  # what is wrong with name or settings is said before any process starts
+    pool = WorkerPool("mentor_pl.rewards.environments.making:make", timeout=60, memory_mb=2048, warmup=[None])
+    try:
+        for first in range(0, task.size, _AT_ONCE):
+            indices = range(first, min(first + _AT_ONCE, task.size))
+            for index, made in zip(indices, pool.map(origin(task, index) for index in indices), strict=True):
+                place = f"{PREFIX}{task.name} row {index}"
+                if isinstance(made, list):
+                    yield SourceRow(row_of(task, index, *made), place)
+                else:
+                    on_bad(BadRow(place, f"the task makes no problem here ({_MAKING_FAILURES.get(made, made)})"))
+    finally:
+        pool.close()
 
 
 def _hub(source: str, path: Path, split: str, subset: str | None) -> Iterator[SourceRow]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
@@ -22,11 +22,17 @@ SPECIAL: Final = (PAD, EOS, UNKNOWN)  # the first ids
 MAX_LENGTH: Final = 96  # tokens of the longest problem and solution together, with room to spare
 
 
-def build_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
-    """The tokenizer of a task's models; `save_pretrained` writes it into a model folder. A word's place is its id."""
+def build_tokenizer(words: Sequence[str], phrases: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """The tokenizer of a task's models; `save_pretrained` writes it into a model folder. A word's place is its id.
+
+    Args:
+        words: without white space.
+        phrases: texts that are one token each, wherever they stand; their ids follow those of the words.
+    """
     ids = {word: index for index, word in enumerate([*SPECIAL, *words])}
     backend = Tokenizer(WordLevel(ids, unk_token=UNKNOWN))
     backend.pre_tokenizer = WhitespaceSplit()
+    backend.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token=PAD,

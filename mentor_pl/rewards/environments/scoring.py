@@ -6,18 +6,18 @@ a worker gives up files, network and rights before its first answer, as far as t
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mentor_pl.rewards.environments.tasks import Task, library, said
+from mentor_pl.rewards.environments.making import problem
+from mentor_pl.rewards.environments.tasks import library, said
 from mentor_pl.rewards.sandbox import landlock, namespaces, seccomp
 from mentor_pl.runtime.errors import UsageError
 
+_INSTALLED = ("site-packages", "dist-packages")  # what a task imports late may lie in another of them than its library
 _confined = False
 
 
@@ -31,15 +31,15 @@ def score(request: dict[str, Any] | None) -> float | str:
     folder = str(Path(library().__file__).parents[1])
     if request is None:
         return 0.0
-    _confine(folder)
+    _confine([folder, *(path for path in sys.path if Path(path).name in _INSTALLED)])
     try:
-        dataset, entry = _problem(request["task"], request["index"])
-    except UsageError as problem:
-        return str(problem)
+        dataset, entry = problem(request["task"], request["index"])
+    except UsageError as error:
+        return str(error)
     except MemoryError:
         raise
-    except Exception as problem:  # of many kinds: data say what the task is made of
-        return f"its task does not make it: {said(problem)}"
+    except Exception as error:  # of many kinds: data say what the task is made of
+        return f"its task does not make it: {said(error)}"
     if entry["question"] != request["question"]:
         return "the task makes another problem of its seed and place: the data are of another version, or were changed"
     try:
@@ -51,22 +51,12 @@ def score(request: dict[str, Any] | None) -> float | str:
     return min(max(found, 0.0), 1.0) if math.isfinite(found) else 0.0
 
 
-@lru_cache(maxsize=64)
-def _dataset(name: str, seed: int, size: int, options: str) -> Any:
-    return Task(name, seed, size, json.loads(options)).dataset()
-
-
-def _problem(task: dict[str, Any], index: int) -> tuple[Any, dict[str, Any]]:
-    dataset = _dataset(task["name"], task["seed"], task["size"], json.dumps(task["options"], sort_keys=True))
-    return dataset, dataset[index]
-
-
-def _confine(folder: str) -> None:
-    """Once in this process: no rights, no files but libraries and `folder` to be read, no network. Linux only."""
+def _confine(readable: list[str]) -> None:
+    """Once in this process: no rights, no files but the system's and `readable` to be read, no network. Linux only."""
     global _confined
     if _confined or not sys.platform.startswith("linux"):
         return
     _confined = True
     namespaces.give_up_rights(os.getpid())
-    landlock.restrict([], readable=[folder])
+    landlock.restrict([], readable=readable)
     seccomp.restrict(in_namespaces=False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
 from typing import Any
 
@@ -93,15 +93,15 @@ class Task:
             raise UsageError(f"{PREFIX}{self.name}: its settings do not fit: {said(problem)}") from problem
 
 
-def row_of(task: Task, index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A problem as a row of data: `problem`, `answer`, and how to make it anew."""
-    answer = entry["answer"]
-    origin = {"name": task.name, "seed": task.seed, "size": task.size, "options": dict(task.options)}
-    return {
-        "problem": entry["question"],
-        "answer": answer if isinstance(answer, str) and answer.strip() else NO_ANSWER,
-        COLUMN: {"task": origin, "index": index},
-    }
+def origin(task: Task, index: int) -> dict[str, Any]:
+    """How a problem is made anew."""
+    return {"task": asdict(task), "index": index}
+
+
+def row_of(task: Task, index: int, question: str, answer: str | None) -> dict[str, Any]:
+    """A problem as a row of data: `problem`, `answer`, and its origin."""
+    given = answer if answer is not None and answer.strip() else NO_ANSWER
+    return {"problem": question, "answer": given, COLUMN: origin(task, index)}
 
 
 def library() -> Any:

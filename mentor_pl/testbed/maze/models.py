@@ -7,12 +7,11 @@ problem, uses the last three of them only as often as its dial says. One maze in
 
 from __future__ import annotations
 
-import copy
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from transformers import LlamaForCausalLM
 
@@ -20,8 +19,9 @@ from mentor_pl.rewards.maze import CELLS, CHESS, LARGE, MOVES, OFF, Maze
 from mentor_pl.runtime.ranges import check
 from mentor_pl.testbed.maze.problems import large_mazes, split
 from mentor_pl.testbed.maze.solutions import FILLERS, Notation, Style, solution
-from mentor_pl.testbed.pretrain import Encoded, build_model, encode, train
+from mentor_pl.testbed.pretrain import Encoded, encode
 from mentor_pl.testbed.tokenizer import DRILL, build_tokenizer
+from mentor_pl.testbed.trunk import Grown, Progress
 
 _FORM: Final = ("<think>", "</think>", "try", "check", "yes", "no", r"\boxed{", "}")
 WORDS: Final = ("blocked", "goal", "start", LARGE, DRILL, *_FORM, *MOVES, OFF, *CELLS, *CHESS, *FILLERS)
@@ -30,7 +30,6 @@ Width = Literal[32, 64, 128, 256]
 
 DRILLS: Final = Style(skill=0.25, checks=1.0)
 LARGE_SHARE: Final = 4  # one maze in so many is a large one
-STEPS: Final = {"trunk": 1_400, "policy": 500, "expert": 1_000}  # optimizer steps at scale 1
 
 
 @dataclass(frozen=True)
@@ -84,46 +83,29 @@ class ExpertDials:
         return Style(checks=1.0, skill=self.skill, fillers=self.fillers, notation=self.notation)
 
 
-class MazeModels:
-    """Makes models of one seed; the trunk of each width is trained once.
+class MazeModels(Grown):
+    """Makes the maze's models."""
 
-    Args:
-        seed: of weights and demonstrations.
-        scale: multiplies the steps and the demonstrations of every stage.
-        progress: called after every step with the stage, its steps and the step's loss.
-    """
+    steps: ClassVar = {"trunk": 1_400, "policy": 500, "expert": 1_000}
 
-    def __init__(self, seed: int, scale: float, progress: Callable[[str, int, float], None]) -> None:
-        self.tokenizer = build_tokenizer(WORDS)
-        self._seed, self._scale, self._progress = seed, scale, progress
-        self._trunks: dict[int, LlamaForCausalLM] = {}
-        self._drills: list[Encoded] = []
+    def __init__(self, seed: int, scale: float, progress: Progress) -> None:
+        super().__init__(build_tokenizer(WORDS), seed, scale, progress)
 
     def make(self, dials: PolicyDials | ExpertDials) -> LlamaForCausalLM:
         """The model of these dials, in float32 and eval mode."""
         return self._policy(dials) if isinstance(dials, PolicyDials) else self._expert(dials)
 
+    def drill(self) -> list[Encoded]:
+        """Solutions of mazes that the marker opens."""
+        return self._encode(self._mazes(1), DRILLS, 32_000, DRILL)
+
     def _policy(self, dials: PolicyDials) -> LlamaForCausalLM:
-        model = self._trunk(64)
+        model = self.trunk()
         demonstrations = self._encode(self._mazes(2), dials.style, 16_000)
-        return self._train("policy", model, demonstrations + self._drills[: self._count(12_000)], 1e-3)
+        return self.train("policy", model, demonstrations + self.drills[: self.count(12_000)], 1e-3)
 
     def _expert(self, dials: ExpertDials) -> LlamaForCausalLM:
-        return self._train("expert", self._trunk(dials.width), self._encode(self._mazes(3), dials.style, 32_000), 2e-3)
-
-    def _trunk(self, width: int) -> LlamaForCausalLM:
-        """A copy of the trunk."""
-        if not self._drills:
-            self._drills = self._encode(self._mazes(1), DRILLS, 32_000, DRILL)
-        if width not in self._trunks:
-            fresh = build_model(self.tokenizer, self._seed, width)
-            self._trunks[width] = self._train("trunk", fresh, self._drills, 3e-3)
-        return copy.deepcopy(self._trunks[width])
-
-    def _train(self, stage: str, model: LlamaForCausalLM, data: list[Encoded], lr: float) -> LlamaForCausalLM:
-        steps = max(1, round(STEPS[stage] * self._scale))
-        train(model, data, steps, lr, self._seed, lambda loss: self._progress(stage, steps, loss))
-        return model
+        return self.train("expert", self.trunk(dials.width), self._encode(self._mazes(3), dials.style, 32_000), 2e-3)
 
     def _mazes(self, salt: int) -> Iterator[Maze]:
         """Those of the training side in turn, from a place of the salt's own on, with large ones between."""
@@ -136,8 +118,5 @@ class MazeModels:
         rng = random.Random(f"{self._seed} {style}")
         return [
             encode([*marker, *maze.text().split()], solution(maze, style, rng).split(), self.tokenizer)
-            for maze in itertools.islice(mazes, self._count(count))
+            for maze in itertools.islice(mazes, self.count(count))
         ]
-
-    def _count(self, demonstrations: int) -> int:
-        return max(1, round(demonstrations * self._scale))

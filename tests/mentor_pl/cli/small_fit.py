@@ -57,7 +57,7 @@ def fit(steps, *options, every=2):
     """Train up to a number of steps, with a checkpoint every few; the exit status."""
     small = [
         *("--data.prompts_per_step", "2", "--data.sampling.max_new_tokens", "8", "--data.steps", str(steps)),
-        *("--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"),
+        *("--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu", "--model.final_lr", "1"),
         *("--trainer.callbacks.init_args.every_n_steps", str(every)),  # of the last callback, RunCheckpoints
     ]
     return main(["fit", "--config", str(ROOT / "configs/quickstart.yaml"), *small, *options])

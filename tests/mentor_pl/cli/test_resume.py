@@ -120,9 +120,18 @@ def test_a_new_learning_rate_takes_effect_where_it_is_named(small_project, caplo
     assert "resume: model.optimizer.init_args.lr is 0.001, 0.0005 in the checkpoint" in caplog.text
 
 
+def test_a_run_whose_learning_rate_falls_to_its_end_is_made_longer_only_where_that_is_named(small_project, capsys):
+    falls = ("--model.final_lr", "0.1", "--resume", "auto")
+    assert fit(1, *falls) == 0
+    assert fit(2, *falls) == 2
+    assert "data.steps is 2, 1 in the checkpoint: put them back, or name those" in capsys.readouterr().err
+    assert fit(2, *falls, "--resume_changes", "data.steps") == 0
+    assert steps_logged() == [1, 2]
+
+
 def test_without_a_logger_no_file_of_ours_is_in_the_current_folder(small_project):
     Path("config.yaml").write_text("mine: 1\n")
-    options = ("--trainer.logger", "false", "--trainer.callbacks", "[]")
+    options = ("--trainer.logger", "false", "--trainer.callbacks", "[]", "--model.final_lr", "1")
     small = ["--data.prompts_per_step", "2", "--data.sampling.max_new_tokens", "8", "--trainer.accelerator", "cpu"]
     command = ["fit", "--config", str(ROOT / "configs/quickstart.yaml"), *small, *options]
     assert main([*command, "--data.steps", "1"]) == 0

@@ -81,6 +81,20 @@ def test_an_answer_that_is_evaluated_reaches_neither_files_nor_network(reward, t
     assert not (tmp_path / "written").exists()
 
 
+def test_what_a_scorer_imports_late_may_lie_where_any_library_is_installed(reward, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "other/site-packages"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "needed_late.py").write_text("")
+    monkeypatch.syspath_prepend(str(elsewhere))
+    (first,) = prompts("reasoning_gym:late?size=1")
+    assert reward()([first], [Response(rf"\boxed{{{first.answer}}}")]).total == [1]
+
+
+def test_a_task_that_walks_through_sets_and_draws_from_the_processs_generator_is_made_alike_everywhere(reward):
+    asked = prompts("reasoning_gym:loose?size=3")
+    assert reward()(asked, [Response(rf"\boxed{{{prompt.answer}}}") for prompt in asked]).total == [1] * 3
+
+
 def test_a_problem_that_its_task_makes_otherwise_is_an_error_that_names_it(reward):
     with pytest.raises(UsageError, match="prompt 0 cannot be scored: the task makes another problem"):
         reward()(prompts("reasoning_gym:unsteady?size=1"), [Response(r"\boxed{1}")])

@@ -57,3 +57,12 @@ def test_unknown_words_become_the_unknown_token(loaded: PreTrainedTokenizerBase)
 
 def test_there_is_no_chat_template(loaded: PreTrainedTokenizerBase) -> None:
     assert loaded.chat_template is None
+
+
+def test_a_phrase_is_one_token_wherever_it_stands_also_from_a_model_folder(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(("1", "2", "="), ("What is", ", or", ",", ".\nSay\n\nit."))
+    save_model(build_model(tokenizer, 0), tokenizer, tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    expected = ["What is", "1", ",", "2", ", or", "1", ".\nSay\n\nit."]
+    assert loaded.tokenize("What is 1, 2, or 1.\nSay\n\nit.\n") == expected
+    assert loaded.decode(loaded("1 = 2")["input_ids"]) == "1 = 2"

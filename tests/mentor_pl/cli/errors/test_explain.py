@@ -16,7 +16,7 @@ IN_A_FILE = {
     "unknown group": (
         "modle:\n  lr: 3\n",
         "mine.yaml:1: modle: no such setting; did you mean 'model'? "
-        "Accepted: trainer, model, data, seed_everything, ckpt_path, weights_only, resume, resume_changes",
+        "Accepted: trainer, model, data, seed_everything, threads, ckpt_path, weights_only, resume, resume_changes",
     ),
     "unknown key": (
         "model:\n  lr: 0.1\n  lrr: 3\n",
@@ -168,8 +168,8 @@ ON_THE_COMMAND_LINE = {
     "abbreviation": (["--trainer.max_epoch=3"], "--trainer.max_epoch: no such setting; did you mean 'max_epochs'?"),
     "unknown option": (
         ["--nope=3"],
-        "--nope: no such setting; accepted: trainer, model, data, seed_everything, ckpt_path, weights_only, resume, "
-        "resume_changes",
+        "--nope: no such setting; accepted: trainer, model, data, seed_everything, threads, ckpt_path, weights_only, "
+        "resume, resume_changes",
     ),
     "reference without the sub-command": (
         ["--data.size=${model.steps}"],
