@@ -156,7 +156,9 @@ def test_path_star_is_the_quick_start_with_other_models_problems_and_rewards(cap
     changed = [theirs["class_path"] for ours, theirs in zip(kept, put, strict=True) if ours != theirs]
     assert len(changed) == 1 and changed[0] in measured
     (benchmark,) = next(one for one in put if one["class_path"] in measured)["init_args"]["benchmarks"]
-    assert benchmark["init_args"]["name"] == "path_star"
+    measured_on = {name: benchmark["init_args"][name] for name in ("name", "path")}
+    assert measured_on == {"name": "path_star", "path": "data/path_star/heldout.jsonl"}
+    assert after["data"]["train"] == "data/path_star/train.jsonl"
     assert before["model"] | {"policy": "", "expert": ""} == after["model"] | {"policy": "", "expert": ""}
     assert benchmark["init_args"]["reward"] == after["data"]["reward"]
     assert str(after).count("data/path_star") == 4 and "maze" not in str(after)
