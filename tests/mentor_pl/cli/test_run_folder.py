@@ -99,7 +99,7 @@ def test_a_checkpoint_of_another_model_is_one_line(command, after_three, capfd):
     config.num_hidden_layers += 1
     AutoModelForCausalLM.from_config(config).save_pretrained("deeper")
     options = ("--model.policy", "deeper", "--ckpt_path", "last", "--trainer.accelerator", "cpu")
-    changes = ("--resume_changes", "model.policy", "data") if command == "fit" else ()
+    changes = ("--resume_changes", "model", "data") if command == "fit" else ()
     assert main([command, "--config", str(ROOT / "configs/quickstart.yaml"), *options, *changes]) == 2
     assert "does not fit the configuration (Missing key(s) in state_dict" in error(capfd)
 
