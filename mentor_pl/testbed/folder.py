@@ -25,7 +25,7 @@ _WEIGHTS: Final = "model.safetensors"
 ProblemRow = Mapping[str, Any]
 
 
-class Writer:
+class FolderWriter:
     """Writes into a folder and says of each part what became of it."""
 
     def __init__(self, out: Path, console: Console) -> None:

@@ -20,7 +20,7 @@ from mentor_pl.testbed.gym.labels import labels
 from mentor_pl.testbed.gym.models import ExpertDials, GymModels, PolicyDials
 from mentor_pl.testbed.gym.problems import TaskName, parse, rows
 from mentor_pl.testbed.gym.solutions import Style, right_solution
-from mentor_pl.testbed.workshop import Workshop
+from mentor_pl.testbed.testbed_writer import TestbedWriter
 
 
 def gym(
@@ -56,12 +56,12 @@ def gym(
         check(f"--{name}_problems", count, at_least=1, at_most=10_000, because="more are slow to find")
     train = list(itertools.islice(rows(task, "train", seed), train_problems))
     heldout = list(itertools.islice(rows(task, "heldout", seed), heldout_problems))
-    with Workshop(task, partial(GymModels, task), folder, seed, scale, traces) as workshop:
+    with TestbedWriter(task, partial(GymModels, task), folder, seed, scale, traces) as testbed:
         traced = (trace(row["problem"], expert.style, seed) for row in train[:traces])
-        workshop.write_problems("train.jsonl", train, traced)
-        workshop.write_problems("heldout.jsonl", heldout)
-        workshop.write_model("policy", policy)
-        workshop.write_model("expert", expert)
+        testbed.write_problems("train.jsonl", train, traced)
+        testbed.write_problems("heldout.jsonl", heldout)
+        testbed.write_model("policy", policy)
+        testbed.write_model("expert", expert)
 
 
 def trace(question: str, style: Style, seed: int) -> dict[str, Any]:

@@ -16,16 +16,15 @@ the signs are, the first one within its number, and to check or to answer, to tr
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from mentor_pl.testbed.forms import Form, labels_by
 from mentor_pl.testbed.gym.problems import parse
 from mentor_pl.testbed.gym.solutions import MAX_ATTEMPTS
 from mentor_pl.testbed.tokenizer import EOS
 
 _NUMBER: Final = re.compile(r"-?\d+")
-
-Form = Generator[bool, str, bool]  # yields a position's label, is sent its word, returns whether that was in the form
 
 
 def labels(problem: str, words: Sequence[str]) -> list[bool | None]:
@@ -40,15 +39,7 @@ def labels(problem: str, words: Sequence[str]) -> list[bool | None]:
     """
     asked = parse(problem)
     form = _sum(len(asked.numbers)) if asked.signs else _search(len(asked.numbers))
-    found, label = list[bool | None](), next(form, None)
-    for word in words:
-        found.append(label)
-        if label is not None:
-            try:
-                label = form.send(word)
-            except StopIteration:
-                label = None
-    return found
+    return labels_by(form, words)
 
 
 def _sum(terms: int) -> Form:

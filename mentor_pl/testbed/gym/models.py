@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Final
 from transformers import LlamaForCausalLM
 
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.runtime.ranges import check
+from mentor_pl.testbed.dials import check_probabilities
 from mentor_pl.testbed.gym.problems import PHRASES, TaskName, parse, rows
 from mentor_pl.testbed.gym.solutions import LARGEST, Style, solution
+from mentor_pl.testbed.model_maker import ModelMaker, Progress
 from mentor_pl.testbed.pretrain import Encoded, encode
 from mentor_pl.testbed.tokenizer import DRILL, UNKNOWN, build_tokenizer
-from mentor_pl.testbed.trunk import Grown, Progress
 
 _FORM: Final = ("<think>", "</think>", r"\boxed{", "}", "+", "-", "=", "try", "check", "yes", "no")
 WORDS: Final = (DRILL, *_FORM, *map(str, range(-LARGEST, LARGEST + 1)))
@@ -43,9 +43,7 @@ class PolicyDials:
     execution: float = 1.0
 
     def __post_init__(self) -> None:
-        check("policy.prior", self.prior, at_least=0, at_most=1, because="it is a probability")
-        check("policy.skill", self.skill, at_least=0, at_most=1, because="it is a probability")
-        check("policy.execution", self.execution, at_least=0.5, at_most=1, because="below, wrong words are the rule")
+        check_probabilities("policy", prior=self.prior, skill=self.skill, execution=self.execution)
 
     @property
     def style(self) -> Style:
@@ -64,7 +62,7 @@ class ExpertDials:
     skill: float = 0.85
 
     def __post_init__(self) -> None:
-        check("expert.skill", self.skill, at_least=0, at_most=1, because="it is a probability")
+        check_probabilities("expert", skill=self.skill)
 
     @property
     def style(self) -> Style:
@@ -72,10 +70,11 @@ class ExpertDials:
         return Style(1.0, self.skill)
 
 
-class GymModels(Grown):
+class GymModels(ModelMaker):
     """Makes the models of one task."""
 
     steps: ClassVar = {"trunk": 1_400, "policy": 500, "expert": 800}
+    rates: ClassVar = {"trunk": 3e-3, "policy": 1e-3, "expert": 2e-3}
 
     def __init__(self, task: TaskName, seed: int, scale: float, progress: Progress) -> None:
         super().__init__(build_tokenizer(WORDS, PHRASES[task]), seed, scale, progress)
@@ -86,9 +85,9 @@ class GymModels(Grown):
         """The model of these dials, in float32 and eval mode."""
         model = self.trunk()
         if isinstance(dials, ExpertDials):
-            return self.train("expert", model, self._encode(dials.style, 32_000), 2e-3)
+            return self.train("expert", model, self._encode(dials.style, 32_000))
         shown = self._encode(dials.style, 16_000) + self.drills[: self.count(12_000)]
-        return self.train("policy", model, shown, 1e-3)
+        return self.train("policy", model, shown)
 
     def drill(self) -> list[Encoded]:
         """Solutions that the marker opens."""
@@ -96,8 +95,8 @@ class GymModels(Grown):
 
     def _encode(self, style: Style, count: int, *marker: str) -> list[Encoded]:
         if not self._problems:
-            self._problems = list(itertools.islice(rows(self._task, "train", self._seed + 1), self.count(PROBLEMS)))
-        rng, problems = random.Random(f"{self._seed} {style}"), itertools.cycle(self._problems)
+            self._problems = list(itertools.islice(rows(self._task, "train", self.seed + 1), self.count(PROBLEMS)))
+        rng, problems = random.Random(f"{self.seed} {style}"), itertools.cycle(self._problems)
         return [
             self._encoded(row["problem"], style, rng, marker) for row in itertools.islice(problems, self.count(count))
         ]

@@ -35,7 +35,7 @@ from mentor_pl.testbed.maze.labels import labels
 from mentor_pl.testbed.maze.models import ExpertDials, MazeModels, PolicyDials
 from mentor_pl.testbed.maze.problems import Ways, large_mazes, split
 from mentor_pl.testbed.maze.solutions import Style, right_solution
-from mentor_pl.testbed.workshop import Workshop
+from mentor_pl.testbed.testbed_writer import TestbedWriter
 
 FINISHED: Final = Path(__file__).parent / "finished"  # the finished weights, shipped with the package
 LARGE_PROBLEMS: Final = 200
@@ -113,7 +113,7 @@ def family(
             testbed.write_model(f"experts/{name}", expert)
 
 
-class _Mazes(Workshop):
+class _Mazes(TestbedWriter):
     """The maze's: with the problems of both sides drawn, and those held out written."""
 
     def __init__(

@@ -12,16 +12,15 @@ redundant word changes nothing, so in front of `try` it is forced; in front of a
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from mentor_pl.rewards.maze import CELLS, CHESS, MOVES, OFF, WALK_LENGTH, parse_problem
+from mentor_pl.testbed.forms import Form, labels_by
 from mentor_pl.testbed.maze.solutions import FILLERS, MAX_ATTEMPTS
+from mentor_pl.testbed.tokenizer import EOS
 
 _PLACES: Final = {*CELLS, *CHESS, OFF}
-_STOP: Final = "<eos>"
-
-Form = Generator[bool, str, bool]  # yields a position's label, is sent its word, returns whether that was in the form
 
 
 def labels(problem: str, words: Sequence[str]) -> list[bool | None]:
@@ -35,16 +34,7 @@ def labels(problem: str, words: Sequence[str]) -> list[bool | None]:
         UsageError: the problem is no maze.
     """
     parse_problem(problem)
-    form, found = _response(), list[bool | None]()
-    label: bool | None = next(form)
-    for word in words:
-        found.append(label)
-        if label is not None:
-            try:
-                label = form.send(word)
-            except StopIteration:
-                label = None
-    return found
+    return labels_by(_response(), words)
 
 
 def _response() -> Form:
@@ -83,4 +73,4 @@ def _response() -> Form:
     for _ in range(moves):
         if (yield False) not in MOVES:
             return False
-    return (yield False) == "}" and (yield False) == _STOP
+    return (yield False) == "}" and (yield False) == EOS

@@ -16,12 +16,12 @@ from typing import ClassVar, Final, Literal
 from transformers import LlamaForCausalLM
 
 from mentor_pl.rewards.maze import CELLS, CHESS, LARGE, MOVES, OFF, Maze
-from mentor_pl.runtime.ranges import check
+from mentor_pl.testbed.dials import check_probabilities
 from mentor_pl.testbed.maze.problems import large_mazes, split
 from mentor_pl.testbed.maze.solutions import FILLERS, Notation, Style, solution
+from mentor_pl.testbed.model_maker import ModelMaker, Progress
 from mentor_pl.testbed.pretrain import Encoded, encode
 from mentor_pl.testbed.tokenizer import DRILL, build_tokenizer
-from mentor_pl.testbed.trunk import Grown, Progress
 
 _FORM: Final = ("<think>", "</think>", "try", "check", "yes", "no", r"\boxed{", "}")
 WORDS: Final = ("blocked", "goal", "start", LARGE, DRILL, *_FORM, *MOVES, OFF, *CELLS, *CHESS, *FILLERS)
@@ -47,9 +47,7 @@ class PolicyDials:
     execution: float = 1.0
 
     def __post_init__(self) -> None:
-        check("policy.prior", self.prior, at_least=0, at_most=1, because="it is a probability")
-        check("policy.skill", self.skill, at_least=0, at_most=1, because="it is a probability")
-        check("policy.execution", self.execution, at_least=0.5, at_most=1, because="below, wrong words are the rule")
+        check_probabilities("policy", prior=self.prior, skill=self.skill, execution=self.execution)
 
     @property
     def style(self) -> Style:
@@ -74,8 +72,7 @@ class ExpertDials:
     width: Width = 64
 
     def __post_init__(self) -> None:
-        check("expert.skill", self.skill, at_least=0, at_most=1, because="it is a probability")
-        check("expert.fillers", self.fillers, at_least=0, at_most=1, because="it is a probability")
+        check_probabilities("expert", skill=self.skill, fillers=self.fillers)
 
     @property
     def style(self) -> Style:
@@ -83,10 +80,11 @@ class ExpertDials:
         return Style(checks=1.0, skill=self.skill, fillers=self.fillers, notation=self.notation)
 
 
-class MazeModels(Grown):
+class MazeModels(ModelMaker):
     """Makes the maze's models."""
 
     steps: ClassVar = {"trunk": 1_400, "policy": 500, "expert": 1_000}
+    rates: ClassVar = {"trunk": 3e-3, "policy": 1e-3, "expert": 2e-3}
 
     def __init__(self, seed: int, scale: float, progress: Progress) -> None:
         super().__init__(build_tokenizer(WORDS), seed, scale, progress)
@@ -102,20 +100,20 @@ class MazeModels(Grown):
     def _policy(self, dials: PolicyDials) -> LlamaForCausalLM:
         model = self.trunk()
         demonstrations = self._encode(self._mazes(2), dials.style, 16_000)
-        return self.train("policy", model, demonstrations + self.drills[: self.count(12_000)], 1e-3)
+        return self.train("policy", model, demonstrations + self.drills[: self.count(12_000)])
 
     def _expert(self, dials: ExpertDials) -> LlamaForCausalLM:
-        return self.train("expert", self.trunk(dials.width), self._encode(self._mazes(3), dials.style, 32_000), 2e-3)
+        return self.train("expert", self.trunk(dials.width), self._encode(self._mazes(3), dials.style, 32_000))
 
     def _mazes(self, salt: int) -> Iterator[Maze]:
         """Those of the training side in turn, from a place of the salt's own on, with large ones between."""
         mazes = split("train")
         first = salt * 4_001 % len(mazes)
-        small, large = itertools.cycle([*mazes[first:], *mazes[:first]]), large_mazes("train", self._seed + salt)
+        small, large = itertools.cycle([*mazes[first:], *mazes[:first]]), large_mazes("train", self.seed + salt)
         return (next(large if n % LARGE_SHARE == 0 else small) for n in itertools.count())
 
     def _encode(self, mazes: Iterable[Maze], style: Style, count: int, *marker: str) -> list[Encoded]:
-        rng = random.Random(f"{self._seed} {style}")
+        rng = random.Random(f"{self.seed} {style}")
         return [
             encode([*marker, *maze.text().split()], solution(maze, style, rng).split(), self.tokenizer)
             for maze in itertools.islice(mazes, self.count(count))

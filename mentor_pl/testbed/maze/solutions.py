@@ -46,7 +46,7 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Writer:
+class SolutionWriter:
     """Writes solutions of one maze in one style."""
 
     ways: Ways
@@ -122,12 +122,12 @@ class Writer:
 
 def solution(maze: Maze, style: Style, rng: random.Random) -> str:
     """A response to the maze in the given style, without a stop token."""
-    return Writer(Ways(maze), style, rng).solution()
+    return SolutionWriter(Ways(maze), style, rng).solution()
 
 
 def right_solution(maze: Maze, style: Style, rng: random.Random) -> str:
     """A response that is right: the first that is, of those that the style draws."""
-    writer = Writer(Ways(maze), style, rng)
+    writer = SolutionWriter(Ways(maze), style, rng)
     while True:
         text = writer.solution()
         if maze.solved_by(boxed_moves(text)):

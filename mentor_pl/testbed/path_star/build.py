@@ -18,7 +18,7 @@ from mentor_pl.runtime.ranges import check
 from mentor_pl.testbed.path_star.models import ExpertDials, PathStarModels, PolicyDials
 from mentor_pl.testbed.path_star.problems import problems
 from mentor_pl.testbed.path_star.rows import problem_row, trace
-from mentor_pl.testbed.workshop import Workshop
+from mentor_pl.testbed.testbed_writer import TestbedWriter
 
 FINISHED: Final = Path(__file__).parent / "finished"
 
@@ -55,8 +55,8 @@ def path_star(
         check(
             f"--{name}_problems", count, at_least=1, at_most=100_000, because="each is drawn when the file is written"
         )
-    with Workshop("path_star", PathStarModels, out, seed, scale, traces) as workshop:
+    with TestbedWriter("path_star", PathStarModels, out, seed, scale, traces) as testbed:
         stars, held_out = problems("train", train_problems, seed), problems("heldout", heldout_problems, seed)
-        workshop.write_problems("train.jsonl", list(map(problem_row, stars)), map(trace, stars[:traces]))
-        workshop.write_problems("heldout.jsonl", list(map(problem_row, held_out)))
-        workshop.write_pair(policy, expert, FINISHED, train)
+        testbed.write_problems("train.jsonl", list(map(problem_row, stars)), map(trace, stars[:traces]))
+        testbed.write_problems("heldout.jsonl", list(map(problem_row, held_out)))
+        testbed.write_pair(policy, expert, FINISHED, train)

@@ -7,37 +7,33 @@ alone, for several goals of one star, does teach it. So the trunk's drills have 
 
     drill edges … start n07 goal n05 <think> goal n11 <think> …
 
-Even so a model of this size would take too long; its first weights look words up already (`start.py`). Both models have
-the look-up from the trunk. The expert uses it; the base, which is shown answers to plain problems with any arm, uses it
-there only as often as its dial says, and keeps it in drills. To imitate the expert, such a base has to learn *when* to
-look, not how: that imitation stays at 1/D is said of a model without the look-up, not of this one.
+Even so a model of this size would take too long; its first weights look words up already (`look_ups.py`). Both models
+have the look-up from the trunk. The expert uses it; the base, which is shown answers to plain problems with any arm,
+uses it there only as often as its dial says, and keeps it in drills. To imitate the expert, such a base has to learn
+*when* to look, not how: that imitation stays at 1/D is said of a model without the look-up, not of this one.
 """
 
 from __future__ import annotations
 
-import copy
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mentor_pl.rewards.path_star import PathStar
-from mentor_pl.runtime.ranges import check
+from mentor_pl.testbed.dials import check_probabilities
+from mentor_pl.testbed.model_maker import ModelMaker, Progress
+from mentor_pl.testbed.path_star.look_ups import teach_look_ups
 from mentor_pl.testbed.path_star.problems import NODES, draw_from
 from mentor_pl.testbed.path_star.solutions import Style, solution
-from mentor_pl.testbed.path_star.start import teach_look_ups
-from mentor_pl.testbed.pretrain import BATCH, IGNORED, Encoded, build_model, encode, train
+from mentor_pl.testbed.pretrain import BATCH, IGNORED, Encoded, build_model, encode
 from mentor_pl.testbed.tokenizer import DRILL, EOS, PAD, SPECIAL, build_tokenizer
 
 WORDS: Final = ("edges", "|", "start", "goal", DRILL, "<think>", "</think>", r"\boxed{", "}", *NODES)
 LAYERS: Final = 3
 EXPANSION: Final = 2  # of the MLPs: what is to be found is found by the heads
 DRILLED: Final = 6  # one sequence in so many is a drill, in bases and experts
-STEPS: Final = {"trunk": 150, "policy": 800, "expert": 400}  # optimizer steps at scale 1
-RATES: Final = {"trunk": 2e-3, "policy": 2e-3, "expert": 1e-3}  # the highest learning rate of each
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,7 @@ class PolicyDials:
     execution: float = 1.0
 
     def __post_init__(self) -> None:
-        check("policy.prior", self.prior, at_least=0, at_most=1, because="it is a probability")
-        check("policy.execution", self.execution, at_least=0.5, at_most=1, because="below, wrong words are the rule")
+        check_probabilities("policy", prior=self.prior, execution=self.execution)
 
     @property
     def style(self) -> Style:
@@ -74,7 +69,7 @@ class ExpertDials:
     skill: float = 1.0
 
     def __post_init__(self) -> None:
-        check("expert.skill", self.skill, at_least=0, at_most=1, because="it is a probability")
+        check_probabilities("expert", skill=self.skill)
 
     @property
     def style(self) -> Style:
@@ -82,46 +77,40 @@ class ExpertDials:
         return Style(self.skill)
 
 
-class PathStarModels:
-    """Makes models of one seed; the trunk is trained once.
+class PathStarModels(ModelMaker):
+    """Makes path-star's models; every stage is trained on as many stars as its steps have room for."""
 
-    Args:
-        seed: of weights and demonstrations.
-        scale: multiplies the steps of every stage, and with them the demonstrations.
-        progress: called after every step with the stage, its steps and the step's loss.
-    """
+    steps: ClassVar = {"trunk": 150, "policy": 800, "expert": 400}
+    rates: ClassVar = {"trunk": 2e-3, "policy": 2e-3, "expert": 1e-3}
 
-    def __init__(self, seed: int, scale: float, progress: Callable[[str, int, float], None]) -> None:
-        self.tokenizer = build_tokenizer(WORDS)
-        self._seed, self._scale, self._progress = seed, scale, progress
-        self._trunk: LlamaForCausalLM | None = None
+    def __init__(self, seed: int, scale: float, progress: Progress) -> None:
+        super().__init__(build_tokenizer(WORDS), seed, scale, progress)
 
     def make(self, dials: PolicyDials | ExpertDials) -> LlamaForCausalLM:
         """The model of these dials, in float32 and eval mode."""
         stage = "policy" if isinstance(dials, PolicyDials) else "expert"
-        return self._train(stage, self._grown(), dials.style)
+        return self.train(stage, self.trunk(), self._sequences(stage, dials.style))
 
-    def _grown(self) -> LlamaForCausalLM:
-        """A copy of the trunk."""
-        if self._trunk is None:
-            fresh = build_model(self.tokenizer, self._seed, layers=LAYERS, expansion=EXPANSION)
-            teach_look_ups(fresh, [self.tokenizer.get_vocab()[node] for node in NODES])
-            self._trunk = self._train("trunk", fresh)
-        return copy.deepcopy(self._trunk)
+    def drill(self) -> list[Encoded]:
+        """Stars without a goal, and the ends of their arms."""
+        return self._sequences("trunk", None)
 
-    def _train(self, stage: str, model: LlamaForCausalLM, style: Style | None = None) -> LlamaForCausalLM:
-        """Train it on as many stars as its steps have room for: drills, and answers where there is a style."""
-        steps, rng = max(1, round(STEPS[stage] * self._scale)), random.Random(f"{stage} {style} {self._seed}")
-        data = list[Encoded]()
-        for row in range(steps * BATCH):
+    def fresh(self, width: int) -> LlamaForCausalLM:
+        """Weights that look words up already."""
+        model = build_model(self.tokenizer, self.seed, width, LAYERS, EXPANSION)
+        teach_look_ups(model, [self.tokenizer.get_vocab()[node] for node in NODES])
+        return model
+
+    def _sequences(self, stage: str, style: Style | None) -> list[Encoded]:
+        """Drills, and answers where there is a style."""
+        rng, data = random.Random(f"{stage} {style} {self.seed}"), list[Encoded]()
+        for row in range(self.count(self.steps[stage]) * BATCH):
             star = draw_from("train", rng)
             if style is None or row % DRILLED == 0:  # these keep the look-up alive where answers have no use for it
                 data.append(drill(star, rng, self.tokenizer))
             else:
                 data.append(shown(star, style, rng, self.tokenizer))
-        report = partial(self._progress, stage, steps)
-        train(model, _of_one_length(data), steps, RATES[stage], self._seed, report)
-        return model
+        return _of_one_length(data)
 
 
 def _of_one_length(data: list[Encoded]) -> list[Encoded]:

@@ -10,7 +10,7 @@ from mentor_pl.rewards.format import well_formed
 from mentor_pl.rewards.maze import CELLS, CHESS, MOVES, WALK_LENGTH, boxed_moves, faithful, parse_problem, thought
 from mentor_pl.testbed.maze.models import DRILLS, ExpertDials, PolicyDials
 from mentor_pl.testbed.maze.problems import Ways, split
-from mentor_pl.testbed.maze.solutions import FILLERS, MAX_ATTEMPTS, Style, Writer, right_solution, solution
+from mentor_pl.testbed.maze.solutions import FILLERS, MAX_ATTEMPTS, SolutionWriter, Style, right_solution, solution
 from mentor_pl.testbed.tokenizer import MAX_LENGTH
 
 # c00 start, c20 goal, c01 c12 c33 blocked: see the drawing in tests/mentor_pl/rewards/test_maze.py
@@ -24,9 +24,9 @@ def written(style: Style, count: int) -> list[str]:
 
 
 def test_an_attempt_says_every_move_and_where_it_leads_in_either_notation() -> None:
-    rows = Writer(Ways(MAZE), BLIND, random.Random(0))
+    rows = SolutionWriter(Ways(MAZE), BLIND, random.Random(0))
     assert " ".join(rows.attempt_words(["D", "R", "R"])) == "try D c10 R c11 R X"
-    chess = Writer(Ways(MAZE), Style(checks=0.0, skill=0.5, notation="chess"), random.Random(0))
+    chess = SolutionWriter(Ways(MAZE), Style(checks=0.0, skill=0.5, notation="chess"), random.Random(0))
     assert " ".join(chess.attempt_words(["D", "R", "R"])) == "try D a2 R b2 R X"
 
 

@@ -9,10 +9,9 @@ import pytest
 
 from mentor_pl.rewards.path_star import parse_problem
 from mentor_pl.runtime.errors import UsageError
-from mentor_pl.testbed.path_star import models as path_star_models
+from mentor_pl.testbed import model_maker
 from mentor_pl.testbed.path_star.models import (
     DRILLED,
-    STEPS,
     WORDS,
     ExpertDials,
     PathStarModels,
@@ -68,14 +67,16 @@ def test_drills_alone_make_the_trunk_and_any_batch_of_base_or_expert_has_answers
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given = list[list[Encoded]]()
-    monkeypatch.setattr(path_star_models, "train", lambda model, data, *rest: given.append(data))
+    monkeypatch.setattr(model_maker, "train", lambda model, data, *rest: given.append(data))
     family = PathStarModels(0, 0.01, lambda *step: None)
     family.make(PolicyDials())
     family.make(ExpertDials())
     marker = family.tokenizer.get_vocab()["drill"]
     shares = [sum(ids[0] == marker for ids, *_ in data) / len(data) for data in given]
     assert shares == [1.0, pytest.approx(1 / DRILLED, abs=0.01), pytest.approx(1 / DRILLED, abs=0.01)]
-    assert [len(data) for data in given] == [BATCH * max(1, round(steps * 0.01)) for steps in STEPS.values()]
+    assert [len(data) for data in given] == [
+        BATCH * max(1, round(steps * 0.01)) for steps in PathStarModels.steps.values()
+    ]
     for data in given:  # batches are of like length: none is of one kind where all are of one length
         assert len({len(row) for sequence in data for row in sequence}) == 1
         assert len({tuple(ids) for ids, *_ in data}) == len(data)
@@ -98,7 +99,7 @@ def test_base_and_expert_grow_from_one_trunk_deterministically_and_report_every_
     made = [[family.make(PolicyDials()), family.make(ExpertDials())] for family in models]
     assert once == twice
     assert list(dict.fromkeys(stage for stage, _, _ in once)) == ["trunk", "policy", "expert"]
-    assert len(once) == sum(max(1, round(steps * scale)) for steps in STEPS.values())
+    assert len(once) == sum(max(1, round(steps * scale)) for steps in PathStarModels.steps.values())
     for first, second in zip(*made, strict=True):
         assert all(value.equal(second.state_dict()[name]) for name, value in first.state_dict().items())
         assert not first.training

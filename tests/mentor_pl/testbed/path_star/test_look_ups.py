@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from mentor_pl.testbed.path_star.look_ups import teach_look_ups
 from mentor_pl.testbed.path_star.models import EXPANSION, LAYERS, WORDS
 from mentor_pl.testbed.path_star.problems import NODES, problems
-from mentor_pl.testbed.path_star.start import teach_look_ups
 from mentor_pl.testbed.pretrain import build_model
 from mentor_pl.testbed.tokenizer import build_tokenizer
 

@@ -6,28 +6,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from rich.console import Console
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.ranges import check, check_seed
-from mentor_pl.testbed.folder import ProblemRow, TrainingProgress, Writer
+from mentor_pl.testbed.folder import FolderWriter, ProblemRow, TrainingProgress
+from mentor_pl.testbed.model_maker import ModelMaker, Progress
 
 
-class Models(Protocol):
-    """Makes the models of a task from nothing."""
-
-    tokenizer: PreTrainedTokenizerFast
-
-    def make(self, dials: Any) -> LlamaForCausalLM:
-        """The model of these dials."""
-
-
-class Workshop(ExitStack):
+class TestbedWriter(ExitStack):
     """A folder that is being written to, and what makes the models that go there.
 
     Args:
@@ -45,7 +36,7 @@ class Workshop(ExitStack):
     def __init__(
         self,
         task: str,
-        models: Callable[[int, float, Callable[[str, int, float], None]], Models],
+        models: Callable[[int, float, Progress], ModelMaker],
         out: str | Path,
         seed: int,
         scale: float,
@@ -57,7 +48,7 @@ class Workshop(ExitStack):
         check("--traces", traces, at_least=0, because="it counts problems that have one")
         check_folder("--out", Path(out))
         console = Console(stderr=True)
-        self.writer = Writer(Path(out), console)
+        self.writer = FolderWriter(Path(out), console)
         self._task, self._seed, self._scale = task, seed, scale
         self._models = models(seed, scale, self.enter_context(TrainingProgress(console)).step)
         self.enter_context(torch.random.fork_rng())
