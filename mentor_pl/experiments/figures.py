@@ -27,6 +27,7 @@ from mentor_pl.experiments.metrics_file import until
 from mentor_pl.experiments.results import Result, values
 from mentor_pl.experiments.statistics import mean_and_error, summarise
 
+# The most telling ones first: a page of a repository may have room for some alone.
 CAPTIONS = {
     "criteria": "What every seed must keep to: the curve of each seed, the worst one thick, and each seed's value with "
     "the bound",

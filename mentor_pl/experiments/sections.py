@@ -60,7 +60,7 @@ def opening(name: str, design: Design, fixed: Fixed, results: Sequence[Result]) 
 
 
 def claims(design: Design, verdicts: Sequence[Verdict]) -> list[Block]:
-    """Which claims hold."""
+    """Which claims hold; nothing for a design without."""
     columns = [
         "claim",
         "setting",
@@ -87,7 +87,7 @@ def claims(design: Design, verdicts: Sequence[Verdict]) -> list[Block]:
         f"A claim holds where the adjusted p of a difference above its threshold is at most {design.level:g}, does not "
         "hold where that of a difference below the threshold is, and cannot be told else."
     )
-    return [Heading("Claims"), Text(rule), Table(columns, rows)]
+    return [Heading("Claims"), Text(rule), Table(columns, rows)] if rows else []
 
 
 def criteria(design: Design, judged: Sequence[Judged]) -> list[Block]:
@@ -185,10 +185,10 @@ def reruns(out: Path, results: Sequence[Result]) -> list[Block]:
 
 
 def versions(results: Sequence[Result]) -> list[Block]:
-    """Of the libraries that the runs were made with."""
+    """What the runs were made with and on."""
     known = {tuple(sorted(result.state.versions.items())) for result in results if result.state.versions}
     lines = ["; ".join(f"{name} {version}" for name, version in some) for some in sorted(known)]
-    return [Heading("Versions"), Code("\n".join(lines) or "none has run")]
+    return [Heading("Versions and machine"), Code("\n".join(lines) or "none has run")]
 
 
 def _without(row: Sequence[str], place: int) -> list[str]:

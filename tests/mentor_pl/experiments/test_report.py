@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from experiment_results import ACCURACY, grid, results_of, small_design
 
-from mentor_pl.experiments.design import Choice
+from mentor_pl.experiments.design import Choice, Method
 from mentor_pl.experiments.folder import Fixed, State, fix
 from mentor_pl.experiments.outcome import SAMPLED, Criterion, Outcome
 from mentor_pl.experiments.report import write_report
@@ -140,3 +140,8 @@ def test_settings_have_their_own_tables_and_claims(told, tmp_path):
     assert "Setting p=0.1:" in text
     assert "| mentor above grpo | p=0.2 | cannot be told | " in text
     assert "| settings | p: 0.1, 0.2 |" in text
+
+
+def test_a_design_that_claims_nothing_has_no_section_of_claims(told, tmp_path):
+    design = small_design(tmp_path, methods={"grpo": Method()}, comparisons=())
+    assert "## Claims" not in told(design, results_of(design, accuracy))
