@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from mentor_pl.experiments.design import Design
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.machine import cores
 
 REQUIRED = {"model": ("policy",), "data": ("train",)}  # of `mentor fit`: the settings without a default
 
@@ -34,7 +34,7 @@ def at_a_time(design: Design) -> int:
 
     if torch.cuda.is_available() or any(_is_spread(one["trainer"]) for one in design.configurations()):
         return 1
-    return max(1, _cores() // max(cell.threads for cell in design.cells()))
+    return max(1, cores() // max(cell.threads for cell in design.cells()))
 
 
 def _is_spread(trainer: Mapping[str, Any]) -> bool:
@@ -42,7 +42,3 @@ def _is_spread(trainer: Mapping[str, Any]) -> bool:
     devices = trainer.get("devices", 1)
     count = len(devices) if isinstance(devices, list) else devices
     return str(count) != "1" or str(trainer.get("num_nodes", 1)) != "1"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

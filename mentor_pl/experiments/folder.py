@@ -10,12 +10,10 @@ out/cells/<method>/<setting>/seed<n>/
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from glob import glob
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -23,9 +21,9 @@ from typing import Any, Literal
 from mentor_pl.experiments.commit import NONE, commit
 from mentor_pl.experiments.design import Cell, Design
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.machine import described
 from mentor_pl.runtime.printable import printable
 
-_CPU, _GPUS = "/proc/cpuinfo", "/proc/driver/nvidia/gpus/*/information"  # where Linux tells of them
 LIBRARIES = ("mentor-pl", "torch", "lightning", "transformers", "numpy", "scipy")
 
 
@@ -89,29 +87,13 @@ def last_line(log: Path) -> str:
 
 def versions() -> dict[str, str]:
     """Of Python and of the libraries that results depend on, and the machine."""
-    found = {"machine": machine(), "python": platform.python_version()}
+    found = {"machine": described(), "python": platform.python_version()}
     for library in LIBRARIES:
         try:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = "none"
     return found
-
-
-def machine() -> str:
-    """Processor, how many cores may be used, and GPUs, as far as the system tells."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    processor = _values(_CPU, "model name")[:1] or [platform.processor() or platform.machine()]
-    gpus = [name for file in glob(_GPUS) for name in _values(file, "Model")]
-    return ", ".join([*processor, f"{cores} cores", *gpus])
-
-
-def _values(file: str, key: str) -> list[str]:
-    try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    return [line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key]
 
 
 @dataclass(frozen=True)

@@ -77,11 +77,12 @@ def draw_winners(drawing: Drawing) -> Figure | str:
 
 
 def ranking(drawing: Drawing, setting: str) -> list[tuple[str, float]]:
-    """(method, mean) of a setting, the best first; less is better where all claims of the design say so."""
+    """(method, mean) of a setting, the best first; less is better where all claims about the outcome say so."""
     found = {method: values(drawing.results, method, setting, drawing.design.primary) for method in drawing.methods}
     means = [(method, fmean(seeds.values())) for method, seeds in found.items() if seeds]
-    less = all(claim.direction == "less" for claim in drawing.design.comparisons)
-    return sorted(means, key=lambda one: one[1], reverse=not less)
+    design = drawing.design
+    directions = {claim.direction for claim in design.comparisons if design.outcome(claim) == design.primary}
+    return sorted(means, key=lambda one: one[1], reverse=directions != {"less"})
 
 
 def tied(drawing: Drawing, setting: str, first: str, second: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,8 @@ import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from mentor_pl.runtime.machine import cores, processor
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,9 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
 
 def machine(device: str = "cpu") -> dict[str, Any]:
     """What the figures hold for: processor, cores and threads of this process, versions, date, GPU if used."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     settings = {
-        "processor": _processor(),
-        "cores": cores,
+        "processor": processor(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -81,14 +81,6 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     if device.startswith("cuda"):
         settings["gpu"] = torch.cuda.get_device_name(device)
     return settings
-
-
-def _processor() -> str:
-    """The processor's model, which `platform` does not know on Linux."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
 
 
 def finish(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
 import torch
+
+from mentor_pl.runtime.machine import cores
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,6 @@ def finish(title: str, outcomes: Iterable[Outcome]) -> int:
         cells = (outcome.case, outcome.expected, outcome.seen, "ok" if outcome.passed else "**FAILED**")
         print("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |", flush=True)
     failed = sum(not outcome.passed for outcome in done)
-    machine = f"{len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, torch {torch.__version__}"
+    machine = f"{cores()} cores, Python {platform.python_version()}, torch {torch.__version__}"
     print(f"\n{len(done) - failed} of {len(done)} as expected; {machine}; {date.today().isoformat()}")
     return int(failed > 0 or not done)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, metadata, version
 
@@ -12,6 +11,7 @@ from packaging.requirements import Requirement
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, size, warning
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.machine import cores
 from mentor_pl.runtime.parallel import check_trainer
 
 _PACKAGE, _SHOWN = "mentor-pl", ("torch", "transformers", "lightning")
@@ -54,9 +54,7 @@ def too_far(required: Requirement, found: str | None) -> Finding | None:
 
 def _devices(configuration: Configuration) -> list[Finding]:
     trainer = configuration.trainer
-    found = [
-        ok(f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} processor cores")
-    ]
+    found = [ok(f"{cores()} processor cores")]
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for i in range(gpus):
         properties = torch.cuda.get_device_properties(i)

@@ -33,7 +33,7 @@ def machine(monkeypatch):
     """(cores, whether there is a GPU) -> this machine is so."""
 
     def be(cores, gpu):
-        monkeypatch.setattr(cells_file, "_cores", lambda: cores)
+        monkeypatch.setattr(cells_file, "cores", lambda: cores)
         monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
 
     return be

@@ -81,15 +81,3 @@ def test_the_last_line_of_a_log_is_one_that_a_terminal_may_get(tmp_path):
     assert last_line(log) == "it said nothing"
     log.write_bytes(b"first\nerror: \x1b[31mred\xff\n\n  \n")
     assert last_line(log) == "error: \\x1b[31mred�"
-
-
-def test_the_machine_is_its_processor_cores_and_gpus_as_far_as_the_system_tells(monkeypatch, tmp_path):
-    files = {"cpu": "model name\t: Fast One\nmodel name\t: Fast One\n", "gpu": "Model: \t\t Large GPU\nIRQ: 5\n"}
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    monkeypatch.setattr(folder_file, "_CPU", str(tmp_path / "cpu"))
-    monkeypatch.setattr(folder_file, "_GPUS", str(tmp_path / "g*"))
-    monkeypatch.setattr(folder_file.os, "sched_getaffinity", lambda process: {0, 3}, raising=False)
-    assert versions()["machine"] == "Fast One, 2 cores, Large GPU"
-    monkeypatch.setattr(folder_file, "_CPU", str(tmp_path / "none"))
-    assert folder_file.machine().endswith(", 2 cores, Large GPU")

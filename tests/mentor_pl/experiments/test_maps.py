@@ -5,6 +5,7 @@ from mentor_pl.experiments.design import Comparison, Method
 from mentor_pl.experiments.drawing import Drawing
 from mentor_pl.experiments.figures import draw_figures
 from mentor_pl.experiments.maps import draw_differences, draw_winners, ranking, tied
+from mentor_pl.experiments.outcome import Outcome
 
 DIALS = {"prior": grid("0.1", "0.2", "0.3"), "distance": grid("1", "2")}
 # mentor less grpo, by (prior, distance); seeds are alike but for a little that differs by seed and method
@@ -65,10 +66,12 @@ def test_the_best_method_is_named_with_the_second_and_marked_where_they_are_tied
     assert tuple(axes.images[0].get_array()[0, 0][:3]) != tuple(axes.images[0].get_array()[0, 1][:3])
 
 
-def test_where_all_claims_are_of_less_the_least_is_best(drawing):
+def test_where_all_claims_about_the_outcome_are_of_less_the_least_is_best(drawing):
     assert ranking(drawing(), "prior=0.1,distance=1")[0][0] == "mentor"
     less = drawing(comparisons=(Comparison("mentor", direction="less"),))
     assert ranking(less, "prior=0.1,distance=1")[0][0] == "grpo"
+    of_another = Comparison("mentor", outcome=Outcome("val/maze/length"), direction="less")
+    assert ranking(drawing(comparisons=(of_another,)), "prior=0.1,distance=1")[0][0] == "mentor"
 
 
 def test_a_single_seed_tells_no_two_methods_apart(drawing):
