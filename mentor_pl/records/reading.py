@@ -1,0 +1,49 @@
+"""Reading the records of a run: which steps there are, and the rows of one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mentor_pl.records.schema import FOLDER, SCHEMA
+from mentor_pl.runtime.errors import UsageError
+
+_NAME = re.compile(r"step=(\d+)\.parquet")
+
+
+def place_of(run: Path, step: int) -> Path:
+    """Where the record of a step lies in a run's folder."""
+    return run / FOLDER / f"step={step:06d}.parquet"
+
+
+def steps_of(run: Path) -> list[int]:
+    """The recorded steps of a run, ascending; none where it has no records."""
+    found = [_NAME.fullmatch(path.name) for path in (run / FOLDER).glob("step=*.parquet")]
+    return sorted(int(match[1]) for match in found if match)
+
+
+def read_step(run: Path, step: int) -> pa.Table:
+    """The rollouts of a recorded step, a row each.
+
+    Raises:
+        UsageError: where the step is not recorded, or its file is none of this schema.
+    """
+    path = place_of(run, step)
+    if not path.is_file():
+        steps = steps_of(run)
+        there = f"it has {_some(steps)}" if steps else "it has none: train with callbacks.RolloutRecord"
+        raise UsageError(f"{run} has no record of step {step}; {there}")
+    try:
+        with path.open("rb") as file:  # a name with `=` in it would else be taken for a column
+            return pq.read_table(file, columns=SCHEMA.names).cast(SCHEMA)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as problem:
+        reason = " ".join(str(problem).split())[:120]
+        raise UsageError(f"{path} is no record of rollouts ({reason}): give a run that RolloutRecord wrote") from None
+
+
+def _some(steps: list[int]) -> str:
+    shown = ", ".join(map(str, steps[:8]))
+    return f"steps {shown}" if len(steps) <= 8 else f"{len(steps)} steps from {steps[0]} to {steps[-1]}"
