@@ -53,6 +53,10 @@ COMMANDS = {
         "measure how much the choice at a token matters, by drawing it anew and rolling out",
         "mentor_pl.experiments.tokens.token_importance:token_importance",
     ),
+    "replay": (
+        "run the update of a recorded step again, bit for bit, or beside another method's",
+        "mentor_pl.cli.replay.replay:replay",
+    ),
     "grade": ("grade predictions against golds, or samples of mentor validate anew", "mentor_pl.cli.grade:grade"),
     "data inspect": (
         "show one prompt as the model sees it, and what was left out",
