@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.cli.lightning import MentorCLI, trainer_errors
 from mentor_pl.cli.quiet import quiet
+from mentor_pl.cli.recorded_run import made
 from mentor_pl.cli.replay.plan import ReplayPlan, plan_replay
 from mentor_pl.cli.replay.recorded_data import RecordedData
 from mentor_pl.cli.replay.watch import ReplayWatch
@@ -41,8 +41,6 @@ def replay(run: Path, step: int, algorithm: Path | None = None) -> None:
             lacks something, and for an algorithm that cannot be made or asks a model that the run has not.
         RunError: where the weights come out other than they did.
     """
-    if not run.is_dir():
-        raise UsageError(f"there is no folder '{run}': give that of a run, such as runs/quickstart/version_0")
     plan = plan_replay(run, step)
     other = read_algorithm(algorithm) if algorithm is not None else None
     watch = ReplayWatch(run, step, plan.after, other)
@@ -66,16 +64,9 @@ def read_algorithm(file: Path) -> Algorithm:
         raise UsageError(
             f"--algorithm {file} names no model.algorithm ({reason}): give a file such as configs/algorithms/grpo.yaml"
         ) from None
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--algorithm", type=Algorithm)
-    parser.add_argument("--terms", type=list[Term] | None)
-    try:
-        made = parser.instantiate_classes(parser.parse_object(named))
-    except (ArgumentError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"--algorithm {file}: {reason}") from None
-    found: Algorithm = made.algorithm
-    found.added = tuple(made.terms or ())
+    one = made({"algorithm": Algorithm, "terms": list[Term] | None}, named, f"--algorithm {file}")
+    found: Algorithm = one.algorithm
+    found.added = tuple(one.terms or ())
     return found
 
 
@@ -111,13 +102,13 @@ class _ReplayCLI(MentorCLI):
 
 def _arguments(plan: ReplayPlan, folder: Path) -> list[str]:
     """Of `mentor fit`: the run's settings, from the checkpoint, and nothing that writes."""
-    settings = dict(plan.settings)
+    settings = dict(plan.before.settings)
     trainer = dict(settings.get("trainer") or {})
     trainer |= {"logger": False, "callbacks": None, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer |= {"default_root_dir": str(folder), "profiler": None, "max_time": None}
     settings |= {"trainer": trainer, "resume": None, "resume_changes": ["trainer"], "ckpt_path": None}
-    if plan.checkpoint is not None:
-        settings["ckpt_path"] = str(plan.checkpoint)
+    if plan.before.checkpoint is not None:
+        settings["ckpt_path"] = str(plan.before.checkpoint)
     else:
         settings["resume_changes"] = []
     file = folder / "replay.yaml"
@@ -131,8 +122,8 @@ def _tell(plan: ReplayPlan, watch: ReplayWatch) -> None:
     Raises:
         RunError: where the weights are others.
     """
-    began = f"checkpoint {plan.checkpoint.name}" if plan.checkpoint is not None else "the run's start"
-    print(f"step {watch.step}, from {began} and {watch.step - plan.done} records")
+    records = watch.step - plan.before.done
+    print(f"step {watch.step}, from {plan.before.words} and {records} record{'s' if records > 1 else ''}")
     names = [*_SHOWN, *(name for name in watch.metrics if name.startswith("train/") and name not in _SHOWN)]
     if watch.sides:
         _tell_sides(watch)
