@@ -145,7 +145,7 @@ class MentorCLI(LightningCLI):
         config.ckpt_path = str(path)
         self.saved = read(path)
         if self.command == "fit":
-            now = RunConfig(self._parser(self.command), config).settings()
+            now = RunConfig(self._parser(self.command), config).settings
             check_changes(self.saved.settings, now, config.resume_changes)
             warn_of_nothing_left(self.saved.step, config.data.get("steps"))
 
