@@ -1,12 +1,10 @@
 """Recorded steps of a run on the testbed, again: the same weights, or another method beside the run's own."""
 
 import re
-import shutil
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from small_fit import ROOT, RUN, error, fit
+from small_fit import ROOT, RUN, error
 
 from mentor_pl.cli.main import main
 from mentor_pl.cli.replay.replay import read_algorithm
@@ -68,7 +66,10 @@ def test_what_a_replay_lacks_is_said_in_one_line(recorded_copy, capfd):
     for words, line in (
         (("nowhere", "--step", 1), "there is no folder 'nowhere'"),
         ((recorded_copy, "--step", 9), "has no record of step 9; it has steps 1, 2, 3"),
-        ((recorded_copy, "--step", 3, "--algorithm", "nowhere.yaml"), "--algorithm nowhere.yaml names no model.algorithm"),
+        (
+            (recorded_copy, "--step", 3, "--algorithm", "nowhere.yaml"),
+            "--algorithm nowhere.yaml names no model.algorithm",
+        ),
     ):
         assert replayed(*words) == 2
         assert line in error(capfd)
