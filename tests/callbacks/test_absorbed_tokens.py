@@ -1,4 +1,4 @@
-"""Replaced tokens that are scored again: against the rollouts they are from, and a plain forward of the last weights."""
+"""Replaced tokens that are scored again: against their rollouts, and against a plain forward of the last weights."""
 
 from dataclasses import replace
 from pathlib import Path

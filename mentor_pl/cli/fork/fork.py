@@ -61,8 +61,8 @@ def fork(
     """Measure what one intervention of the expert was worth: k responses behind each of the two tokens.
 
     They begin as the rollout does, with the policy's draft or the expert's token at the place, and go on by the policy
-    alone, with the last weights of before the step that the run still has. A success is a reward whose part `outcome` is
-    1. Intervals are at 95 %: Wilson's, and Newcombe's of the difference.
+    alone, with the last weights of before the step that the run still has. A success is a reward whose part `outcome`
+    is 1. Intervals are at 95 %: Wilson's, and Newcombe's of the difference.
 
     Args:
         run: the run's folder, such as runs/quickstart/version_0, with records of callbacks.RolloutRecord.
