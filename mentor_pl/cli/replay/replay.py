@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -44,10 +48,26 @@ def replay(run: Path, step: int, algorithm: Path | None = None) -> None:
     plan = plan_replay(run, step)
     other = read_algorithm(algorithm) if algorithm is not None else None
     watch = ReplayWatch(run, step, plan.after, other)
-    with tempfile.TemporaryDirectory() as folder, quiet(), trainer_errors():
+    with tempfile.TemporaryDirectory() as folder, quiet(), _only_warnings(), trainer_errors():
         _ReplayCLI(run, watch, _arguments(plan, Path(folder)))
     if watch.speaks:
         _tell(plan, watch)
+
+
+@contextmanager
+def _only_warnings() -> Iterator[None]:
+    """Leave unsaid how the run's settings are changed for the replay, and what the Trainer says of itself."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?s).*callbacks used to create the checkpoint")
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def read_algorithm(file: Path) -> Algorithm:
