@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -176,4 +177,8 @@ def _tell_sides(watch: ReplayWatch) -> None:
         cells = [f"{side.metrics[name]:.6g}" if name in side.metrics else "–" for side in (ours, theirs)]
         print(f"  {name:<28} {cells[0]:>12} {cells[1]:>12}")
     each, whole = watch.cosines
-    print(f"  cosine of the gradients {whole:.4f}; by mini-batch " + ", ".join(f"{one:.4f}" for one in each))
+    print(f"  cosine of the gradients {_in_words(whole)}; by mini-batch {', '.join(map(_in_words, each))}")
+
+
+def _in_words(cosine: float) -> str:
+    return "none" if math.isnan(cosine) else f"{cosine:.4f}"
