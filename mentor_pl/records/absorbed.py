@@ -71,7 +71,7 @@ class Replaced:
         """What `asdict` gave, as a checkpoint has kept it."""
         known = {field.name for field in fields(cls)}
         plain = {name: value for name, value in values.items() if name in known}
-        return cls(**plain | {"context": tuple(plain["context"])})  # type: ignore[arg-type, call-overload]
+        return cls(**plain | {"context": tuple(plain["context"])})  # type: ignore[arg-type]
 
 
 def scored_rows(

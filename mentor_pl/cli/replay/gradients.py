@@ -109,4 +109,5 @@ def cosines(one: Gradients, other: Gradients) -> tuple[list[float], float]:
 
 def _local(value: Tensor) -> Tensor:
     """This rank's share."""
-    return value.detach().to_local() if isinstance(value, DTensor) else value.detach()
+    here: Tensor = value.to_local() if isinstance(value, DTensor) else value
+    return here.detach()

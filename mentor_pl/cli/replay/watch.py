@@ -90,7 +90,7 @@ class ReplayWatch(L.Callback):
 def _same(module: MentorModule, path: Path) -> bool:
     """Whether the policy is a checkpoint's bit for bit; known on rank 0."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    ours = get_model_state_dict(module.policy, options=options)
+    ours = cast(dict[str, torch.Tensor], get_model_state_dict(module.policy, options=options))
     if not module.trainer.is_global_zero:
         return True
     theirs = SafeCheckpointIO().load_checkpoint(path)["state_dict"]
