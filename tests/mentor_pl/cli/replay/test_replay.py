@@ -55,6 +55,14 @@ def test_the_runs_own_method_has_the_runs_own_gradient(recorded_project, capfd, 
     assert re.search(r"cosine of the gradients 1.0000; by mini-batch (1.0000|none), (1.0000|none)\n", said)
 
 
+def test_rollouts_that_other_weights_sampled_are_named(recorded_copy, capfd):
+    rows = read_step(recorded_copy, 3)
+    other = pa.array(["0" * 16] * len(rows))
+    write_step(recorded_copy, 3, rows.set_column(rows.column_names.index("weights"), "weights", other))
+    assert replayed(recorded_copy, "--step", 3) == 1
+    assert "the weights of step 3 are not those that sampled its rollouts" in error(capfd)
+
+
 def test_other_rollouts_do_not_pass_for_the_runs(recorded_copy, capfd):
     rows = read_step(recorded_copy, 3)
     rewards = pa.array([1.0 - one for one in rows["reward"].to_pylist()], pa.float32())
