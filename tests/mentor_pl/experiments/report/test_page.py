@@ -1,4 +1,5 @@
 import gzip
+import io
 import json
 from dataclasses import replace
 
@@ -68,6 +69,18 @@ def test_figures_become_smaller_and_the_least_telling_are_left_out_where_that_is
     monkeypatch.setattr(page_file, "FIGURES", (page / "seeds.png").stat().st_size)
     assert "Too large for this page, and in the report: curves, cost." in write()
     assert [path.stem for path in page.glob("*.png")] == ["seeds"]
+
+
+def test_thin_lines_keep_their_colours_beside_a_thousand_shades(tmp_path):
+    lines = [(0, 114, 178), (0, 158, 115), (213, 94, 0), (204, 121, 167)]
+    image = Image.linear_gradient("L").convert("RGB")
+    image.paste(Image.merge("RGB", [Image.radial_gradient("L").rotate(turn) for turn in (0, 90, 180)]), (128, 0))
+    for place, colour in enumerate(lines):
+        image.paste(colour, (0, 40 * place, 256, 40 * place + 1))
+    image.save(tmp_path / "figure.png")
+    with Image.open(io.BytesIO(page_file._smaller(tmp_path / "figure.png", 1.0))) as small:
+        seen = [small.convert("RGB").getpixel((60, 40 * place)) for place in range(len(lines))]
+    assert all(abs(a - b) <= 16 for line, got in zip(lines, seen, strict=True) for a, b in zip(line, got, strict=True))
 
 
 def test_large_results_are_compressed_and_the_largest_without_evaluations(written, monkeypatch):
