@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +42,15 @@ class Before:
 
 
 def check_run(run: Path) -> None:
-    """Refuse what is no folder.
+    """Refuse what is no folder, and let classes that the run's settings name be found here, as `mentor fit` does.
 
     Raises:
         UsageError: where it is none.
     """
     if not run.is_dir():
         raise UsageError(f"there is no folder '{run}': give that of a run, such as runs/quickstart/version_0")
+    if os.getcwd() not in sys.path:  # behind all that is installed
+        sys.path.append(os.getcwd())
 
 
 def checkpoints_of(run: Path) -> dict[int, Path]:
