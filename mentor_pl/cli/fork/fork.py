@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from mentor_pl.cli.quiet import quiet
 from mentor_pl.cli.recorded_run import Before, check_run, data_of, models_of, weights_before
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampler import Sampler, decoding
@@ -82,9 +83,11 @@ def fork(
     check_seed("seed", seed)
     row = find(run, step, rollout, token)
     before = weights_before(run, step)
-    data, models = data_of(before), models_of(before)
-    with decoding(models.policy), torch.autocast(models.device.type, torch.bfloat16, enabled=torch.cuda.is_available()):
-        found = measure(data, models, row, token, k, sampler or Coin(rows=512), seed)
+    half = torch.cuda.is_available()
+    with quiet():
+        data, models = data_of(before), models_of(before)
+        with decoding(models.policy), torch.autocast(models.device.type, torch.bfloat16, enabled=half):
+            found = measure(data, models, row, token, k, sampler or Coin(rows=512), seed)
     draft = str(models.tokenizer.decode([row["drafts"][token]], skip_special_tokens=False))
     _tell(before, row, token, draft, found)
 
