@@ -53,6 +53,7 @@ COMMANDS = {
         "measure how much the choice at a token matters, by drawing it anew and rolling out",
         "mentor_pl.experiments.tokens.token_importance:token_importance",
     ),
+    "view": ("show a run's recorded rollouts, token by token, as one page for a browser", "mentor_pl.cli.view:view"),
     "grade": ("grade predictions against golds, or samples of mentor validate anew", "mentor_pl.cli.grade:grade"),
     "data inspect": (
         "show one prompt as the model sees it, and what was left out",
@@ -84,6 +85,7 @@ examples:
   mentor validate --config configs/benchmarks.yaml --model.policy MODEL_FOLDER
   mentor testbed build --out data/testbed
   mentor experiment configs/experiments/smoke.yaml --dry
+  mentor view runs/quickstart/version_0
 
 `mentor <command> --help` says more. `mentor --version` prints {version}.
 """
