@@ -22,14 +22,16 @@ def view(
 ) -> None:
     """Write what a run's rollouts said, token by token, into one page, and print where it is: `mentor view RUN [RUN2]`.
 
-    The run has to have been trained with callbacks.RolloutRecord. The page is one file of HTML: it opens from disk in any
-    browser, needs no server and no network, and can be sent on. In it one picks step, prompt and rollout, colours tokens by
-    entropy, w, guidance, replacement or advantage, sees the distributions of policy, expert and mixture at a token, and
-    moves a slider to see which tokens another threshold γ_p would have guided. `?` on the page lists its keys.
+    The run has to have been trained with callbacks.RolloutRecord. The page is one file of HTML: it opens from disk in
+    any browser, needs no server and no network, and can be sent on. In it one picks step, prompt and rollout, colours
+    tokens by entropy, w, guidance, replacement or advantage, sees the distributions of policy, expert and mixture at a
+    token, and moves a slider to see which tokens another threshold γ_p would have guided. `?` on the page lists its
+    keys.
 
     Args:
         run: the run's folder, such as runs/quickstart/version_0; it may stand first without its name.
-        beside: a second run, whose rollouts of the same step and prompt are shown beside the first's; it may stand second.
+        beside: a second run, whose rollouts of the same step and prompt are shown beside the first's; it may stand
+            second without its name.
         out: the file; by default view.html in the run's folder.
         steps: recorded steps to show, given several times; by default as many as there is room for, evenly spaced, the
             first and the last among them.

@@ -32,15 +32,15 @@ class Alternatives(NamedTuple):
     probabilities: Array
 
     def total_variations(self) -> Array:
-        """[A] ½ Σ |π* − π_θ|, float32, as far as the lists tell: a token that one law does not list counts as 0 there, and
-        what neither lists as one token more."""
+        """[A] ½ Σ |π* − π_θ|, float32, as far as the lists tell: a token that one law does not list counts as 0 there,
+        and what neither lists as one token more."""
         policy, expert = (np.nan_to_num(self.probabilities[:, law]) for law in (0, 1))
         same = (self.ids[:, 0, :, None] == self.ids[:, 1, None, :]) & (self.ids[:, 0, :, None] >= 0)
         of_expert = (same * expert[:, None, :]).sum(2)
         alone = np.where(same.any(1), 0, expert).sum(1)
         rest = np.abs(policy.sum(1) - expert.sum(1))
         apart = np.abs(policy - of_expert).sum(1) + alone + rest
-        return np.minimum(1, apart / 2).astype(np.float32)
+        return np.asarray(np.minimum(1, apart / 2), np.float32)
 
 
 def alternatives_of(rows: pa.Table, starts: Array) -> Alternatives:
@@ -67,7 +67,9 @@ def alternatives_of(rows: pa.Table, starts: Array) -> Alternatives:
         order[:, law][here] = done + np.arange(here.sum())
         done += int(here.sum())
     texts = pa.concat_arrays([columns[f"{law}_pieces"].flatten() for law in LAWS])
-    return Alternatives(at.astype(np.int64), ids, pa.chunked_array([texts.take(pa.array(order[order >= 0]))]), probabilities)
+    return Alternatives(
+        at.astype(np.int64), ids, pa.chunked_array([texts.take(pa.array(order[order >= 0]))]), probabilities
+    )
 
 
 def _lengths(lists: pa.ListArray) -> Array:

@@ -24,7 +24,8 @@ HERE: Final = Path(__file__).parent
 # in the order in which they need one another
 SCRIPTS: Final = (
     "unpack", "step", "text", "dom", "scales", "state", "threshold", "selection", "theme", "tokens", "facts", "legend",
-    "slider", "filters", "rollouts", "rollout", "pairs", "map", "map_drawing", "curves", "header", "navigation", "help", "main",
+    "slider", "filters", "rollouts", "rollout", "pairs", "map", "map_drawing", "curves", "header", "navigation", "help",
+    "main",
 )  # fmt: skip
 STYLES: Final = ("colours", "page", "controls", "rollouts", "tokens", "facts", "pictures")
 
@@ -53,7 +54,9 @@ def write_page(runs: Sequence[Path], out: Path, steps: Sequence[int], rollouts: 
         unfinished.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")  # a folder's name may be no text
         unfinished.replace(out)
     except OSError as problem:
-        raise UsageError(f"{out}: the page cannot be written ({problem.strerror}): name another file by --out") from None
+        raise UsageError(
+            f"{out}: the page cannot be written ({problem.strerror}): name another file by --out"
+        ) from None
     return found
 
 

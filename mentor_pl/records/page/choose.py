@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
-
 T = TypeVar("T")
 
 

@@ -1,4 +1,4 @@
-"""The curves above a page: what a run logged of reward, accuracy, entropy, length and guidance, from its metrics.csv."""
+"""The curves above a page: reward, accuracy, entropy, length and guidance, from what a run logged in its metrics.csv."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def curves_of(run: Path) -> list[dict[str, Any]]:
                 _take(row, metrics)
     except (OSError, ValueError, csv.Error) as problem:
         reason = " ".join(str(problem).split())[:120]
-        raise UsageError(f"{file} is no table of metrics ({reason}): move it away, and the page has no curves") from None
+        raise UsageError(
+            f"{file} is no table of metrics ({reason}): move it away, and the page has no curves"
+        ) from None
     drawn = [{"title": curve.title, "lines": _lines(curve, metrics)} for curve in CURVES]
     return [picture for picture in drawn if picture["lines"]]
 

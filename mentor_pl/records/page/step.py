@@ -17,6 +17,7 @@ from mentor_pl.records.page.alternatives import Alternatives, alternatives_of
 from mentor_pl.records.page.divergence import divergence_of
 from mentor_pl.records.page.pack import Array, finite, indices, pack, scaled
 from mentor_pl.records.page.spacing import gaps
+from mentor_pl.records.page.texts import texts
 from mentor_pl.records.page.vocabulary import Vocabulary, vocabulary
 from mentor_pl.records.schema import ORIGINS
 
@@ -46,10 +47,10 @@ def pack_step(rows: pa.Table, recorded: int) -> str:
     alternatives = alternatives_of(rows, starts)
     fallen = np.flatnonzero(columns["replaced"])
     known = vocabulary(
-        [(columns["ids"], _texts(rows, "pieces")), (alternatives.ids[alternatives.ids >= 0], alternatives.pieces)],
+        [(columns["ids"], _pieces(rows)), (alternatives.ids[alternatives.ids >= 0], alternatives.pieces)],
         columns["drafts"][fallen],
     )
-    spaced, exact = _spacing(rows)
+    spaced, exact = _spacing(rows, starts)
     coins = _coins(rows, lengths)
     arrays = _arrays(columns, known, alternatives, spaced, coins)
     measure = divergence_of(columns, alternatives)
@@ -72,8 +73,8 @@ def _tokens(rows: pa.Table, name: str) -> Array:
     return np.asarray(rows[name].combine_chunks().flatten().to_numpy(zero_copy_only=False))
 
 
-def _texts(rows: pa.Table, name: str) -> pa.ChunkedArray:
-    return pa.chunked_array([rows[name].combine_chunks().flatten()])
+def _pieces(rows: pa.Table) -> pa.ChunkedArray:
+    return pa.chunked_array([rows["pieces"].combine_chunks().flatten()])
 
 
 def _coins(rows: pa.Table, lengths: Array) -> Array:
@@ -85,8 +86,10 @@ def _coins(rows: pa.Table, lengths: Array) -> Array:
     return coins
 
 
-def _spacing(rows: pa.Table) -> tuple[Array, list[bool]]:
-    found = [gaps(text, pieces) for text, pieces in zip(rows["text"].to_pylist(), rows["pieces"].to_pylist(), strict=True)]
+def _spacing(rows: pa.Table, starts: Array) -> tuple[Array, list[bool]]:
+    pieces = texts(rows["pieces"].combine_chunks().flatten())
+    spans = zip(texts(rows["text"]), starts[:-1], starts[1:], strict=True)
+    found = [gaps(text, pieces[a:b]) for text, a, b in spans]
     return np.array([gap for one, _ in found for gap in one], bool), [exact for _, exact in found]
 
 
@@ -119,24 +122,30 @@ def _arrays(
 
 
 def _of_step(rows: pa.Table) -> dict[str, Any]:
-    first = rows.slice(0, 1).to_pylist()[0]
+    names = ("step", "policy_updates", "alpha", "gamma", "temperature")
+    first = {name: rows[name][0].as_py() for name in names}
     numbers = {name: finite(first[name]) for name in ("alpha", "gamma", "temperature")}
-    return {"step": first["step"], "policy_updates": first["policy_updates"], "fingerprint": first["weights"], **numbers}
+    return {
+        "step": first["step"],
+        "policy_updates": first["policy_updates"],
+        "fingerprint": texts(rows["weights"].slice(0, 1))[0],
+        **numbers,
+    }
 
 
 def _of_rollouts(rows: pa.Table, exact: list[bool]) -> dict[str, Any]:
     """Columns of rollouts, and the prompts, each once."""
-    names = ("rank", "group", "number", "problem", "origin", "truncated", "reward", "text", "parts")
+    names = ("rank", "group", "number", "problem", "truncated", "reward")
     lists = {name: rows[name].to_pylist() for name in names}
+    lists |= {name: texts(rows[name]) for name in ("origin", "text", "problem_text", "prompt", "answer")}
     prompts: dict[tuple[int, int], int] = {}
     listed: list[dict[str, Any]] = []
     for row, key in enumerate(zip(lists["rank"], lists["group"], strict=True)):
         if key not in prompts:
             prompts[key] = len(listed)
-            one = {name: rows[name][row].as_py() for name in ("problem", "problem_text", "prompt", "answer")}
-            listed.append({name: _cut(value) for name, value in one.items()} | {"tokens": len(rows["prompt_ids"][row])})
-    part_names = list(dict.fromkeys(part["name"] for parts in lists["parts"] for part in parts))
-    by_name = [{part["name"]: finite(part["value"]) for part in parts} for parts in lists["parts"]]
+            one = {name: _cut(lists[name][row]) for name in ("problem_text", "prompt", "answer")}
+            listed.append({"problem": lists["problem"][row], "tokens": len(rows["prompt_ids"][row]), **one})
+    parts = _parts(rows)
     return {
         "prompts": listed,
         "prompt": [prompts[key] for key in zip(lists["rank"], lists["group"], strict=True)],
@@ -144,15 +153,25 @@ def _of_rollouts(rows: pa.Table, exact: list[bool]) -> dict[str, Any]:
         "origin": [ORIGINS.index(name) for name in lists["origin"]],
         "truncated": [int(one) for one in lists["truncated"]],
         "reward": [finite(one) for one in lists["reward"]],
-        "parts": {name: [parts.get(name) for parts in by_name] for name in part_names},
+        "parts": {
+            name: [one.get(name) for one in parts] for name in dict.fromkeys(name for one in parts for name in one)
+        },
         "text": [None if same else _cut(text) for text, same in zip(lists["text"], exact, strict=True)],
     }
 
 
-def _cut(value: Any) -> Any:
-    if not isinstance(value, str) or len(value) <= LONGEST:
-        return value
-    return f"{value[:LONGEST]} … ({len(value):,} characters, {LONGEST:,} shown)"
+def _parts(rows: pa.Table) -> list[dict[str, float | None]]:
+    """Of each rollout the parts of its reward."""
+    column = rows["parts"].combine_chunks()
+    listed = column.flatten()
+    names, values = texts(listed.field("name")), listed.field("value").to_pylist()
+    ends = np.cumsum(pc.list_value_length(column).to_numpy(zero_copy_only=False)).tolist()
+    of_rows = zip([0, *ends[:-1]], ends, strict=True)
+    return [{name: finite(value) for name, value in zip(names[a:b], values[a:b], strict=True)} for a, b in of_rows]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text):,} characters, {LONGEST:,} shown)"
 
 
 def _entropy_gate(columns: Mapping[str, Array], coins: Array, gamma: float) -> float | None:

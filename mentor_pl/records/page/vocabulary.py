@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mentor_pl.records.page.pack import Array, indices
+from mentor_pl.records.page.texts import texts
 
 SHOWN: Final = 200  # characters of a token's text; a page has no use for more
 
@@ -33,14 +34,17 @@ def vocabulary(tokens: list[tuple[Array, pa.ChunkedArray]], alone: Array) -> Voc
         alone: ids whose texts are not known but by the others'.
     """
     ids = np.concatenate([some for some, _ in tokens]).astype(np.int64)
-    chunks = [chunk for _, texts in tokens for chunk in texts.chunks]
+    chunks = [chunk for _, some in tokens for chunk in some.chunks]
     coded = pc.dictionary_encode(pa.chunked_array(chunks, pa.string())).combine_chunks()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.chunk(0) if coded.num_chunks else pa.array([], pa.dictionary(pa.int32(), pa.string()))
-    texts = coded.dictionary.to_pylist()
-    keys = ids * max(1, len(texts)) + coded.indices.to_numpy(zero_copy_only=False)
+    known_texts = texts(coded.dictionary)
+    keys = ids * max(1, len(known_texts)) + coded.indices.to_numpy(zero_copy_only=False)
     distinct, first, places = np.unique(keys, return_index=True, return_inverse=True)
-    table = [_entry(int(ids[at]), texts[key % len(texts)]) for key, at in zip(distinct.tolist(), first, strict=True)]
+    table = [
+        _entry(int(ids[at]), known_texts[key % len(known_texts)])
+        for key, at in zip(distinct.tolist(), first, strict=True)
+    ]
     known = {entry[0]: place for place, entry in reversed(list(enumerate(table)))}
     for one in np.unique(alone).tolist():
         if one not in known:

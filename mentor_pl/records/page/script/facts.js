@@ -63,7 +63,8 @@ function distributions(data, token, entry) {
       bar.style.setProperty("--share", one.probability);
       const role = one.id === entry.id ? "taken" : draft && one.id === draft.id ? "fell" : "";
       return make("li", { class: role, title: role === "taken" ? "the token itself" : role === "fell" ? "the draft that fell" : "" },
-        make("span", { class: "name" }, visibleToken(one)), bar, make("span", { class: "number", text: fixed(one.probability) }));
+        make("span", { class: "name" }, visibleToken(one)), bar, make("span", { class: "number", text: fixed(one.probability) }),
+        make("span", { "aria-hidden": "true", text: role === "taken" ? "◂" : "" }));
     }))));
 }
 

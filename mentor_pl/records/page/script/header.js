@@ -31,7 +31,7 @@ function drawHeader() {
 
 function stepFacts({ told }) {
   const facts = [["γ_p", told.gamma === null ? "none" : short(told.gamma)], ["α", fixed(told.alpha, 2)], ["T", fixed(told.temperature, 2)],
-    ["weights", oneLine(told.fingerprint, 10)], ["updates", count(told.policy_updates)]];
+    ["weights", told.fingerprint.slice(0, 8)], ["updates", count(told.policy_updates)]];
   return facts.map(([name, value]) => make("span", { class: "fact" }, make("span", { class: "quiet" }, symbol(name)), ` ${value}`));
 }
 

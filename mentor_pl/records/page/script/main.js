@@ -21,6 +21,7 @@ function drawMain(main) {
     if (!state.data) return;
     const what = shownBy(state.view);
     view.className = state.view;
+    legend.hidden = state.view === "map"; // whose points have colours of their own
     if (anew || what !== drawn) VIEWS[state.view][1](view);
     drawn = what;
     mark(view);

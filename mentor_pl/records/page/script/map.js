@@ -17,7 +17,7 @@ function drawMap(place) {
   place.replaceChildren(
     make("p", { class: "map-note" }, make("b", {}, symbol(data.told.measure.name)), symbol(` ${data.told.measure.says}. `),
       make("span", { class: "quiet", text: `${count(points.shown.length)} tokens of the rollouts listed${every}; both axes are square roots.` })),
-    make("div", { class: "legend" }, mapKey("○", "plain", "as drafted"), mapKey("◆", "guided", "guided"), mapKey("▲", "replaced", "replaced")),
+    make("div", { class: "legend" }, mapKey("•", "plain", "as drafted"), mapKey("◆", "guided", "guided"), mapKey("▲", "replaced", "replaced")),
     canvas,
     make("h3", { text: "strongest" }), make("ol", { class: "strongest", "aria-label": "tokens of the greatest entropy times divergence" }, strongest(data, points.shown)));
   plot(canvas, data, points.shown);
@@ -70,6 +70,7 @@ function plot(canvas, data, points) {
   for (const point of points) [point.left, point.top] = [x.place(point.x), y.place(point.y)];
   drawAxes(context, data, x, y, width, height);
   for (const mark of ["plain", "guided", "replaced"]) drawMarks(context, points.filter((point) => point.mark === mark), mark);
+  drawThreshold(context, x, height);
   listenToMap(canvas, data, points);
 }
 

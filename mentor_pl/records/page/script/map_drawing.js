@@ -1,9 +1,10 @@
 // The strokes of the map: axes, the threshold, and points that differ in form as well as in colour.
 
+const FONT = "12px system-ui, sans-serif";
+
 function drawAxes(context, data, x, y, width, height) {
   const [line, ink] = [colour("line"), colour("quiet")];
   context.clearRect(0, 0, width, height);
-  context.font = "12px system-ui, sans-serif";
   context.lineWidth = 1;
   for (const value of ticks(x.top)) {
     const left = x.place(value);
@@ -21,12 +22,16 @@ function drawAxes(context, data, x, y, width, height) {
   context.rotate(-Math.PI / 2);
   write(context, ink, data.told.measure.name, 0, 0, "center");
   context.restore();
-  const gamma = state.gamma ?? data.told.gamma;
+}
+
+// The threshold, right of which every token is the expert's; over the points.
+function drawThreshold(context, x, height) {
+  const gamma = state.gamma ?? state.data.told.gamma;
   if (gamma !== null && gamma <= x.top) {
     context.setLineDash([5, 4]);
     stroke(context, colour("ink"), [[x.place(gamma), MARGIN.top], [x.place(gamma), height - MARGIN.bottom]]);
     context.setLineDash([]);
-    write(context, colour("ink"), `γₚ = ${short(gamma)}`, x.place(gamma) - 6, MARGIN.top + 12, "right");
+    write(context, colour("ink"), `γ_p = ${short(gamma)}`, x.place(gamma) - 6, MARGIN.top + 12, "right", colour("panel"));
   }
 }
 
@@ -45,10 +50,16 @@ function stroke(context, style, [[left, top], [right, bottom]]) {
   context.stroke();
 }
 
-function write(context, style, text, left, top, align) {
+// A text with its symbols' indices set low; on a ground of its own where one is given.
+function write(context, style, text, left, top, align, ground = null) {
+  const parts = text.split(/(_\p{L}+)/u).filter(Boolean).map((part) =>
+    part.startsWith("_") ? { text: part.slice(1), font: "9px system-ui, sans-serif", down: 3 } : { text: part, font: FONT, down: 0 });
+  for (const part of parts) { context.font = part.font; part.width = context.measureText(part.text).width; }
+  const width = parts.reduce((sum, part) => sum + part.width, 0);
+  let place = left - { left: 0, center: width / 2, right: width }[align];
+  if (ground) { context.fillStyle = ground; context.fillRect(place - 3, top - 12, width + 6, 18); }
   context.fillStyle = style;
-  context.textAlign = align;
-  context.fillText(text, left, top);
+  for (const part of parts) { context.font = part.font; context.fillText(part.text, place, top + part.down); place += part.width; }
 }
 
 function drawMarks(context, points, mark) {

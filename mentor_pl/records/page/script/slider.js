@@ -34,7 +34,8 @@ function drawSlider(place) {
   const table = make("table", { class: "shares", "aria-label": "guided shares" });
   place.replaceChildren(
     make("div", { class: "slide" }, make("label", { for: "gamma", class: "label" }, symbol("γ_p")), range, number, reset),
-    table, make("p", { class: "quiet gate-note" }, symbol(gateNote(data))));
+    table, make("p", { class: "quiet gate-note" },
+      swatch("gained", "would be guided"), swatch("lost", "would not"), symbol(gateNote(data))));
   refreshSlider(place);
 }
 
@@ -56,21 +57,20 @@ function shareRows(data) {
   const groups = kinds.filter(([name, rows]) => rows.length && name !== "demonstration");
   groups.push(["this rollout", [state.row]]);
   const moved = state.gamma !== null;
-  const head = make("tr", {}, make("td"), ...groups.map(([name]) => make("th", { scope: "col", text: name })));
   const found = groups.map(([, rows]) => shares(data, rows, state.gamma));
+  const head = make("tr", {}, make("td"), ...groups.map(([name], i) => make("th", { scope: "col", text: name, title: found[i].thrown ? "" : "no coin was thrown: what is to be expected, the mean of w" }, found[i].thrown ? null : make("sup", { text: "†" }))));
   const cells = (label, key, of) => make("tr", { "data-shares": key }, make("th", { scope: "row" }, symbol(label)),
     ...found.map((one) => make("td", { text: of(one) })));
-  const expected = (one) => (one.thrown ? "" : " expected");
   return [head,
     cells("guided, as run", "run", (one) => percent(one.run)),
     cells(moved ? `at γ_p = ${state.gamma === Infinity ? "∞" : short(state.gamma)}` : "at the slider", "slider",
-      (one) => (moved ? percent(one.at) + expected(one) : "–"))];
+      (one) => (moved ? percent(one.at) : "–"))];
 }
 
 function gateNote(data) {
   const gate = data.told.entropy_gate;
-  const about = "Tokens stay as they are: another threshold would have led to other texts from its first change on.";
-  if (gate === null) return `Nothing was guided by a threshold here. Where no coin was thrown, the share is the mean of min(1, H / γ_p). ${about}`;
-  if (gate > 0.999) return about;
-  return `Of the mixed tokens of this step ${percent(gate)} have w = min(1, H / γ_p); the slider takes all to. ${about}`;
+  const notes = ["On the texts as they are. † expected: the mean of min(1, H / γ_p)."];
+  if (gate === null) notes.unshift("Nothing was guided by a threshold at this step.");
+  else if (gate < 0.999) notes.unshift(`Only ${percent(gate)} of the mixed tokens had w = min(1, H / γ_p); the slider takes all to.`);
+  return notes.join(" ");
 }

@@ -1,7 +1,5 @@
 // Text of models, made visible: what would steer the display is shown by its name, and stays where it is.
 
-const SHOWN = 200; // characters of one token
-
 const NAMED = new Map([
   [0x061c, "ALM"], [0x200b, "ZWSP"], [0x200e, "LRM"], [0x200f, "RLM"], [0x2028, "LSEP"], [0x2029, "PSEP"],
   [0x202a, "LRE"], [0x202b, "RLE"], [0x202c, "PDF"], [0x202d, "LRO"], [0x202e, "RLO"], [0x2060, "WJ"],
@@ -51,7 +49,7 @@ function oneLine(text, most) {
 function visibleToken({ id, text, length }) {
   if (text === null) return [make("span", { class: "sign", text: `token ${id}` })];
   if (text === "") return [make("span", { class: "sign", text: "∅" })];
-  const nodes = visible(text.slice(0, SHOWN));
+  const nodes = visible(text);
   if (length) nodes.push(make("span", { class: "sign", text: `… ${count(length)} characters` }));
   return nodes;
 }
