@@ -6,6 +6,7 @@ from callbacks.early_stopping import EarlyStopping
 from callbacks.entropy_logging import EntropyLogging
 from callbacks.export_policy import ExportPolicy
 from callbacks.failure_signatures import FailureSignatures
+from callbacks.rollout_record import RolloutRecord
 from callbacks.run_summary import RunSummary
 from mentor_pl.training.checkpoints import RunCheckpoints
 
@@ -16,6 +17,7 @@ __all__ = [
     "EntropyLogging",
     "ExportPolicy",
     "FailureSignatures",
+    "RolloutRecord",
     "RunCheckpoints",
     "RunSummary",
 ]

@@ -5,7 +5,7 @@ Shapes: N rollouts of P groups, T response tokens, S tokens of a context.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import Any
@@ -90,6 +90,45 @@ class Response:
 
 
 @dataclass(frozen=True)
+class Alternatives:
+    """What could have stood at guided tokens: the k likeliest tokens of π_θ, π* and π_mix, in this order, at A tokens.
+
+    Ordered by rollout, then by position.
+    """
+
+    rows: Tensor  # [A] int64, the rollout
+    positions: Tensor  # [A] int64, the token's place in its response
+    ids: Tensor  # [A, 3, k] int32, the likeliest first
+    probabilities: Tensor  # [A, 3, k] float32
+
+    def at(self, rows: Tensor) -> Alternatives:
+        """Those of the rollouts `rows` [n] int64, which are numbered anew, 0 … n − 1, in their order."""
+        rows = rows.to(self.rows.device)
+        count = max(int(column.max()) + 1 if len(column) else 0 for column in (rows, self.rows))
+        numbers = torch.full((count,), -1, device=rows.device).index_put((rows,), torch.arange(len(rows)).to(rows))
+        new = numbers[self.rows]
+        kept = (new >= 0).nonzero().squeeze(1)
+        kept = kept[new[kept].argsort(stable=True)]
+        return Alternatives(new[kept], self.positions[kept], self.ids[kept], self.probabilities[kept])
+
+    def to(self, device: torch.device | str) -> Alternatives:
+        """The same on `device`."""
+        return Alternatives(*(column.to(device) for column in vars(self).values()))
+
+    @staticmethod
+    def joined(parts: Sequence[tuple[Alternatives | None, int]]) -> Alternatives | None:
+        """Those of several batches of rollouts, each with the number of its rollouts; none where no batch has any."""
+        found, before = [], 0
+        for part, count in parts:
+            if part is not None:
+                found.append(replace(part, rows=part.rows + before))
+            before += count
+        if not found:
+            return None
+        return Alternatives(*(torch.cat(columns) for columns in zip(*(vars(p).values() for p in found), strict=True)))
+
+
+@dataclass(frozen=True)
 class Rollouts:
     """P groups of rollouts, rows ordered by group, then by number. Groups may differ in size.
 
@@ -129,6 +168,9 @@ class Rollouts:
     counts: Mapping[str, int] = field(default_factory=dict)  # how problems came to be drawn, name -> on this rank
     texts: tuple[str, ...] = ()  # [N] decoded responses
     without_verdict: int = 0  # rollouts that are not graded, or whose reward stands in for a verdict
+    numbers: Tensor | None = None  # [N] int64, place in the group; with the problem it keys the sampling noise
+    drafts: Tensor | None = None  # [N, T] int64, the policy's draft; the token itself where it stood
+    alternatives: Alternatives | None = None  # at guided tokens, where they were asked for and there are any
 
     def __len__(self) -> int:
         return self.prompt_ids.shape[0]
@@ -156,6 +198,8 @@ class Rollouts:
         }
         columns["reward_parts"] = {name: part[rows] for name, part in self.reward_parts.items()}
         columns["texts"] = tuple(text for text, row in zip(self.texts, rows.tolist(), strict=False) if row)
+        if self.alternatives is not None:
+            columns["alternatives"] = self.alternatives.at(rows.nonzero().squeeze(1))
         return replace(self, **columns)
 
     def to(self, device: torch.device | str) -> Rollouts:
@@ -164,4 +208,6 @@ class Rollouts:
             f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
         }
         moved["reward_parts"] = {name: part.to(device) for name, part in self.reward_parts.items()}
+        if self.alternatives is not None:
+            moved["alternatives"] = self.alternatives.to(device)
         return replace(self, **moved)

@@ -19,7 +19,7 @@ from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.parallel import gathered
-from mentor_pl.types import Response
+from mentor_pl.types import Alternatives, Response
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Samples:
     truncated: Tensor  # [N] bool, no stop token within the length limit
     margins: Tensor  # [N, T] float32, difference of the policy's two greatest probabilities; 0 where not asked for
     divergences: Tensor  # [N, T] float32, KL(π* ‖ π_θ) in nats where the blend is not lazy, else 0
+    drafts: Tensor  # [N, T] int64, the policy's draft; the token itself where it stood
+    alternatives: Alternatives | None = None  # at guided tokens, where they were asked for and there are any
     stats: DecodeStats = field(default_factory=DecodeStats)  # what decoding them cost
 
 
@@ -53,6 +55,7 @@ class Sampler(ABC):
         *,
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
+        alternatives: int = 0,
     ) -> Samples:
         """One response to each of `prompts` (N lists of ids), with noise keys [N] int64.
 
@@ -64,6 +67,7 @@ class Sampler(ABC):
             blend: the law of the rows; none samples from the policy alone.
             limits: [N] maximum lengths; by default `sampling.max_new_tokens` for all.
             on_end: called with a rollout's index and its token ids as soon as it has ended.
+            alternatives: how many of the likeliest tokens of π_θ, π* and π_mix are kept of each guided token.
 
         Raises:
             UsageError: for a blend without an expert or at temperature 0, and where a rollout does not fit.

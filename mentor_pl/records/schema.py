@@ -66,6 +66,8 @@ RANK = (
     Field("ranks", pa.int32(), "processes of the run"),
     Field("prompt_width", pa.int32(), "columns that the process's tensors had for prompts"),
     Field("response_width", pa.int32(), "columns that they had for responses"),
+    Field("rollouts", pa.int32(), "rollouts that the process had, of which a record may hold the first"),
+    Field("without_verdict", pa.int32(), "rollouts of the process whose reward is none, or stands in for a verdict"),
 )
 
 ROLLOUT = (

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mentor_pl.records.reading import place_of
-from mentor_pl.records.schema import SCHEMA
+from mentor_pl.records.reading import place_of, steps_of
+from mentor_pl.records.schema import FOLDER, SCHEMA
+
+_PART = ".part"
+
+
+def in_order(tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all processes, in the order that one process alone would have: problems were dealt to them in turn.
+
+    Args:
+        tables: of each process, its rows ordered by group, then by number.
+    """
+    rows = pa.concat_tables(tables)
+    if len(tables) == 1:
+        return rows
+    return rows.take(pc.sort_indices(rows, [("group", "ascending"), ("rank", "ascending")]))
 
 
 def write_step(run: Path, step: int, rows: pa.Table) -> Path:
@@ -25,7 +41,7 @@ def write_step(run: Path, step: int, rows: pa.Table) -> Path:
     """
     path = place_of(run, step)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
+    unfinished = path.with_name(f".{path.name}{_PART}")
     try:
         with unfinished.open("wb") as file:
             pq.write_table(rows.cast(SCHEMA), file, compression="zstd")
@@ -36,3 +52,16 @@ def write_step(run: Path, step: int, rows: pa.Table) -> Path:
         unfinished.unlink(missing_ok=True)
         raise
     return path
+
+
+def drop_behind(run: Path, step: int) -> None:
+    """Remove the records of later steps, and what a kill has left unfinished.
+
+    Raises:
+        OSError: where one cannot be removed.
+    """
+    for later in steps_of(run):
+        if later > step:
+            place_of(run, later).unlink()
+    for unfinished in (run / FOLDER).glob(f".step=*.parquet{_PART}"):
+        unfinished.unlink()

@@ -51,6 +51,15 @@ def all_objects(value: Any) -> list[Any]:
     return found
 
 
+def objects_on_first(value: Any) -> list[Any]:
+    """An object of every rank, in order of rank, on rank 0; nothing on the others. It must be picklable."""
+    if world_size() == 1:
+        return [value]
+    found: list[Any] | None = [None] * world_size() if rank() == 0 else None
+    dist.gather_object(value, found)
+    return found or []
+
+
 def all_values(values: Tensor) -> Tensor:
     """The values [n] of all ranks in one tensor [Σn], in order of rank; n may differ between ranks."""
     return torch.cat(values_of_ranks(values))

@@ -21,7 +21,7 @@ from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_objects
 from mentor_pl.training.rounds import Round, joined, joined_columns
 from mentor_pl.training.scoring import right_padded
-from mentor_pl.types import Origin, Rollouts
+from mentor_pl.types import Alternatives, Origin, Rollouts
 
 
 def assemble(
@@ -93,6 +93,9 @@ def assemble(
         problems=column([rows[place].prompt.index for place in places], torch.int64),
         max_tokens=sampling.max_new_tokens,
         without_verdict=grades.without_verdict,
+        numbers=column([rows[place].number for place in places], torch.int64),
+        drafts=samples.drafts,
+        alternatives=samples.alternatives,
     )
     return replace(rollouts, train_mask=rollouts.mask)
 
@@ -130,4 +133,5 @@ def joined_rollouts(parts: Sequence[Rollouts]) -> Rollouts:
         seconds=dict(seconds),
         texts=tuple(text for part in parts for text in part.texts),
         without_verdict=sum(part.without_verdict for part in parts),
+        alternatives=Alternatives.joined([(part.alternatives, len(part)) for part in parts]),
     )

@@ -58,6 +58,7 @@ def collect(
     step: int,
     policy_updates: int,
     grading: Grading = Grading(),  # noqa: B008 (frozen)
+    alternatives: int = 0,
 ) -> Rollouts:
     """Run the rounds of the learner's algorithm; every response is graded as its row ends.
 
@@ -71,6 +72,7 @@ def collect(
         seed, step: of the noise; `step` counts the rollout batches before this one.
         policy_updates: optimizer steps the policy has seen; training asserts that it has seen no more.
         grading: how long grades are waited for, and what becomes of responses without one.
+        alternatives: how many of the likeliest tokens are kept of each guided one.
 
     Raises:
         UsageError: for rounds that ask for nothing or for what cannot be (`RowCheck`), for what no grade is, and where
@@ -89,7 +91,7 @@ def collect(
         while int(all_max(torch.tensor(rows is not None, device=models.device).long())):
             done.append(Round(rows or [], models, reward, grading))
             sample = partial(done[-1].sample, sampler, sampling, algorithm, seed=seed, step=step)
-            together(sample, models.device)
+            together(partial(sample, alternatives=alternatives), models.device)
             graded = done[-1].graded()
             rows = together(partial(lambda told: check(_next(rounds, told)), graded), models.device)
         clock.lap("sampling")

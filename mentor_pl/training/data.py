@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -108,6 +108,8 @@ class RolloutDataModule(L.LightningDataModule):
         self.dynamic_sampling, self.pools = dynamic_sampling, pools
         self.shares: dict[int, float] = {}  # problem -> what share of its last rollouts succeeded, where pools ask
         self.problems: LoadedPrompts | None = None
+        # step -> how many of the likeliest tokens are kept of each guided one; callbacks that record them set it
+        self.alternatives: Callable[[int], int] = lambda step: 0
 
     @property
     def learner(self) -> Learner:
@@ -232,6 +234,7 @@ class RolloutDataModule(L.LightningDataModule):
             step=step,
             policy_updates=self.trainer.global_step,
             grading=self.grading,
+            alternatives=self.alternatives(step),
         )
         if self.pools is not None:
             self.shares |= success_shares(rollouts, self.reward.range[0])

@@ -21,6 +21,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -108,9 +109,7 @@ class MentorModule(L.LightningModule):
     ) -> None:
         super().__init__()
         check("model.alpha", alpha, at_least=0, because="it weighs advantages")
-        check(
-            "model.warmup_steps", warmup_steps, at_least=0, because="it counts optimizer steps", otherwise="0 for none"
-        )
+        check("model.warmup_steps", warmup_steps, at_least=0, because="it counts updates", otherwise="0 for none")
         check("model.final_lr", final_lr, at_least=0, at_most=1, because="it is a share of the learning rate")
         check("model.mini_batches", mini_batches, at_least=1)
         check("model.micro_batch_tokens", micro_batch_tokens, at_least=1)
@@ -211,7 +210,8 @@ class MentorModule(L.LightningModule):
     def _warmup(self) -> LambdaLR:
         return cast(LambdaLR, self.lr_schedulers())
 
-    def training_step(self, rollouts: Rollouts, batch_idx: int) -> None:
+    def training_step(self, rollouts: Rollouts, batch_idx: int) -> dict[str, Tensor]:
+        """Learn from a step's rollouts; callbacks are handed the `advantages` [N] or [N, T] that it used."""
         self._assert_current(rollouts)
         started = time.perf_counter()
         models, terms, size = self.models, self.algorithm.all_terms, self.vocabulary.size
@@ -238,6 +238,7 @@ class MentorModule(L.LightningModule):
         metrics["time/update"] = time.perf_counter() - started
         metrics |= self.ledger.add(rollouts, self.models, tokens_read(self.policy) - read, metrics["time/update"])
         self._log(metrics | step_metrics(rollouts, advantages if update.needs_advantages else None), rollouts)
+        return {"advantages": advantages}
 
     def _log(self, metrics: dict[str, float], rollouts: Rollouts) -> None:
         log_once(self.trainer, metrics, step=rollouts.step + 1)

@@ -23,7 +23,7 @@ from mentor_pl.models.loading import Models
 from mentor_pl.rewards.base import Grade, Grades, Grading, Reward
 from mentor_pl.runtime.collectives import values_of_ranks
 from mentor_pl.runtime.noise import rollout_keys
-from mentor_pl.types import Origin, Response, Row
+from mentor_pl.types import Alternatives, Origin, Response, Row
 
 
 class Round:
@@ -43,7 +43,16 @@ class Round:
         self.futures: dict[int, Future[Grade | None]] = {}  # of grades; likewise
         self.samples = _as_given([], models.device)
 
-    def sample(self, sampler: Sampler, sampling: SamplingParams, algorithm: Algorithm, *, seed: int, step: int) -> None:
+    def sample(
+        self,
+        sampler: Sampler,
+        sampling: SamplingParams,
+        algorithm: Algorithm,
+        *,
+        seed: int,
+        step: int,
+        alternatives: int = 0,
+    ) -> None:
         """Have a response to each row, in their order; call inside `decoding(models.policy)`.
 
         Args:
@@ -52,6 +61,7 @@ class Round:
             algorithm: whose blend is the law of the mixture rows, and which says who drafts them.
             seed: of the noise.
             step: rollout batches before this one; part of the noise key.
+            alternatives: how many of the likeliest tokens are kept of each guided one.
         """
         order = [place for place, row in enumerate(self.rows) if row.complete]
         for place in order:
@@ -62,7 +72,7 @@ class Round:
         for who, law, origin in ((models, None, Origin.POLICY), (mixing, algorithm.blend, Origin.MIXTURE)):
             places = [i for i, row in enumerate(self.rows) if row.origin == origin and not row.complete]
             if places:
-                parts.append(self._sampled(places, sampler, who, sampling, law, seed, step))
+                parts.append(self._sampled(places, sampler, who, sampling, law, seed, step, alternatives))
                 order += places
         self.samples = joined(parts, torch.tensor(order, dtype=torch.int64).argsort())
 
@@ -75,6 +85,7 @@ class Round:
         law: Blend | None,
         seed: int,
         step: int,
+        alternatives: int,
     ) -> Samples:
         rows, device = [self.rows[place] for place in places], self.models.device
         numbers = torch.tensor([[row.prompt.index, row.number] for row in rows], device=device)
@@ -87,6 +98,7 @@ class Round:
             law,
             limits=[sampling.max_new_tokens - len(prefix) for prefix in prefixes] if any(prefixes) else None,
             on_end=lambda row, ids: self._end(places[row], ids),
+            **({"alternatives": alternatives} if alternatives else {}),
         )
         return _behind(prefixes, samples) if any(prefixes) else samples
 
@@ -132,7 +144,9 @@ def joined(parts: Sequence[Samples], order: Tensor) -> Samples:
     """Samples of several calls in one, then put into `order` [n]."""
     names = [name for name, value in vars(parts[0]).items() if isinstance(value, Tensor)]
     columns = {name: joined_columns([getattr(part, name) for part in parts], order) for name in names}
-    return Samples(**columns, stats=sum((part.stats for part in parts), DecodeStats()))
+    kept = Alternatives.joined([(part.alternatives, len(part.ids)) for part in parts])
+    stats = sum((part.stats for part in parts), DecodeStats())
+    return Samples(**columns, alternatives=kept.at(order) if kept is not None else None, stats=stats)
 
 
 def joined_columns(columns: Sequence[Tensor], order: Tensor) -> Tensor:
@@ -151,7 +165,7 @@ def _as_given(rows: Sequence[Row], device: torch.device) -> Samples:
         ids[i, : len(row.given)] = torch.tensor(row.given, device=device)
     zeros, never = torch.zeros(ids.shape, device=device), torch.zeros(ids.shape, dtype=torch.bool, device=device)
     ended = torch.zeros_like(lengths, dtype=torch.bool)
-    return Samples(ids, lengths, zeros, zeros, zeros, never, never, ended, zeros, zeros)
+    return Samples(ids, lengths, zeros, zeros, zeros, never, never, ended, zeros, zeros, ids)
 
 
 def _behind(prefixes: Sequence[Sequence[int]], samples: Samples) -> Samples:
@@ -168,5 +182,9 @@ def _behind(prefixes: Sequence[Sequence[int]], samples: Samples) -> Samples:
         if isinstance(value, Tensor) and value.ndim == 2
     }
     for i, prefix in enumerate(prefixes):
-        columns["ids"][i, : len(prefix)] = torch.tensor(prefix, dtype=torch.int64, device=device)
+        for name in ("ids", "drafts"):
+            columns[name][i, : len(prefix)] = torch.tensor(prefix, dtype=torch.int64, device=device)
+    kept = samples.alternatives
+    if kept is not None:
+        columns["alternatives"] = replace(kept, positions=kept.positions + counts[kept.rows])
     return replace(samples, **columns, lengths=lengths)

@@ -38,6 +38,7 @@ class OutputBuffers:
         self.values = torch.zeros(rollouts + 1, limit, 3, device=device)
         self.logprobs, self.entropies, self.weights = self.values.unbind(-1)
         self.guided, self.replaced = table(torch.bool), table(torch.bool)
+        self.fallen = table(torch.int64)  # drafts in whose place another token stands
         self.margins, self.divergences = table(torch.float32), table(torch.float32)
 
 
@@ -167,6 +168,7 @@ class Drafts:
         """End rows of `lengths` with the tokens `ids` in place of their drafts; `logprobs` is log π_θ there."""
         slots, rollouts, lengths, drafting = self._put(slots, rollouts, lengths, drafting)
         to = self.buffers
+        to.fallen[rollouts, lengths - 1] = to.context[rollouts, lengths]
         to.context[rollouts, lengths], to.logprobs[rollouts, lengths - 1] = ids, logprobs
         to.replaced[rollouts, lengths - 1] = True
         self.place[slots], self.token[slots], self.drafting[slots] = lengths, ids, drafting.bool()

@@ -50,6 +50,7 @@ class Engine:
         on_end: called with a rollout's index and ids as soon as it has ended.
         cuda_graphs: whether a GPU replays recorded steps.
         timings: rows at a time -> what forwards over them take, as far as it is known; what is measured is added.
+        alternatives: how many of the likeliest tokens are kept of each guided one.
 
     Raises:
         UsageError: where one rollout does not fit the cache or a model's window, or a limit exceeds the maximum length.
@@ -69,6 +70,7 @@ class Engine:
         on_end: Callable[[int, list[int]], None] | None = None,
         cuda_graphs: bool = True,
         timings: dict[int, ForwardTimings] | None = None,
+        alternatives: int = 0,
     ) -> None:
         self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
         self.prompts = [list(prompt) for prompt in prompts]
@@ -92,7 +94,7 @@ class Engine:
         self.verifier: Verifier | None = None
         if guidance is not None:
             self.runners.append(ModelRunner(models.expert, slots, longest, device))
-            self.verifier = Verifier(self.runners[1], self.drafts, guidance)
+            self.verifier = Verifier(self.runners[1], self.drafts, guidance, alternatives)
         self.on_gpu = device.type == "cuda"
         replay = self.on_gpu and cuda_graphs
         self.step = Replayed(self.drafts.step, slots, longest) if replay else self.drafts.step
@@ -258,16 +260,21 @@ class Engine:
         mask = torch.arange(longest, device=ids.device) < lengths[:, None]  # drafts behind the end do not count
         last = ids.gather(1, lengths[:, None] - 1)
         self.stats.tokens = int(self.lengths.sum())
+        guided, replaced = to.guided[:n, :longest] & mask, to.replaced[:n, :longest] & mask
+        ids = ids.where(mask, 0)
+        kept = self.verifier.kept if self.verifier is not None else None
         return Samples(
-            ids=ids.where(mask, 0),
+            ids=ids,
             lengths=lengths,
             logprobs=to.logprobs[:n, :longest].where(mask, 0),
             entropies=to.entropies[:n, :longest].where(mask, 0),
             gate_weights=to.weights[:n, :longest].where(mask, 0),
-            guided=to.guided[:n, :longest] & mask,
-            replaced=to.replaced[:n, :longest] & mask,
+            guided=guided,
+            replaced=replaced,
             truncated=~(last == self.drafts.stop_ids).any(-1),
             margins=to.margins[:n, :longest].where(mask, 0),
             divergences=to.divergences[:n, :longest].where(mask, 0),
+            drafts=to.fallen[:n, :longest].where(replaced, ids),
+            alternatives=kept.of(guided) if kept is not None else None,
             stats=self.stats,
         )

@@ -54,6 +54,7 @@ class BatchedSampler(Sampler):
         *,
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
+        alternatives: int = 0,
     ) -> Samples:
         if blend is not None and models.expert is None:
             raise UsageError("mixed-policy rollouts need an expert: set model.expert")
@@ -73,6 +74,7 @@ class BatchedSampler(Sampler):
             on_end=on_end,
             cuda_graphs=self.cuda_graphs,
             timings=self.timings,
+            alternatives=alternatives,
         )
         return engine.run()
 
@@ -88,4 +90,4 @@ def _nothing(device: torch.device) -> Samples:
     """No rollouts."""
     ids = torch.zeros(0, 0, dtype=torch.int64, device=device)
     none = ids.float()
-    return Samples(ids, ids.sum(1), none, none, none, ids.bool(), ids.bool(), ids.sum(1).bool(), none, none)
+    return Samples(ids, ids.sum(1), none, none, none, ids.bool(), ids.bool(), ids.sum(1).bool(), none, none, ids)

@@ -18,6 +18,7 @@ from mentor_pl.algorithms.parts.gates import Scored
 from mentor_pl.decoding.distribution import draw, kl, log_distribution, margin
 from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
+from mentor_pl.decoding.engine.likeliest import Likeliest
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.models.attention import spans
@@ -54,10 +55,12 @@ class Verifier:
         runner: the expert, with as many slots as the policy.
         drafts: what it verifies.
         guidance: which drafts wait for the expert, and what becomes of them.
+        alternatives: how many of the likeliest tokens are kept of each guided one; 0 keeps nothing.
     """
 
-    def __init__(self, runner: ModelRunner, drafts: Drafts, guidance: Guidance) -> None:
+    def __init__(self, runner: ModelRunner, drafts: Drafts, guidance: Guidance, alternatives: int = 0) -> None:
         self.runner, self.drafts, self.guidance = runner, drafts, guidance
+        self.kept = Likeliest(alternatives) if alternatives else None
 
     def __call__(self, table: Slots) -> CallResult:
         """Settle every pending draft; the slots and the drafts move on."""
@@ -151,7 +154,12 @@ class Verifier:
             )
         weights = to.weights[rollouts, places]
         fell, residual = self.guidance.rule(policy, expert, draft, weights, coins)
-        to.guided[rollouts, places] = self.guidance.blend.guided(fell, weights, coins)
+        guided = self.guidance.blend.guided(fell, weights, coins)
+        to.guided[rollouts, places] = guided
+        if self.kept is not None:
+            some = guided.nonzero().squeeze(1)
+            p, q = policy[some].exp(), expert[some].exp()
+            self.kept.add(rollouts[some], places[some], p, q, self.guidance.blend.mixture(p, q, weights[some]))
         ids = torch.where(fell, draw(residual, exponential(keys, places, RESIDUAL, drafts.size)), draft)
         # where the same token is drawn again, what was drafted behind it still follows from it
         return ids, ids != draft, policy.gather(1, ids[:, None]).squeeze(1)

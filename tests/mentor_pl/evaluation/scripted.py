@@ -60,6 +60,7 @@ class ScriptedSampler:
             truncated=lengths == 3,
             margins=torch.zeros(mask.shape),
             divergences=torch.zeros(mask.shape),
+            drafts=torch.tensor([row + [0] * (longest - len(row)) for row in rows]),
         )
 
 

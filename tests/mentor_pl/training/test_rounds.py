@@ -8,6 +8,7 @@ from collecting import EIGHT, THREE, GivenRounds, Learner, ScriptedSampler, Word
 
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.runtime.noise import rollout_keys
+from mentor_pl.training.assemble import joined_rollouts
 from mentor_pl.types import Origin, Prompt
 
 
@@ -99,3 +100,28 @@ def test_given_rows_are_taken_as_they_are_and_graded_and_scored(build_models, qw
         expected = logp.gather(1, ids[3:, None]).squeeze(1)
         assert torch.allclose(rollouts.logprobs[i, :length], expected, atol=1e-5)
         assert torch.allclose(rollouts.entropies[i, :length], -(logp.exp() * logp).sum(-1), atol=1e-5)
+
+
+def test_drafts_and_alternatives_stand_where_their_tokens_do(build_models, qwen2_folder, qwen2_expert_folder):
+    """Behind a given prefix, and in the rollouts' order, which is not that of sampling."""
+    models = build_models(qwen2_folder, qwen2_expert_folder)
+    rows = [
+        row(EIGHT, 1, given=(1, 2), origin=Origin.MIXTURE),
+        row(EIGHT, 0),
+        row(THREE, 0, origin=Origin.MIXTURE),
+    ]
+    algorithm = GivenRounds(rows)
+    algorithm.blend = guided_by(0.9).blend
+    rollouts = gather(Learner(models, algorithm=algorithm), Naive(), alternatives=2)
+    assert rollouts.numbers.tolist() == [0, 1, 0]
+    assert torch.equal(rollouts.drafts != rollouts.response_ids, rollouts.replaced)
+    assert rollouts.replaced.any()
+    assert rollouts.drafts[1, :2].tolist() == [1, 2]
+    kept = rollouts.alternatives
+    assert torch.equal(torch.stack([kept.rows, kept.positions], 1), rollouts.guided.nonzero())
+    mixed = rollouts.only(rollouts.origin == Origin.MIXTURE)
+    kept = mixed.alternatives
+    assert torch.equal(torch.stack([kept.rows, kept.positions], 1), mixed.guided.nonzero())
+    whole = joined_rollouts([rollouts, mixed])
+    kept = whole.alternatives
+    assert torch.equal(torch.stack([kept.rows, kept.positions], 1), whole.guided.nonzero())
