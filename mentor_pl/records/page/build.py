@@ -48,12 +48,13 @@ def write_page(runs: Sequence[Path], out: Path, steps: Sequence[int], rollouts: 
     """
     found = embed(runs, steps, rollouts, max(1, size - _own_size()))
     text = _render(found)
+    unfinished = out.with_name(f".{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = out.with_name(f".{out.name}.part")
         unfinished.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")  # a folder's name may be no text
         unfinished.replace(out)
     except OSError as problem:
+        unfinished.unlink(missing_ok=True)
         raise UsageError(
             f"{out}: the page cannot be written ({problem.strerror}): name another file by --out"
         ) from None

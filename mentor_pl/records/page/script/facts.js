@@ -52,7 +52,7 @@ function factsOf(data, token, entry) {
 function distributions(data, token, entry) {
   const laws = data.likeliest(token);
   if (!laws) {
-    const why = data.told.k ? "Distributions are recorded at guided tokens only." : "This record has no distributions: set top_k of callbacks.RolloutRecord.";
+    const why = data.told.k ? "Distributions are recorded at guided tokens only." : "This record has no distributions: give callbacks.RolloutRecord its alternatives.";
     return [make("p", { class: "quiet", text: why })];
   }
   const draft = data.draft(token);

@@ -13,7 +13,7 @@ const COLOURS = {
 function limits(data) {
   if (!data.limits) {
     const sorted = data.arrays.entropies.slice().sort();
-    const high = sorted.length ? sorted[Math.floor(0.995 * (sorted.length - 1))] : 1;
+    const high = sorted.length ? sorted[Math.ceil(0.995 * (sorted.length - 1))] : 1;
     let advantage = 0;
     for (const value of data.arrays.advantages) advantage = Math.max(advantage, Math.abs(value) || 0);
     data.limits = { entropy: high || 1, advantage: advantage || 1 };
