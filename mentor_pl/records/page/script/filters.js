@@ -6,7 +6,7 @@ function drawFilters(place) {
     autocomplete: "off", spellcheck: "false", oninput: () => change({ query: search.value }),
   });
   const prompt = make("select", { id: "prompt", "aria-label": "prompt", onchange: () => pickPrompt(Number(prompt.value)) });
-  const kinds = make("div", { class: "kinds", role: "group", "aria-label": "kinds of rollouts" });
+  const kinds = make("div", { class: "kind-buttons", role: "group", "aria-label": "kinds of rollouts" });
   const sort = make("select", { id: "sort", "aria-label": "order of the rollouts",
     onchange: () => change({ sort: sort.value, descending: sort.value !== "order" }) },
     Object.entries(SORTS).map(([value, [name]]) => make("option", { value, text: name })));

@@ -41,13 +41,14 @@ function goToStep(by) {
   if (steps[place] !== undefined) openStep(state.data.run, steps[place]);
 }
 
-// Opens a step at the prompt and number that were open, where it has them; else at its first rollout.
+// Opens a step at a rollout, else at the prompt that was open, else at the first rollout that has a replaced token.
 async function openStep(run, step, row = null, token = -1) {
   const before = state.data;
   const data = await load(run, step);
   const prompt = before ? before.prompt(state.row).problem : null;
   const same = data.rows.findIndex((_, one) => data.prompt(one).problem === prompt);
-  const chosen = row !== null && row < data.size ? row : Math.max(0, same);
+  const told = data.rows.findIndex((one) => one.replaced > 0);
+  const chosen = row !== null && row < data.size ? row : Math.max(0, same < 0 ? told : same);
   const pinned = token >= 0 && token < data.length(chosen) ? { data, row: chosen, token } : null;
   change({ data, row: chosen, prompt: -1, hovered: null, pinned });
   document.title = `step ${step} of ${oneLine(state.runs[run].name, 60)} · mentor view`;

@@ -67,7 +67,7 @@ async function start() {
   watch(["data", "row", "pinned"], writeAddress);
   const [run, step, row, token] = (location.hash.match(/\d+/g) ?? []).map(Number);
   const known = state.runs[run]?.steps.includes(step);
-  await openStep(known ? run : 0, known ? step : state.runs[0].steps.at(-1), known ? row ?? 0 : 0, known ? token ?? -1 : -1);
+  await openStep(known ? run : 0, known ? step : state.runs[0].steps.at(-1), known ? row ?? null : null, known ? token ?? -1 : -1);
   document.documentElement.dataset.ready = "";
 }
 

@@ -51,7 +51,10 @@ function markRow() {
   if (!item) { list.removeAttribute("aria-activedescendant"); return; }
   item.setAttribute("aria-selected", "true");
   list.setAttribute("aria-activedescendant", item.id);
-  item.scrollIntoView({ block: "nearest" });
+  // the list alone is scrolled, and not the page
+  const [box, own] = [list.getBoundingClientRect(), item.getBoundingClientRect()];
+  if (own.top < box.top) list.scrollTop -= box.top - own.top;
+  else if (own.bottom > box.bottom) list.scrollTop += own.bottom - box.bottom;
 }
 
 function openRow(row, token = -1) {

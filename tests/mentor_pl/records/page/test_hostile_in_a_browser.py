@@ -54,7 +54,7 @@ def hostile(tmp_path_factory):
 
 @pytest.fixture
 def opened(page, hostile):
-    return page(hostile)
+    return page(hostile, "#0/5/0")
 
 
 def everything(page):
