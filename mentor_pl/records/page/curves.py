@@ -1,4 +1,4 @@
-"""The curves above a page: reward, accuracy, entropy, length and guidance, from what a run logged in its metrics.csv."""
+"""The curves above a page: reward, accuracy, entropy, length and guidance, from what a run logged to metrics.csv."""
 
 from __future__ import annotations
 

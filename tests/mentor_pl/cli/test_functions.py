@@ -128,7 +128,7 @@ def show(run: Path, beside: Path | None = None, out: Path | None = None) -> None
 def test_an_optional_file_that_is_asked_for_next_may_stand_second(arguments: list[str], call: object) -> None:
     CALLS.clear()
     run_function(show, "show", arguments)
-    assert CALLS == [call]
+    assert [call] == CALLS
     with pytest.raises(UsageError, match="c: not understood"):
         run_function(show, "show", ["a", "b", "c"])
 

@@ -1,4 +1,4 @@
-"""`mentor view`, through the command line; what its page does is tried in a browser, in tests/mentor_pl/records/page."""
+"""`mentor view`, through the command line; what its page does is tried in tests/mentor_pl/records/page."""
 
 from __future__ import annotations
 

@@ -54,7 +54,9 @@ def test_every_script_and_style_is_part_of_it_small_and_leaves_markup_alone() ->
         for name in names:
             text = (FOLDER / folder / f"{name}.{suffix}").read_text("utf-8")
             assert len(text.splitlines()) <= 250
-            assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|</", text)
+            assert not re.search(
+                r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|</", text
+            )
 
 
 def test_a_folders_name_is_text(recorded_step, tmp_path) -> None:
@@ -65,6 +67,6 @@ def test_a_folders_name_is_text(recorded_step, tmp_path) -> None:
 
 def test_a_file_that_cannot_be_written_is_refused_and_leaves_nothing(recorded_step, tmp_path) -> None:
     (tmp_path / "taken").mkdir()
-    with pytest.raises(UsageError, match="taken: the page cannot be written .*: name another file by --out"):
+    with pytest.raises(UsageError, match=r"taken: the page cannot be written .*: name another file by --out"):
         write_page([recorded_step([row(["U"])])], tmp_path / "taken", (), 1000, 10**7)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "taken"]

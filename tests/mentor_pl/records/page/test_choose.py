@@ -29,6 +29,7 @@ def groups(*sizes: int):
         ((2, 2, 2), 4, (10,), [(1, 0), (1, 1), (2, 0), (2, 1)]),
         ((5,), 3, (), [(0, 0), (0, 2), (0, 4)]),  # a group that is too large by itself
         ((3, 1), 3, (), [(1, 0)]),
+        ((1, 1, 4), 4, (), [(0, 0)]),  # the first and the last would be too many
         ((1, 3), 2, (), [(1, 0), (1, 2)]),
     ],
 )

@@ -16,7 +16,8 @@ def test_each_kind_is_a_line_of_its_picture_and_what_is_cut_or_no_number_is_left
     (tmp_path / "metrics.csv").write_text(LOGGED)
     assert curves_of(tmp_path) == [
         {"title": "reward", "lines": [
-            {"name": "policy", "steps": [1, 2], "values": [0.1, 0.25]}, {"name": "mixture", "steps": [2], "values": [0.5]}]},
+            {"name": "policy", "steps": [1, 2], "values": [0.1, 0.25]},
+            {"name": "mixture", "steps": [2], "values": [0.5]}]},
         {"title": "accuracy", "lines": [{"name": "held out (maze)", "steps": [1], "values": [0.05]}]},
         {"title": "γ_p", "lines": [{"name": "γ_p", "steps": [2], "values": [1.5]}]},
     ]  # fmt: skip
@@ -33,5 +34,7 @@ def test_a_long_run_is_thinned_with_its_first_and_last_step(tmp_path, monkeypatc
 def test_a_run_without_metrics_has_no_curves_and_a_file_that_is_none_is_refused(tmp_path) -> None:
     assert curves_of(tmp_path) == []
     (tmp_path / "metrics.csv").write_text("step,train/gamma\nfive,1\n")
-    with pytest.raises(UsageError, match=r"metrics.csv is no table of metrics \(invalid literal .*'five'\): move it away"):
+    with pytest.raises(
+        UsageError, match=r"metrics.csv is no table of metrics \(invalid literal .*'five'\): move it away"
+    ):
         curves_of(tmp_path)

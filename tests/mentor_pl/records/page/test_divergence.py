@@ -11,7 +11,11 @@ LISTED = alternatives_of(
     table([row(["U", "D"], alternatives=[alternative(1, policy={"U": 1.0}, expert={"D": 1.0})])]), np.array([0, 2])
 )
 NONE = alternatives_of(table([row(["U", "D"])]), np.array([0, 2]))
-COLUMNS = {"logprobs": np.array([-1.0, -2.0]), "divergences": np.array([0.0, 3.0]), "expert_logprobs": np.array([-4.0, -0.5])}  # fmt: skip
+COLUMNS = {
+    "logprobs": np.array([-1.0, -2.0]),
+    "divergences": np.array([0.0, 3.0]),
+    "expert_logprobs": np.array([-4.0, -0.5]),
+}
 
 
 @pytest.mark.parametrize(

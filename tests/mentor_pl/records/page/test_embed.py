@@ -73,10 +73,10 @@ def test_a_second_run_shows_the_same_steps_and_first_the_problems_of_the_first(r
     assert unpack(two.steps[3].letters)[0]["recorded"] == 10
 
 
-def test_runs_without_a_step_in_common_show_what_they_have(run, tmp_path) -> None:
-    other = Mazes(steps=(50, 60), prompts=1).write(tmp_path / "other")
+def test_runs_with_hardly_a_step_in_common_show_what_they_have(run, tmp_path) -> None:
+    other = Mazes(steps=(7, 50, 60), prompts=1).write(tmp_path / "other")
     one, two = embed([run, other], [], 1000, PLENTY)
-    assert (len(one.steps), list(two.steps)) == (7, [50, 60])
+    assert (len(one.steps), list(two.steps)) == (7, [7, 50, 60])
 
 
 @pytest.mark.parametrize(

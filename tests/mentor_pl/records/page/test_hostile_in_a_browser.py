@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("selenium", reason="no selenium here: pip install -e .[dev]")
 
-from recorded_runs import Mazes, alternative, row, table
+from recorded_runs import alternative, row, table
 from selenium.webdriver.common.keys import Keys
 
 from mentor_pl.records.page.build import write_page
@@ -23,7 +23,20 @@ CONTROLS = "\x00\x07\x1b[31m\x7f\u200b\ufeff"
 ZALGO = "Z" + "\u0336\u0310\u0489" * 60
 WIDE = "W" * 1_000_000
 BROKEN = "\ufffd\n\r\n\t"
-HOSTILE = [SCRIPT, IMAGE, LINK, OVERRIDE, "after", CONTROLS, ZALGO, WIDE, BROKEN, "😀" * 300, "{{ 7 * 7 }}${1}", "<eos>"]
+HOSTILE = [
+    SCRIPT,
+    IMAGE,
+    LINK,
+    OVERRIDE,
+    "after",
+    CONTROLS,
+    ZALGO,
+    WIDE,
+    BROKEN,
+    "😀" * 300,
+    "{{ 7 * 7 }}${1}",
+    "<eos>",
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +49,16 @@ def hostile(tmp_path_factory):
     listed = alternative(1, policy={"U": 0.5}, expert={"D": 0.5}, mixture={"L": 0.5})
     for law in ("policy", "expert", "mixture"):
         listed[f"{law}_pieces"] = [SCRIPT + OVERRIDE + WIDE]
-    texts = {name: everywhere for name in ("problem_text", "answer", "prompt", "weights")}
+    texts = dict.fromkeys(("problem_text", "answer", "prompt", "weights"), everywhere)
     rows = [
-        row(HOSTILE, text=everywhere, parts=[{"name": SCRIPT, "value": 1.0}, {"name": "__proto__", "value": 0.5}], **texts),
+        row(HOSTILE, text=everywhere, **texts,
+            parts=[{"name": SCRIPT, "value": 1.0}, {"name": "__proto__", "value": 0.5}]),
         row(HOSTILE, number=1, origin="mixture", guided=guided, replaced=guided, coins=[0.5] * len(HOSTILE),
             alternatives=[listed], **texts),
     ]  # fmt: skip
     Path(run).mkdir()
     write_step(run, 5, table(rows))
-    (run / "metrics.csv").write_text(f'step,val/{LINK.replace(",", "").replace(chr(34), "")}/avg@8\n5,0.5\n')
+    (run / "metrics.csv").write_text(f"step,val/{LINK.replace(',', '').replace(chr(34), '')}/avg@8\n5,0.5\n")
     write_page([run], folder / "page.html", (), 1000, 10**7)
     return folder / "page.html"
 
@@ -102,8 +116,9 @@ def test_the_layout_stays_in_its_place(opened, view) -> None:
     opened.click('#list [data-row="1"]')
     opened.keys("n")
     assert opened.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    beyond = """const outer = arguments[0].getBoundingClientRect(); return Array.from(arguments[0].querySelectorAll(arguments[1]))
-        .filter(e => e.getBoundingClientRect().right > outer.right + 1).map(e => e.className)"""
+    beyond = """const [place, css] = arguments; const edge = place.getBoundingClientRect().right + 1;
+        const right = (e) => e.getBoundingClientRect().right;
+        return Array.from(place.querySelectorAll(css)).filter(e => right(e) > edge).map(e => e.className)"""
     assert opened.run(beyond, opened.one("#facts"), ".piece, dd, li > *") == []
     assert opened.run(beyond, opened.one("#view"), ".card, .text, button") == []
     assert opened.run(beyond, opened.one("#side"), "select, button, #list > *") == []

@@ -20,8 +20,10 @@ MIXED = {
     "origin": "mixture", "gamma": 2.0, "reward": 0.25, "parts": [{"name": "outcome", "value": 0.0}],
     "entropies": [0.5, 1.5, 1.0, 0.0], "gate_weights": [0.25, 0.75, 0.5, 0.0], "coins": [0.875, 0.5, 0.75, 0.5],
     "guided": [False, True, False, False], "replaced": [False, True, False, False], "advantages": [-0.5] * 4,
-    "drafts": [IDS[word] for word in ("U", "D", "L", "<eos>")], "logprobs": [-0.125, -2.5, -1.0, -0.25], "divergences": [0.0, 2.25, 0.25, 0.0],
-    "alternatives": [alternative(1, policy={"D": 0.75, "U": 0.125}, expert={"U": 0.875}, mixture={"U": 0.6875, "D": 0.1875})],
+    "drafts": [IDS[word] for word in ("U", "D", "L", "<eos>")], "logprobs": [-0.125, -2.5, -1.0, -0.25],
+    "divergences": [0.0, 2.25, 0.25, 0.0],
+    "alternatives": [
+        alternative(1, policy={"D": 0.75, "U": 0.125}, expert={"U": 0.875}, mixture={"U": 0.6875, "D": 0.1875})],
 }  # fmt: skip
 POLICY = {"gamma": 2.0, "entropies": [0.5, 1.0, 0.0], "divergences": [0.0, 1.0, 0.0]}
 
@@ -37,7 +39,9 @@ def file(tmp_path_factory):
         row(["U", "U", "L", "<eos>"], number=2, **MIXED),
         row(["check", "no", "<eos>"], group=1, problem=8, problem_text="other", prompt="other", reward=0.5, **POLICY),
     ]
-    write_step(folder / "one", 5, table([one | {"drafts": one["ids"]} if i != 2 else one for i, one in enumerate(rows)]))
+    write_step(
+        folder / "one", 5, table([one | {"drafts": one["ids"]} if i != 2 else one for i, one in enumerate(rows)])
+    )
     Mazes(steps=(5, 10), prompts=1, policy=1, mixture=1, seed=1).write(folder / "two")
     write_step(folder / "two", 5, table([row(["check", "yes", "<eos>"], reward=0.75, **POLICY)]))
     write_page([folder / "one"], folder / "one.html", (), 1000, 10**7)
@@ -144,8 +148,9 @@ def test_a_tokens_facts_follow_pointer_click_and_keys(first) -> None:
     assert (first.text("#facts h2"), first.fact("entropy")) == ("token 3 of 4", "1.000")
     first.all("#view .token")[1].click()
     first.hover(first.one("h1"))
-    facts = {"id": str(IDS["U"]), "logprob": "−2.500", "entropy": "1.500", "weight": "0.750", "coin": "0.500", "guided": "yes",
-             "replaced": "yes", "draft": f"D {IDS['D']}", "advantage": "−0.500", "divergence": "2.250"}  # fmt: skip
+    facts = {"id": str(IDS["U"]), "logprob": "−2.500", "entropy": "1.500", "weight": "0.750", "coin": "0.500",
+             "guided": "yes", "replaced": "yes", "draft": f"D {IDS['D']}", "advantage": "−0.500",
+             "divergence": "2.250"}  # fmt: skip
     assert {name: first.fact(name) for name in facts} == facts
     assert first.texts("#facts .law h3") == ["πθ policy", "π* expert", "πmix mixture"]
     assert first.texts("#facts .law li") == ["D0.750", "U0.125◂", "U0.875◂", "U0.688◂", "D0.188"]
@@ -190,7 +195,10 @@ def test_policy_and_mixture_of_a_prompt_stand_beside_each_other(first) -> None:
     first.click("#views [data-value=kinds]")
     columns = first.all("#view .columns > section")
     assert [len(column.find_elements("css selector", ".card")) for column in columns] == [2, 1]
-    assert first.texts("#view .columns h3") == ["policy  2 rollouts, mean reward 1.00", "mixture  1 rollouts, mean reward 0.25"]
+    assert first.texts("#view .columns h3") == [
+        "policy  2 rollouts, mean reward 1.00",
+        "mixture  1 rollouts, mean reward 0.25",
+    ]
     left, right = (column.rect for column in columns)
     assert left["x"] + left["width"] <= right["x"]
     assert left["y"] == right["y"]

@@ -33,7 +33,8 @@ def test_rollouts_are_columns_and_their_prompt_is_told_once(packed) -> None:
     expected = {
         "prompt": [0, 0], "number": [0, 1], "origin": [0, 1], "truncated": [0, 1], "reward": [0.5, None],
         "parts": {"outcome": [None, 1.0], "format": [None, None]}, "text": [None, None], "recorded": 16,
-        "step": 5, "alpha": 0.5, "gamma": 2.0, "temperature": 1.0, "policy_updates": 8, "fingerprint": "0123456789abcdef",
+        "step": 5, "alpha": 0.5, "gamma": 2.0, "temperature": 1.0, "policy_updates": 8,
+        "fingerprint": "0123456789abcdef",
     }  # fmt: skip
     assert {name: told[name] for name in expected} == expected
 
