@@ -259,7 +259,7 @@ def test_every_key_does_what_the_help_says(first) -> None:
     first.keys("?")
     assert first.one("#help").is_displayed()
     first.keys("j")  # none of the page's
-    assert step_and_row(first) == [5, 0]
+    assert step_and_row(first) == [5, 2]  # where a replaced token is, since step 10 has other prompts
     first.keys(Keys.ESCAPE)
     assert not first.one("#help").is_displayed()
     first.keys(Keys.HOME), first.keys(Keys.ESCAPE)
