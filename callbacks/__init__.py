@@ -1,5 +1,6 @@
 """Behaviours that plug into the Trainer, one per file; a run names those it wants in YAML, ours and yours alike."""
 
+from callbacks.absorbed_tokens import AbsorbedTokens
 from callbacks.alpha_decay import AlphaDecay
 from callbacks.benchmark_validation import BenchmarkValidation
 from callbacks.early_stopping import EarlyStopping
@@ -11,6 +12,7 @@ from callbacks.run_summary import RunSummary
 from mentor_pl.training.checkpoints import RunCheckpoints
 
 __all__ = [
+    "AbsorbedTokens",
     "AlphaDecay",
     "BenchmarkValidation",
     "EarlyStopping",

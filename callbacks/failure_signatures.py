@@ -11,8 +11,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.entropy_logging import EntropyLogging
-from mentor_pl.experiments.diagnosis import diagnose
-from mentor_pl.experiments.limits import ALPHA, ENTROPY, WATCHED, Limits
+from mentor_pl.experiments.diagnosis.diagnosis import diagnose
+from mentor_pl.experiments.diagnosis.limits import ALPHA, ENTROPY, WATCHED, Limits
 from mentor_pl.experiments.metrics_file import Series, read_metrics
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.collect import Learner

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import CSVLogger
 from rich import get_console
 from rich.table import Column, Table
 
-from mentor_pl.experiments.curves import draw_curves, save_figure
+from mentor_pl.experiments.figures.curves import draw_curves, save_figure
 from mentor_pl.experiments.metrics_file import Series, read_metrics
 from mentor_pl.runtime.errors import UsageError
 

@@ -8,8 +8,8 @@ import yaml
 
 from mentor_pl.cli.main import main
 from mentor_pl.evaluation.paper_benchmarks import NINE
-from mentor_pl.experiments.design import read_design
-from mentor_pl.experiments.runner import fit_arguments
+from mentor_pl.experiments.design.design import read_design
+from mentor_pl.experiments.runner.runner import fit_arguments
 
 ROOT = Path(__file__).parents[1]
 BASES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}

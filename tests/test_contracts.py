@@ -30,12 +30,13 @@ def broken(tree):
         [*command, "--no-logo", "--no-cache"], cwd=tree, env=environment, capture_output=True, text=True
     )
     verdicts = [line.rsplit(" ", 1) for line in report.stdout.splitlines() if line.endswith((" KEPT", " BROKEN"))]
-    assert len(verdicts) == 3, report.stdout + report.stderr
+    assert len(verdicts) == 4, report.stdout + report.stderr
     names = [name for name, verdict in verdicts if verdict == "BROKEN"]
     assert report.returncode == bool(names)
     return names
 
 
+EXPERIMENT = "an experiment goes from its design to its report"
 FLOORS = "a room imports from floors below its own"
 CALLBACKS = "nothing imports callbacks"
 WORKERS = "what runs in reward workers is free of torch"
@@ -52,7 +53,8 @@ def test_the_code_keeps_the_plan(tree):
         ("evaluation/intervals.py", "mentor_pl.training.batching", [FLOORS]),  # from beside, as the next two
         ("training/batching.py", "mentor_pl.evaluation.intervals", [FLOORS]),
         ("rewards/maze.py", "mentor_pl.models.logprobs", [FLOORS]),
-        ("experiments/curves.py", "callbacks.alpha_decay", [CALLBACKS]),
+        ("experiments/design/design.py", "mentor_pl.experiments.report.page", [EXPERIMENT]),
+        ("experiments/figures/curves.py", "callbacks.alpha_decay", [CALLBACKS]),
         ("rewards/answers/text.py", "torch", [WORKERS]),
         ("rewards/__init__.py", "mentor_pl.types", [WORKERS]),  # by way of another module
     ],

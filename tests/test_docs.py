@@ -16,8 +16,8 @@ from yaml import safe_load
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.cli.main import main
-from mentor_pl.experiments.cells import check_whole
-from mentor_pl.experiments.design import read_design
+from mentor_pl.experiments.design.design import read_design
+from mentor_pl.experiments.runner.cells import check_whole
 from mentor_pl.testbed.maze.build import build
 from mentor_pl.training import data as data_file
 from mentor_pl.training.data import RolloutDataModule

@@ -23,7 +23,7 @@ _FREE = (
     *("trainer.enable_autolog_hparams", "trainer.inference_mode", "trainer.model_registry"),
 )
 _FREE_CALLBACKS = (
-    *("BenchmarkValidation", "EarlyStopping", "EntropyLogging", "ExportPolicy", "RolloutRecord"),
+    *("AbsorbedTokens", "BenchmarkValidation", "EarlyStopping", "EntropyLogging", "ExportPolicy", "RolloutRecord"),
     *("RunCheckpoints", "RunSummary"),
     *("DeviceStatsMonitor", "LearningRateMonitor", "ModelCheckpoint", "ModelSummary", "OnExceptionCheckpoint"),
     *("RichModelSummary", "RichProgressBar", "ThroughputMonitor", "Timer", "TQDMProgressBar"),

@@ -12,14 +12,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from mentor_pl.experiments.cells import at_a_time, check_whole
-from mentor_pl.experiments.design import Cell, Design, read_design
-from mentor_pl.experiments.estimate import Estimate, NotMeasured, from_finished, in_words, measure
-from mentor_pl.experiments.folder import State, fix, fixed, read_state
-from mentor_pl.experiments.page import write_page
-from mentor_pl.experiments.report import Report, write_report
-from mentor_pl.experiments.results import collect
-from mentor_pl.experiments.runner import Watcher, fit_arguments, run_cells
+from mentor_pl.experiments.design.design import Cell, Design, read_design
+from mentor_pl.experiments.report.page import write_page
+from mentor_pl.experiments.report.report import Report, write_report
+from mentor_pl.experiments.runner.cells import at_a_time, check_whole
+from mentor_pl.experiments.runner.estimate import Estimate, NotMeasured, from_finished, in_words, measure
+from mentor_pl.experiments.runner.folder import State, fix, fixed, read_state
+from mentor_pl.experiments.runner.results import collect
+from mentor_pl.experiments.runner.runner import Watcher, fit_arguments, run_cells
 from mentor_pl.runtime.errors import RunError, UsageError
 from mentor_pl.runtime.folders import check_folder, claim, release
 from mentor_pl.runtime.printable import printable

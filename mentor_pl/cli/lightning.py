@@ -41,6 +41,7 @@ from mentor_pl.runtime.metrics_writer import keep_rows
 from mentor_pl.runtime.parallel import check_trainer
 from mentor_pl.runtime.ranges import check, check_seed
 from mentor_pl.training.checkpoints import RunCheckpoints, Saved, folder_of, read, refuse_checkpoints
+from mentor_pl.training.progress_lines import ProgressLines
 from mentor_pl.training.trainer_settings import check_callbacks
 
 Unused = dict[str, Any] | None
@@ -69,7 +70,8 @@ class MentorCLI(LightningCLI):
             save_config_callback=RunConfig,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
-            trainer_defaults={"max_epochs": 1},  # a run is one epoch of `data.steps` batches
+            # a run is one epoch of `data.steps` batches, and says how it is getting on
+            trainer_defaults={"max_epochs": 1, "callbacks": [ProgressLines()] if self.command == "fit" else []},
             parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "mentor"},
             parser_class=refusing(LightningArgumentParser, self.sources, self.accepted),
             auto_configure_optimizers=False,  # the module takes an optimizer of its own
@@ -145,7 +147,7 @@ class MentorCLI(LightningCLI):
         config.ckpt_path = str(path)
         self.saved = read(path)
         if self.command == "fit":
-            now = RunConfig(self._parser(self.command), config).settings()
+            now = RunConfig(self._parser(self.command), config).settings
             check_changes(self.saved.settings, now, config.resume_changes)
             warn_of_nothing_left(self.saved.step, config.data.get("steps"))
 

@@ -54,6 +54,14 @@ COMMANDS = {
         "mentor_pl.experiments.tokens.token_importance:token_importance",
     ),
     "view": ("show a run's recorded rollouts, token by token, as one page for a browser", "mentor_pl.cli.view:view"),
+    "replay": (
+        "run the update of a recorded step again, bit for bit, or beside another method's",
+        "mentor_pl.cli.replay.replay:replay",
+    ),
+    "fork": (
+        "measure what one replaced token was worth, by going on behind it and behind the policy's draft",
+        "mentor_pl.cli.fork.fork:fork",
+    ),
     "grade": ("grade predictions against golds, or samples of mentor validate anew", "mentor_pl.cli.grade:grade"),
     "data inspect": (
         "show one prompt as the model sees it, and what was left out",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class RunConfig(SaveConfigCallback):
         if stage != TrainerFn.FITTING:
             return
         folder = run_folder(trainer)
-        text = self._text() if trainer.loggers else None
+        text = self._text if trainer.loggers else None
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if text is None and not any(isinstance(callback, RunCheckpoints) for callback in callbacks):
             return  # it writes nothing there
@@ -42,14 +43,16 @@ class RunConfig(SaveConfigCallback):
         release()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["settings"] = self.settings()
+        checkpoint["settings"] = self.settings
         checkpoint["versions"] = [(type(logger).__name__, logger.version) for logger in trainer.loggers]
 
+    @cached_property  # as is the text: a tenth of a second of every checkpoint
     def settings(self) -> dict[str, Any]:
         """The settings as plain values, by section."""
-        loaded: dict[str, Any] = yaml.safe_load(self._text())
+        loaded: dict[str, Any] = yaml.safe_load(self._text)
         return loaded
 
+    @cached_property
     def _text(self) -> str:
         return str(self.parser.dump(self.config, skip_none=False))
 

@@ -1,1 +1,1 @@
-"""Figures and tables from run folders."""
+"""Experiments over seeds, from a design to its report; what a run says of itself; what is seen of single tokens."""

@@ -166,8 +166,8 @@ def _row_of_values(values: Any, place: str, on_bad: Callable[[BadRow], None], *,
 
 
 def _parquet(file: Path) -> Iterator[SourceRow]:
-    from pyarrow import ArrowException  # type: ignore[import-untyped]
-    from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
 
     number = 0
     try:

@@ -25,17 +25,26 @@ def steps_of(run: Path) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
+def check_recorded(run: Path, step: int) -> None:
+    """Refuse a step without a record.
+
+    Raises:
+        UsageError: where it has none, with those that have one.
+    """
+    if not place_of(run, step).is_file():
+        steps = steps_of(run)
+        there = f"it has {_some(steps)}" if steps else "it has none: train with callbacks.RolloutRecord"
+        raise UsageError(f"{run} has no record of step {step}; {there}")
+
+
 def read_step(run: Path, step: int) -> pa.Table:
     """The rollouts of a recorded step, a row each.
 
     Raises:
         UsageError: where the step is not recorded, or its file is none of this schema.
     """
+    check_recorded(run, step)
     path = place_of(run, step)
-    if not path.is_file():
-        steps = steps_of(run)
-        there = f"it has {_some(steps)}" if steps else "it has none: train with callbacks.RolloutRecord"
-        raise UsageError(f"{run} has no record of step {step}; {there}")
     try:
         with path.open("rb") as file:  # a name with `=` in it would else be taken for a column
             return pq.read_table(file, columns=SCHEMA.names).cast(SCHEMA)

@@ -102,7 +102,8 @@ def _first(group: Tensor, limit: int) -> Tensor:
     """Rollouts of the first groups, `limit` of them at most but one group at least: groups [N] -> [N] bool."""
     _, numbers, sizes = group.unique(return_inverse=True, return_counts=True)
     count = max(1, int((sizes.cumsum(0) <= limit).sum()))
-    return numbers < count
+    kept: Tensor = numbers < count
+    return kept
 
 
 def _of_rollouts(rollouts: Rollouts, teller: Teller) -> dict[str, Any]:

@@ -93,7 +93,7 @@ TOKEN = (
     Field("logprobs", _VALUES, "log π_old"),
     Field("entropies", _VALUES, "H of the policy, in nats"),
     Field("gate_weights", _VALUES, "w, the expert's share by the blend; 0 where nothing was mixed"),
-    Field("coins", _VALUES, "v, uniform on (0, 1], guided where v ≤ w; empty but in mixture rows"),
+    Field("coins", _VALUES, "v, uniform on (0, 1]: under a gate guided where v ≤ w; empty but in mixture rows"),
     Field("guided", _FLAGS, "the token is the expert's: its coin came up, or without coins its draft fell"),
     Field("replaced", _FLAGS, "the token differs from the policy's draft"),
     Field("given", _FLAGS, "the token was not sampled"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +14,27 @@ from mentor_pl.records.reading import place_of, steps_of
 from mentor_pl.records.schema import FOLDER, SCHEMA
 
 _PART = ".part"
+
+
+def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
+    """The columns that Parquet makes of one, by its names for them."""
+    if pa.types.is_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    elif pa.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    else:
+        yield path, kind
+
+
+_LEAVES = [leaf for field in SCHEMA for leaf in _leaves(field.name, field.type)]
+# Small records are mostly what Parquet says of its columns; and hardly two numbers of a record are equal.
+_PARQUET = {
+    "compression": "zstd",
+    "write_statistics": False,
+    "store_schema": False,
+    "use_dictionary": [path for path, kind in _LEAVES if not pa.types.is_float32(kind)],
+}
 
 
 def in_order(tables: Sequence[pa.Table]) -> pa.Table:
@@ -44,7 +65,7 @@ def write_step(run: Path, step: int, rows: pa.Table) -> Path:
     unfinished = path.with_name(f".{path.name}{_PART}")
     try:
         with unfinished.open("wb") as file:
-            pq.write_table(rows.cast(SCHEMA), file, compression="zstd")
+            pq.write_table(rows.cast(SCHEMA), file, **_PARQUET)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)

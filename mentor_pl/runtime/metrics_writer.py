@@ -1,4 +1,4 @@
-"""The file behind a CSVLogger: rows are added, a new header replaces the file whole, and a run that goes on adds to it.
+"""The file behind a CSVLogger: a row for each step; a new header replaces the file, a run that goes on adds to it.
 
 Lightning's own writer deletes the file of a run that goes on, and empties it before it writes a new header.
 """
@@ -6,6 +6,7 @@ Lightning's own writer deletes the file of a run that goes on, and empties it be
 from __future__ import annotations
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ class MetricsWriter:
         self.last_step, self.begun = last_step, False
         self.waiting: list[dict[str, Any]] = []
         self.columns: list[str] = []
+        self.row: dict[str, Any] = {}  # the last one of the file
+        self.place = 0  # where it begins, in bytes
 
     def _begin(self) -> None:
         """Take over the file that is there; not before there is something to write."""
@@ -42,7 +45,11 @@ class MetricsWriter:
 
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         plain = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
-        self.waiting.append(plain | {"step": step if step is not None else len(self.waiting)})
+        plain["step"] = step if step is not None else len(self.waiting)
+        if self.waiting and self.waiting[-1]["step"] == plain["step"]:
+            self.waiting[-1] |= plain
+        else:
+            self.waiting.append(plain)
 
     def log_hparams(self, params: dict[str, Any]) -> None:
         text = yaml.safe_dump({name: str(value) for name, value in params.items()})
@@ -59,24 +66,34 @@ class MetricsWriter:
             return
         if not self.begun:
             self._begin()
-        columns = sorted({*self.columns, *(name for row in self.waiting for name in row)})
+        again = bool(self.row) and _step(self.row) == _step(self.waiting[0])  # a step may be told of in parts
+        rows = [self.row | self.waiting[0], *self.waiting[1:]] if again else self.waiting
+        columns = sorted({*self.columns, *(name for row in rows for name, value in row.items() if value != "")})
         if columns == self.columns:
-            self._append(self.waiting)
+            self._append(rows, again)
         else:
             before = self._read() if self.columns else []
-            self._replace([*before, *self.waiting], columns)
+            self._replace([*(before[:-1] if again else before), *rows], columns)
             self.columns = columns
         self.waiting = []
 
-    def _append(self, rows: list[dict[str, Any]]) -> None:
-        with self.path.open("r+", newline="", encoding="utf-8") as file:  # one that was deleted is not begun anew
+    def _append(self, rows: list[dict[str, Any]], again: bool) -> None:
+        """Write rows at the end, or `again` from the last one on; a full disk leaves the file as it was."""
+        lines = [_line(row, self.columns) for row in rows]
+        data = b"".join(lines)
+        with self.path.open("r+b", buffering=0) as file:  # one that was deleted is not begun anew
             size = file.seek(0, os.SEEK_END)
+            place = file.seek(self.place if again else size)
+            before = file.read()
             try:
-                csv.DictWriter(file, self.columns).writerows(rows)
-                file.flush()
+                done = 0
+                while done < len(data):
+                    done += os.pwrite(file.fileno(), data[done:], place + done)
             except OSError:
+                os.pwrite(file.fileno(), before, place)
                 os.truncate(file.fileno(), size)
                 raise
+        self.row, self.place = rows[-1], place + sum(map(len, lines[:-1]))
 
     def _read(self) -> list[dict[str, str]]:
         """The rows of the file, without one that a kill has cut."""
@@ -87,13 +104,14 @@ class MetricsWriter:
 
     def _replace(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
         unfinished = self.path.with_name(f".{self.path.name}.part")
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows([{name: row.get(name, "") for name in columns} for row in rows])
+        lines = [_line(dict(zip(columns, columns, strict=True)), columns), *(_line(row, columns) for row in rows)]
+        with unfinished.open("wb") as file:
+            file.write(b"".join(lines))
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(self.path)
+        if rows:
+            self.row, self.place = rows[-1], sum(map(len, lines[:-1]))
 
 
 def keep_rows(logger: CSVLogger, last_step: int | None, name: str = "metrics.csv") -> None:
@@ -102,7 +120,13 @@ def keep_rows(logger: CSVLogger, last_step: int | None, name: str = "metrics.csv
         logger._experiment = MetricsWriter(Path(logger.log_dir), last_step, name)  # type: ignore[assignment]
 
 
-def _step(row: dict[str, str]) -> float:
+def _line(row: dict[str, Any], columns: list[str]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.DictWriter(text, columns, restval="", extrasaction="ignore").writerow(row)
+    return text.getvalue().encode()
+
+
+def _step(row: dict[str, Any]) -> float:
     try:
         return float(row["step"])
     except (KeyError, ValueError):

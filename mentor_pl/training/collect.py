@@ -18,6 +18,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, as_response, decoding
 from mentor_pl.models.loading import Models, Vocabulary
 from mentor_pl.rewards.base import Grading, Reward
+from mentor_pl.runtime.activity import activity
 from mentor_pl.runtime.collectives import all_max, together
 from mentor_pl.training.assemble import assemble
 from mentor_pl.training.rounds import Round
@@ -81,7 +82,7 @@ def collect(
     """
     models, algorithm, clock = learner.models, learner.algorithm, _Clock()
     done: list[Round] = []
-    with decoding(models.policy):
+    with decoding(models.policy), activity.step():
         likelihoods = partial(given_likelihoods, models, learner.micro_batch_tokens, sampling.temperature)
         text, room = partial(_text, models), models.vocabulary.window - sampling.max_new_tokens
         rounds = algorithm.rounds(Step(prompts, learner.alpha, step, seed, draw, render, text, room, likelihoods))

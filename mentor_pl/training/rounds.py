@@ -21,6 +21,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, as_response
 from mentor_pl.models.loading import Models
 from mentor_pl.rewards.base import Grade, Grades, Grading, Reward
+from mentor_pl.runtime.activity import activity
 from mentor_pl.runtime.collectives import values_of_ranks
 from mentor_pl.runtime.noise import rollout_keys
 from mentor_pl.types import Alternatives, Origin, Response, Row
@@ -63,6 +64,7 @@ class Round:
             step: rollout batches before this one; part of the noise key.
             alternatives: how many of the likeliest tokens are kept of each guided one.
         """
+        activity.begin_round(len(self.rows))
         order = [place for place, row in enumerate(self.rows) if row.complete]
         for place in order:
             self._end(place, [])
@@ -104,6 +106,7 @@ class Round:
 
     def _end(self, place: int, ids: list[int]) -> None:
         """Hand a row that has ended with the sampled `ids` to the grader."""
+        activity.end_rollout()
         row = self.rows[place]
         self.responses[place] = as_response(self.models, [*row.given, *ids])
         self.futures[place] = self.reward.submit(row.prompt, self.responses[place], self.grading)

@@ -61,14 +61,14 @@ def given_likelihoods(models: Models, tokens: int, temperature: float, rows: Seq
     sums = torch.zeros(len(rows))
     apart = torch.arange(len(rows))
     for some in micro_batches(prompt_lengths, lengths, apart, tokens, apart):
-        values, _ = models.policy.token_logprobs(
+        values = models.policy.token_logprobs(
             prompts[some],
             prompt_lengths[some],
             responses[some],
             lengths[some],
             vocab_size=models.vocabulary.size,
             temperature=temperature,
-        )
+        )[0]
         sums[some] = values.sum(1).float().cpu()
     return sums / lengths.cpu()
 

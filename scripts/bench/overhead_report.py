@@ -16,7 +16,7 @@ from overhead_sides import SIDES, Measured
 from shapes import EXPERT_OF, memory, model, setting_of
 from stopwatch import PARTS
 
-from mentor_pl.experiments.curves import RUN_COLOURS
+from mentor_pl.experiments.figures.curves import RUN_COLOURS
 
 MENTOR, PLAIN = SIDES
 Runs = Mapping[str, Sequence[Measured]]  # side -> rounds

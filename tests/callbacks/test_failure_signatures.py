@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from callbacks import EntropyLogging, FailureSignatures, RunSummary
 from mentor_pl.algorithms.grpo import GRPO
 from mentor_pl.algorithms.sft import SFT
-from mentor_pl.experiments.limits import Limits
+from mentor_pl.experiments.diagnosis.limits import Limits
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.logging import log_once

@@ -7,8 +7,8 @@ import yaml
 from child_environment import ROOT
 
 from mentor_pl.cli.main import main
-from mentor_pl.experiments.design import read_design
-from mentor_pl.experiments.runner import fit_arguments
+from mentor_pl.experiments.design.design import read_design
+from mentor_pl.experiments.runner.runner import fit_arguments
 
 MODELS = sorted((ROOT / "configs/models").glob("*.yaml"))
 DESIGNS = sorted((ROOT / "configs/experiments/math").glob("*.yaml"))

@@ -63,7 +63,8 @@ class Probe(L.Callback):
 def words_of(path, steps, file, *options):
     """`mentor fit` on the quick start with a method's YAML, a few problems and short responses."""
     callbacks = [{"class_path": f"callbacks.{name}"} for name in ("AlphaDecay", "EntropyLogging")]
-    callbacks.append({"class_path": "callbacks.RunCheckpoints", "init_args": {"every_n_steps": 1, "keep": 3}})
+    if steps > 1:
+        callbacks.append({"class_path": "callbacks.RunCheckpoints", "init_args": {"every_n_steps": 1, "keep": 3}})
     callbacks.append({"class_path": "told_apart.Probe", "init_args": {"file": file}})
     small = {"data.steps": steps, "data.prompts_per_step": 4, "trainer.enable_progress_bar": "false"}
     small |= {"trainer.callbacks": json.dumps(callbacks), "trainer.logger.init_args.save_dir": f"runs/{file}"}

@@ -30,6 +30,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime import signals
+from mentor_pl.runtime.activity import activity
 from mentor_pl.runtime.errors import UsageError
 
 STRIDE = 8  # draft steps between two syncs for rows that have ended, where a sync is a wait
@@ -159,6 +160,7 @@ class Engine:
         self.drafts.sync(table)
         drafted = int(table.place[: table.used].sum()) - before
         self.drafts_since_call += drafted
+        activity.sampled(drafted)
         self.stats.policy_forwards += steps
         self.stats.policy_tokens += steps * table.used
         self.stats.idle += steps * table.used - drafted
@@ -205,6 +207,7 @@ class Engine:
         self.stats.scored_positions += result.scored_positions
         self.stats.expert_rows += result.rows
         self.stats.rolled_back += result.rolled_back
+        activity.sampled(-result.rolled_back)
         self.stats.padding += result.padding
 
     def _retire(self, ended: Tensor) -> None:

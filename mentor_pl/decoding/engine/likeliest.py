@@ -3,10 +3,13 @@
 A place behind a replaced draft is decided again once it is drafted again, and may then be guided or not: what was kept
 last of a place counts, and only where its token is guided in the end.
 
-Shapes: G guided drafts of one call of the expert, A guided tokens of all rollouts, T response tokens, V vocabulary.
+Shapes: F drafts of one call of the expert, G guided ones of them, A guided tokens of all rollouts, T response tokens, V
+vocabulary.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -19,17 +22,28 @@ class Likeliest:
 
     Args:
         k: of each.
+        mixture: π_mix [G, V] from π_θ [G, V], π* [G, V] and w [G].
     """
 
-    def __init__(self, k: int) -> None:
-        self.k = k
+    def __init__(self, k: int, mixture: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+        self.k, self.mixture = k, mixture
         self.parts: list[Alternatives] = []
 
-    def add(self, rollouts: Tensor, places: Tensor, *distributions: Tensor) -> None:
-        """Keep those of guided drafts `places` [G] of `rollouts` [G]; probabilities [G, V] of π_θ, π* and π_mix."""
-        top = [p.topk(min(self.k, p.shape[-1]), -1) for p in distributions]
+    def add(
+        self, guided: Tensor, rollouts: Tensor, places: Tensor, policy: Tensor, expert: Tensor, weights: Tensor
+    ) -> None:
+        """Keep those of the drafts `places` [F] of `rollouts` [F] that are `guided` [F] bool.
+
+        Args:
+            policy: [F, V] log π_θ.
+            expert: [F, V] log π*.
+            weights: [F] w.
+        """
+        some = guided.nonzero().squeeze(1)
+        p, q = policy[some].exp(), expert[some].exp()
+        top = [law.topk(min(self.k, law.shape[-1]), -1) for law in (p, q, self.mixture(p, q, weights[some]))]
         ids = torch.stack([one.indices for one in top], 1).int()
-        self.parts.append(Alternatives(rollouts, places, ids, torch.stack([one.values for one in top], 1)))
+        self.parts.append(Alternatives(rollouts[some], places[some], ids, torch.stack([one.values for one in top], 1)))
 
     def of(self, guided: Tensor) -> Alternatives | None:
         """Those of the tokens `guided` [N, T] bool; none where no draft was."""

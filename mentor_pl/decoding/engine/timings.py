@@ -21,6 +21,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 
@@ -51,6 +52,7 @@ def remembered_timings(policy: Any, expert: Any, rows: int, device: torch.device
         return found
     with suppress(OSError):
         file.unlink(missing_ok=True)  # it is not there, or it is spoilt
+    rank_zero_info(f"measuring how long policy and expert take at {rows} rows, once for these models on this machine")
     measured = measure_timings(policy, expert, rows, device)
     with suppress(OSError):  # a machine without a writable cache folder measures in every run
         _keep(file, measured)

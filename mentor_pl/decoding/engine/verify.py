@@ -60,7 +60,7 @@ class Verifier:
 
     def __init__(self, runner: ModelRunner, drafts: Drafts, guidance: Guidance, alternatives: int = 0) -> None:
         self.runner, self.drafts, self.guidance = runner, drafts, guidance
-        self.kept = Likeliest(alternatives) if alternatives else None
+        self.kept = Likeliest(alternatives, guidance.blend.mixture) if alternatives else None
 
     def __call__(self, table: Slots) -> CallResult:
         """Settle every pending draft; the slots and the drafts move on."""
@@ -157,9 +157,7 @@ class Verifier:
         guided = self.guidance.blend.guided(fell, weights, coins)
         to.guided[rollouts, places] = guided
         if self.kept is not None:
-            some = guided.nonzero().squeeze(1)
-            p, q = policy[some].exp(), expert[some].exp()
-            self.kept.add(rollouts[some], places[some], p, q, self.guidance.blend.mixture(p, q, weights[some]))
+            self.kept.add(guided, rollouts, places, policy, expert, weights)
         ids = torch.where(fell, draw(residual, exponential(keys, places, RESIDUAL, drafts.size)), draft)
         # where the same token is drawn again, what was drafted behind it still follows from it
         return ids, ids != draft, policy.gather(1, ids[:, None]).squeeze(1)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.experiments.curves import RUN_COLOURS
-from mentor_pl.experiments.document import Block, Heading, Picture, Table, Text
+from mentor_pl.experiments.figures.curves import RUN_COLOURS
+from mentor_pl.experiments.report.document import Block, Heading, Picture, Table, Text
 from mentor_pl.experiments.tokens.probe import check_probe, responses_of, write_probe
 from mentor_pl.experiments.tokens.responses import Labelled, Labels
 from mentor_pl.experiments.tokens.roc import Auc, auc, in_words, numbers, roc_curve

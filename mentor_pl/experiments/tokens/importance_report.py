@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from mentor_pl.experiments.curves import RUN_COLOURS
-from mentor_pl.experiments.document import Block, Code, Heading, Picture, Table, Text
+from mentor_pl.experiments.figures.curves import RUN_COLOURS
+from mentor_pl.experiments.report.document import Block, Code, Heading, Picture, Table, Text
 from mentor_pl.experiments.tokens.roc import Auc, auc, in_words, numbers
 from mentor_pl.runtime.printable import printable
 

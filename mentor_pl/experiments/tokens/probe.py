@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.experiments.document import Block, to_markdown
-from mentor_pl.experiments.drawing import save_figures
+from mentor_pl.experiments.figures.drawing import save_figures
+from mentor_pl.experiments.report.document import Block, to_markdown
 from mentor_pl.experiments.tokens.responses import Labelled, Labels, read_annotated, sample
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError

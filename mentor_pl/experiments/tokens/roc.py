@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mentor_pl.experiments.statistics import Interval, bootstrap
+from mentor_pl.experiments.statistics.statistics import Interval, bootstrap
 
 Floats = NDArray[np.float64]
 

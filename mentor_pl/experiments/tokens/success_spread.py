@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mentor_pl.experiments.statistics import RESAMPLES
+from mentor_pl.experiments.statistics.statistics import RESAMPLES
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from scipy import stats
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.evaluation.benchmark import Benchmark
-from mentor_pl.experiments.estimate import in_words
+from mentor_pl.experiments.runner.estimate import in_words
 from mentor_pl.experiments.tokens.continuations import Place, alternatives, rows_of, successes
 from mentor_pl.experiments.tokens.importance_report import Importances, Measured, draw, quantile, report
 from mentor_pl.experiments.tokens.probe import check_probe, responses_of, write_probe

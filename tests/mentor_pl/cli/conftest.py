@@ -12,7 +12,7 @@ import pytest
 sys.path.append(str(Path(__file__).parent))
 
 import cli_standin
-from small_fit import EXTRAS, fit
+from small_fit import EXTRAS, RUN, fit
 
 from mentor_pl.cli import lightning, main
 
@@ -67,3 +67,26 @@ def small_project(testbed_project, monkeypatch):
 @pytest.fixture
 def after_three(small_project, three_steps):
     shutil.copytree(three_steps / "runs", "runs")
+
+
+@pytest.fixture(scope="session")
+def three_recorded(small_testbed, tmp_path_factory):
+    """A folder with a run of three steps, a record of each, and the checkpoints of the last two."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        shutil.copytree(small_testbed, "data/testbed")
+        assert fit(3, "--trainer.callbacks+=callbacks.RolloutRecord", every=1) == 0
+    return folder
+
+
+@pytest.fixture
+def recorded_project(three_recorded, monkeypatch):
+    """That folder as the current one; not to be written to."""
+    monkeypatch.chdir(three_recorded)
+
+
+@pytest.fixture
+def recorded_copy(recorded_project, tmp_path):
+    """A copy of the run, to be changed."""
+    return Path(shutil.copytree(RUN, tmp_path / "run"))

@@ -9,8 +9,8 @@ import yaml
 from child_environment import LEFT_BEHIND, child_environment
 
 from mentor_pl.cli.main import main
-from mentor_pl.experiments.design import read_design
-from mentor_pl.experiments.folder import State, fix, write_state
+from mentor_pl.experiments.design.design import read_design
+from mentor_pl.experiments.runner.folder import State, fix, write_state
 
 ROOT = Path(__file__).parents[3]
 OUT = Path("runs/experiments/trial")

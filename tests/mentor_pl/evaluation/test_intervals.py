@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mentor_pl.evaluation.intervals import interval, resampled_means
+from mentor_pl.evaluation.intervals import difference, interval, resampled_means, wilson
 
 
 def test_means_come_up_as_often_as_among_all_resamples_there_are():
@@ -35,3 +35,10 @@ def test_the_same_problems_have_the_same_interval_and_two_benchmarks_independent
 
 def test_equal_values_have_an_interval_of_no_width():
     assert interval(resampled_means([0.25] * 7, "toy")) == (0.25, 0.25)
+
+
+def test_wilsons_interval_and_newcombes_difference_by_hand():
+    """1 of 4 and 3 of 4: (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n) with z = 1.96."""
+    assert wilson(1, 4) == pytest.approx((0.0456, 0.6994), abs=1e-4)
+    assert wilson(0, 4)[0] == 0
+    assert difference(3, 4, 1, 4) == pytest.approx((0.5, 0.5 - 0.6355, 0.5 + 0.2891), abs=1e-3)

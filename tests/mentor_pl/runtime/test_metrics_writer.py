@@ -1,6 +1,6 @@
 import csv
-import errno
 import os
+import resource
 
 import pytest
 import torch
@@ -29,9 +29,29 @@ def test_rows_are_added_and_a_new_column_keeps_those_before(tmp_path, writer):
     assert rows(tmp_path) == [
         {"step": "1", "loss": "0.5"},
         {"step": "2", "loss": "1.0"},
-        {"step": "3", "loss": "1.5"},
-        {"step": "3", "val": "1.0"},
+        {"step": "3", "loss": "1.5", "val": "1.0"},
     ]
+
+
+def test_a_step_told_of_in_parts_is_one_row(tmp_path, writer):
+    for step, name in ((4, "loss"), (4, "val"), (5, "loss"), (5, "val"), (5, "loss"), (6, "val")):
+        writer.log_metrics({name: step}, step)
+        writer.save()
+    writer.log_metrics({"loss": 6}, 6)
+    writer.log_metrics({"loss": 7}, 7)
+    writer.log_metrics({"val": 7}, 7)
+    writer.save()
+    both = [{"step": str(step), "loss": str(step), "val": str(step)} for step in (4, 5, 6, 7)]
+    assert rows(tmp_path)[3:] == both
+    assert [row["step"] for row in rows(tmp_path)[:3]] == ["1", "2", "3"]
+
+
+def test_a_run_that_goes_on_adds_to_the_row_of_its_checkpoint(tmp_path, writer):
+    again = MetricsWriter(tmp_path, last_step=2)
+    for name, step in (("val", 2), ("loss", 3)):
+        again.log_metrics({name: 9.0}, step)
+        again.save()
+    assert rows(tmp_path)[1:] == [{"step": "2", "loss": "1.0", "val": "9.0"}, {"step": "3", "loss": "9.0"}]
 
 
 def test_a_run_that_goes_on_keeps_rows_up_to_its_checkpoint(tmp_path, writer):
@@ -57,21 +77,23 @@ def test_a_row_that_a_kill_has_cut_is_dropped(tmp_path, writer):
     assert [row["step"] for row in rows(tmp_path)] == ["1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize("step", [3, 4], ids=["the last row again", "a further row"])
 @pytest.mark.parametrize("new_column", [False, True])
-def test_a_full_disk_loses_no_row(tmp_path, writer, monkeypatch, new_column):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+def test_a_full_disk_loses_no_row(tmp_path, writer, new_column, step):
     before = (tmp_path / "metrics.csv").read_text()
-    writer.log_metrics({"loss": 2.0} | ({"val": 1.0} if new_column else {}), 4)
-    monkeypatch.setattr(csv.DictWriter, "writerows", full)
-    with pytest.raises(OSError, match="No space"):
-        writer.save()
+    writer.log_metrics({"loss": 2.0} | ({"val": 1.0} if new_column else {}), step)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 1, limits[1]))  # a byte fits, and the next one does not
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            writer.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / "metrics.csv").read_text() == before
-    monkeypatch.undo()
     writer.log_metrics({"loss": 2.5}, 5)
     writer.save()
-    assert [row["loss"] for row in rows(tmp_path)] == ["0.5", "1.0", "1.5", "2.0", "2.5"]
+    expected = ["0.5", "1.0", "2.0", "2.5"] if step == 3 else ["0.5", "1.0", "1.5", "2.0", "2.5"]
+    assert [row["loss"] for row in rows(tmp_path)] == expected
 
 
 def test_a_file_that_was_deleted_is_not_begun_anew(tmp_path, writer):

@@ -11,6 +11,7 @@ from child_environment import ROOT, child_environment
 from two_processes import on_two_processes
 
 from mentor_pl.cli.main import main
+from mentor_pl.records.reading import read_step
 
 # How far drafts look ahead is given: measured, it depends on what else the machine does, and with it what is read.
 SCHEDULE = {"class_path": "mentor_pl.decoding.engine.lookahead.FixedK", "init_args": {"k": 3}}
@@ -80,6 +81,7 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
                     "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
                     "init_args": {"every_n_train_steps": 2, "save_top_k": -1, "filename": "{step}"},
                 },
+                {"class_path": "callbacks.RolloutRecord"},
             ],
         },
         "model": {
@@ -103,6 +105,7 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
 
     def words_of(name, *options):
         config["trainer"]["callbacks"][1]["init_args"]["folder"] = name
+        config["trainer"]["default_root_dir"] = name  # of the records
         config["trainer"]["callbacks"][2]["init_args"]["dirpath"] = f"{name}/checkpoints"
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         return ["fit", "--config", f"{name}.yaml", *options]
@@ -213,3 +216,31 @@ def test_a_sharded_run_leaves_a_checkpoint_that_loads_strictly_into_the_plain_mo
     state = read(trained / "whole2/checkpoints/step=24.ckpt")["state_dict"]
     plain = AutoModelForCausalLM.from_pretrained(llama_folder)
     plain.load_state_dict({name.removeprefix("policy."): value for name, value in state.items()}, strict=True)
+
+
+def test_two_processes_record_what_one_does(trained):
+    """Of the first step and of a later one: the same rows in the same order, numbers to float32 rounding."""
+    same = ("number", "problem", "origin", "prompt", "text", "length", "reward", "ids", "pieces", "coins", "drafts")
+    flags = ("truncated", "guided", "replaced", "given", "trained")
+    for step in (1, 7):
+        one, two = (read_step(trained / f"whole{processes}", step).to_pydict() for processes in (1, 2))
+        for name in (*same, *flags):
+            assert one[name] == two[name], (step, name)
+        assert set(two["rank"]) == {0, 1}
+        assert any(one["alternatives"])
+        for name in ("logprobs", "entropies", "gate_weights", "advantages"):
+            for ours, theirs in zip(one[name], two[name], strict=True):
+                assert ours == pytest.approx(theirs, abs=1e-3), (step, name)
+        places = [[(one["position"], one["expert_ids"]) for one in row] for row in one["alternatives"]]
+        assert places == [[(one["position"], one["expert_ids"]) for one in row] for row in two["alternatives"]]
+        assert (one["weights"] == two["weights"]) is (step == 1)  # sums over ranks round in another order
+
+
+def test_a_replay_is_the_run_bit_for_bit_on_one_process_and_on_two(trained, monkeypatch, capfd):
+    monkeypatch.chdir(trained)
+    monkeypatch.syspath_prepend(str(trained))
+    assert main(["replay", "whole1", "--step", "4"]) == 0
+    for said in (capfd.readouterr().out, on_two_processes(trained, [["replay", "whole2", "--step", "4"]])):
+        assert "step 4, from checkpoint step=6.ckpt and 1 record\n" in said
+        assert "the weights are those of step=8.ckpt, bit for bit" in said
+        assert "the weights are those that sampled step 5, bit for bit" in said

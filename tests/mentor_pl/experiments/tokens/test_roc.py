@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mentor_pl.experiments import statistics
+from mentor_pl.experiments.statistics import statistics
 from mentor_pl.experiments.tokens.roc import auc, in_words, numbers, roc_curve
 
 

@@ -1,0 +1,161 @@
+"""`mentor fork`: from a replaced token, k rollouts behind the policy's draft and k behind the expert's token.
+
+Both go on by the policy alone, so what tells them apart is that one token. Each continuation has noise of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mentor_pl.cli.recorded_run import Before, check_run, data_of, models_of, weights_before
+from mentor_pl.decoding.coin import Coin
+from mentor_pl.decoding.sampler import Sampler, decoding
+from mentor_pl.evaluation.benchmark import Benchmark
+from mentor_pl.evaluation.intervals import difference, wilson
+from mentor_pl.experiments.tokens.continuations import successes
+from mentor_pl.models.loading import Models
+from mentor_pl.records.reading import read_step
+from mentor_pl.records.rows import clean
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.printable import printable
+from mentor_pl.runtime.progress import progress_bar
+from mentor_pl.runtime.ranges import MAX_GROUP, check, check_seed
+from mentor_pl.training.data import RolloutDataModule
+from mentor_pl.types import Prompt, Row
+
+_BEFORE = 60  # characters of the response that are shown
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A replaced token, and what became of k responses behind each of the two tokens.
+
+    Attributes:
+        k: responses of each.
+        draft, expert: how many of them succeed, behind the policy's draft and behind the expert's token.
+    """
+
+    k: int
+    draft: int
+    expert: int
+
+    @property
+    def worth(self) -> tuple[float, float, float]:
+        """The expert's success rate less the draft's, with its interval at 95 %."""
+        return difference(self.expert, self.k, self.draft, self.k)
+
+
+def fork(
+    run: Path,
+    step: int,
+    rollout: int,
+    token: int,
+    k: int = 16,
+    sampler: Sampler | None = None,
+    seed: int = 0,
+) -> None:
+    """Measure what one intervention of the expert was worth: k responses behind each of the two tokens.
+
+    They begin as the rollout does, with the policy's draft or the expert's token at the place, and go on by the policy
+    alone, with the last weights of before the step that the run still has. A success is a reward whose part `outcome`
+    is 1. Intervals are at 95 %: Wilson's, and Newcombe's of the difference.
+
+    Args:
+        run: the run's folder, such as runs/quickstart/version_0, with records of callbacks.RolloutRecord.
+        step: the step, as in metrics.csv.
+        rollout: its place in the step's record, from 0.
+        token: place of a replaced token in the response, from 0.
+        k: responses of each.
+        sampler: decoder; by default `Coin` with 512 rows.
+        seed: of the noise.
+
+    Raises:
+        UsageError: for a step, rollout or token that is not there or was not replaced, for a problem that the data no
+            longer have, and for a run whose models or weights cannot be read.
+    """
+    check_run(run)
+    check("k", k, at_least=1, at_most=MAX_GROUP, because="it counts responses")
+    check_seed("seed", seed)
+    row = find(run, step, rollout, token)
+    before = weights_before(run, step)
+    data, models = data_of(before), models_of(before)
+    with decoding(models.policy), torch.autocast(models.device.type, torch.bfloat16, enabled=torch.cuda.is_available()):
+        found = measure(data, models, row, token, k, sampler or Coin(rows=512), seed)
+    draft = str(models.tokenizer.decode([row["drafts"][token]], skip_special_tokens=False))
+    _tell(before, row, token, draft, found)
+
+
+def find(run: Path, step: int, rollout: int, token: int) -> dict[str, Any]:
+    """The row of a replaced token.
+
+    Raises:
+        UsageError: where the rollout or the token is not there, or was not replaced.
+    """
+    table = read_step(run, step)
+    if not 0 <= rollout < len(table):
+        raise UsageError(f"rollout {rollout} of step {step}: the record has rollouts 0 to {len(table) - 1}")
+    row: dict[str, Any] = table.slice(rollout, 1).to_pylist()[0]
+    places = [place for place, replaced in enumerate(row["replaced"]) if replaced]
+    if token not in places:
+        shown = ", ".join(map(str, places[:12])) + (", …" if len(places) > 12 else "")
+        there = f"replaced are {shown}" if places else "the expert replaced none of its tokens: take a mixture rollout"
+        raise UsageError(f"token {token} of rollout {rollout} of step {step} was not replaced; {there}")
+    return row
+
+
+def measure(
+    data: RolloutDataModule, models: Models, row: dict[str, Any], token: int, k: int, sampler: Sampler, seed: int
+) -> Fork:
+    """Go on behind both tokens; call inside `decoding(models.policy)`.
+
+    Args:
+        data: problems, reward, how rollouts are sampled.
+        models: policy and vocabulary.
+        row: of the record.
+        token: place of the replaced token.
+        k: responses of each.
+        sampler: decoder.
+        seed: of the noise.
+    """
+    prompt, limit = _problem(data, models, row), data.sampling.max_new_tokens
+    rows = []
+    for number, last in enumerate((row["drafts"][token], row["ids"][token])):
+        given = (*row["ids"][:token], last)
+        ended = last in models.vocabulary.stop_ids or len(given) >= limit
+        rows.append(Row(prompt, tuple(row["prompt_ids"]), number, given=given, complete=ended))
+    problems = Benchmark("fork", reward=data.reward, sampling=data.sampling)
+    try:
+        with progress_bar("responses") as progress:
+            draft, expert = successes(models, problems, rows, k, sampler, seed, progress)
+    finally:
+        data.reward.close()
+    return Fork(k, draft, expert)
+
+
+def _problem(data: RolloutDataModule, models: Models, row: dict[str, Any]) -> Prompt:
+    """The problem that the rollout answers, as graders know it."""
+    for prompt in data.load(models.tokenizer).prompts:
+        if prompt.index == row["problem"] and clean(prompt.problem) == row["problem_text"]:
+            return prompt
+    raise UsageError(
+        f"{data.train} no longer has problem {row['problem']} as the rollout's prompt words it: put the run's data back"
+    )
+
+
+def _tell(before: Before, row: dict[str, Any], token: int, draft: str, found: Fork) -> None:
+    """Print what was found; `draft` is the text of the policy's."""
+    said, behind = printable("".join(row["pieces"][:token])[-_BEFORE:]), row["step"] - 1 - before.done
+    exact = "those that sampled it" if not behind else f"{behind} step{'s' if behind > 1 else ''} before those that did"
+    print(f"problem {row['problem']}, step {row['step']}, token {token}, behind: …{said}")
+    print(f"weights of {before.words}, {exact}; {found.k} responses of each, by the policy alone")
+    sides = (("policy's draft", draft, found.draft), ("expert's token", row["pieces"][token], found.expert))
+    for name, piece, count in sides:
+        low, high = wilson(count, found.k)
+        rate = f"{count / found.k:.2f} [{low:.2f}, {high:.2f}]"
+        print(f"  {name}  {printable(piece)!r:<16} {count:>4} of {found.k} succeed  {rate}")
+    worth, low, high = found.worth
+    print(f"  difference {worth:+.2f} [{low:+.2f}, {high:+.2f}]")

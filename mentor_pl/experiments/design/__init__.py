@@ -1,0 +1,1 @@
+"""What an experiment is, fixed before it is run, and read from YAML."""

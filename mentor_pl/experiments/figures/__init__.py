@@ -1,0 +1,1 @@
+"""Figures, each from results or from a run's metrics."""

@@ -1,0 +1,1 @@
+"""What came out, as Markdown and HTML, and as a page for a repository."""

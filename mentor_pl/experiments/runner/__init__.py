@@ -1,0 +1,1 @@
+"""Runs the cells of a design, each apart, and reads what came out of them."""

@@ -1,0 +1,1 @@
+"""What a few seeds can say about claims and criteria."""

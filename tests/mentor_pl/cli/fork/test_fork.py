@@ -1,0 +1,93 @@
+"""What one replaced token was worth: where the responses begin, what is counted, what cannot be forked."""
+
+from pathlib import Path
+
+import pytest
+from small_fit import RUN, error
+
+from mentor_pl.cli.fork import fork as module
+from mentor_pl.cli.main import main
+from mentor_pl.records.reading import read_step
+
+
+@pytest.fixture
+def replaced(recorded_project):
+    """(row, place, token): a replaced token of step 3, and the row that it is in."""
+    for place, row in enumerate(read_step(RUN, 3).to_pylist()):
+        if any(row["replaced"]):
+            return row, place, row["replaced"].index(True)
+    raise AssertionError("the expert replaced nothing")
+
+
+def forked(place, token, *words):
+    return main(["fork", str(RUN), "--step", "3", "--rollout", str(place), "--token", str(token), *words])
+
+
+def test_responses_go_on_behind_either_token_from_the_weights_that_sampled(replaced, monkeypatch, capfd):
+    row, place, token = replaced
+    seen = []
+
+    def scripted(models, problems, rows, n, *_):
+        seen.extend([(one.context, one.given) for one in rows])
+        assert n == 4
+        return [1, 3]
+
+    monkeypatch.setattr(module, "successes", scripted)
+    assert forked(place, token, "--k", "4") == 0
+    begin = tuple(row["ids"][:token])
+    assert seen == [
+        (tuple(row["prompt_ids"]), (*begin, row["drafts"][token])),
+        (tuple(row["prompt_ids"]), (*begin, row["ids"][token])),
+    ]
+    said = capfd.readouterr().out
+    assert "weights of checkpoint step=2.ckpt, those that sampled it; 4 responses of each" in said
+    draft, expert, difference = said.splitlines()[-3:]
+    assert "1 of 4 succeed  0.25 [0.05, 0.70]" in draft  # Wilson's intervals, by hand
+    assert "3 of 4 succeed  0.75 [0.30, 0.95]" in expert
+    assert difference.strip() == "difference +0.50 [-0.14, +0.79]"
+
+
+def test_a_fork_of_the_testbed_grades_what_it_samples(replaced, capfd):
+    _, place, token = replaced
+    assert forked(place, token, "--k", "3") == 0
+    assert capfd.readouterr().out.count("of 3 succeed") == 2
+
+
+def test_weights_of_an_earlier_step_are_named_as_such(recorded_copy, monkeypatch, capfd):
+    monkeypatch.setattr(module, "successes", lambda *_: [0, 0])
+    (recorded_copy / "checkpoints/step=2.ckpt").unlink()
+    for place, row in enumerate(read_step(recorded_copy, 3).to_pylist()):
+        if any(row["replaced"]):
+            words = ["fork", str(recorded_copy), "--step", "3", "--rollout", str(place)]
+            assert main([*words, "--token", str(row["replaced"].index(True))]) == 0
+            break
+    assert "weights of the run's start, 2 steps before those that did" in capfd.readouterr().out
+
+
+def test_what_cannot_be_forked_is_said_in_one_line(replaced, capfd):
+    row, place, token = replaced
+    other = row["replaced"].index(False)
+    plain = next(i for i, one in enumerate(read_step(RUN, 3).to_pylist()) if one["origin"] == "policy")
+    for words, line in (
+        ((place, other), f"token {other} of rollout {place} of step 3 was not replaced; replaced are {token}"),
+        ((plain, 0), "the expert replaced none of its tokens: take a mixture rollout"),
+        ((9999, 0), "rollout 9999 of step 3: the record has rollouts 0 to 15"),
+    ):
+        assert forked(*words) == 2
+        assert line in error(capfd)
+    assert main(["fork", "nowhere", "--step", "3", "--rollout", "0", "--token", "0"]) == 2
+    assert "there is no folder 'nowhere'" in error(capfd)
+
+
+def test_a_problem_that_the_data_no_longer_have_is_named(replaced, three_recorded, monkeypatch, tmp_path, capfd):
+    row, place, token = replaced
+    train = Path("data/testbed/train.jsonl")
+    before = train.read_text()
+    try:
+        train.write_text("".join(reversed(before.splitlines(keepends=True))))
+        if row["problem"] * 2 + 1 == len(before.splitlines()):
+            pytest.skip("the problem in the middle stays where it is")
+        assert forked(place, token) == 2
+    finally:
+        train.write_text(before)
+    assert f"no longer has problem {row['problem']} as the rollout's prompt words it" in error(capfd)
