@@ -83,8 +83,8 @@ def embed(runs: Sequence[Path], steps: Sequence[int], rollouts: int, size: int) 
     room = size // len(runs)
     found: list[Embedded] = []
     for run, its in zip(runs, recorded, strict=True):
-        wanted = [step for step in steps if step in its] or (common if len(common) >= min(FEWEST, len(its)) else its)
-        found.append(_fitted(run, its, sorted(set(wanted)), bool(steps), rollouts, room, found))
+        named = sorted(set(steps) & set(its))
+        found.append(_fitted(run, its, named, common, rollouts, room, found))
     return found
 
 
@@ -100,18 +100,30 @@ def _recorded(run: Path) -> list[int]:
 
 
 def _fitted(
-    run: Path, recorded: list[int], wanted: list[int], fixed: bool, rollouts: int, room: int, others: list[Embedded]
+    run: Path,
+    recorded: list[int],
+    named: list[int],
+    common: list[int],
+    rollouts: int,
+    room: int,
+    others: list[Embedded],
 ) -> Embedded:
-    """One run within its room: by fewer steps first, and where those are given or few, by fewer rollouts of each."""
-    count = len(wanted) if fixed else min(MOST, len(wanted))
-    fewest = count if fixed else min(FEWEST, count)
+    """One run within its room: by fewer steps first, and where those are named or few, by fewer rollouts of each.
+
+    Args:
+        named: steps that are asked for; of none as many as there is room for, those in `common` first where they do.
+    """
+    wanted = named or recorded
+    count = len(wanted) if named else min(MOST, len(wanted))
+    fewest = count if named else min(FEWEST, count)
     # a guess by the last step, whose responses are the longest in most runs, spares packing what has no room
     last = _packed(run, wanted[-1], rollouts, others)
     needed = len(last.letters) * fewest / room
     most = rollouts if needed <= 1 else max(1, int(last.rollouts / needed))
     count = max(fewest, min(count, room // len(last.letters)))
     while True:
-        embedded = Embedded(run, recorded, {s: _packed(run, s, most, others) for s in evenly(wanted, count)})
+        pool = common if not named and fewest <= len(common) and count < len(wanted) else wanted
+        embedded = Embedded(run, recorded, {s: _packed(run, s, most, others) for s in evenly(pool, count)})
         over = embedded.size / room
         if over <= 1 or (count == fewest and most == 1):
             return embedded

@@ -73,6 +73,15 @@ def test_a_second_run_shows_the_same_steps_and_first_the_problems_of_the_first(r
     assert unpack(two.steps[3].letters)[0]["recorded"] == 10
 
 
+def test_where_there_is_no_room_for_all_the_steps_that_both_runs_have_are_shown(run, tmp_path) -> None:
+    other = Mazes(steps=(*range(1, 8), *range(20, 80)), prompts=1, policy=1, mixture=1).write(tmp_path / "other")
+    _, whole = embed([run, other], [], 1000, PLENTY)
+    assert len(whole.steps) == 67
+    _, two = embed([run, other], [], 1000, whole.size)  # half of it for each
+    assert set(two.steps) <= set(range(1, 8))
+    assert len(two.steps) >= 5
+
+
 def test_runs_with_hardly_a_step_in_common_show_what_they_have(run, tmp_path) -> None:
     other = Mazes(steps=(7, 50, 60), prompts=1).write(tmp_path / "other")
     one, two = embed([run, other], [], 1000, PLENTY)
