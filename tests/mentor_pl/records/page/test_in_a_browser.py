@@ -100,8 +100,7 @@ def test_rollouts_are_searched_filtered_and_sorted(first) -> None:
     first.put("#reward-from", ""), first.put("#reward-to", "")
     first.put("#guided-from", "20")
     assert first.rows() == [2]  # 1 of 4 tokens
-    first.put("#guided-from", "")
-    first.click("[data-kind=policy]")
+    first.put("#guided-from", ""), first.click("[data-kind=policy]")
     assert first.rows() == [2]
     first.click("[data-kind=policy]")
     first.pick("#sort", "reward")
@@ -110,10 +109,6 @@ def test_rollouts_are_searched_filtered_and_sorted(first) -> None:
     assert first.rows() == [1, 2, 3, 0]
     first.pick("#sort", "guided")
     assert first.rows()[0] == 2
-
-
-def background(page, place):
-    return page.run(f"return getComputedStyle(document.querySelectorAll('#view .token')[{place}]).backgroundColor")
 
 
 @pytest.mark.parametrize(
@@ -139,15 +134,15 @@ def test_tokens_are_coloured_by_what_is_asked_for_and_a_legend_says_so(first, co
     if colour == "advantage":
         assert all("below" in classes for classes in marks)
     else:
-        assert background(first, 1) != background(first, 3)
+        style = "return getComputedStyle(document.querySelectorAll('#view .token')[%d]).backgroundColor"
+        assert first.run(style % 1) != first.run(style % 3)
 
 
 def test_a_tokens_facts_follow_pointer_click_and_keys(first) -> None:
     first.click('#list [data-row="2"]')
     first.hover(first.all("#view .token")[2])
     assert (first.text("#facts h2"), first.fact("entropy")) == ("token 3 of 4", "1.000")
-    first.all("#view .token")[1].click()
-    first.hover(first.one("h1"))
+    first.all("#view .token")[1].click(), first.hover(first.one("h1"))
     facts = {"id": str(IDS["U"]), "logprob": "−2.500", "entropy": "1.500", "weight": "0.750", "coin": "0.500",
              "guided": "yes", "replaced": "yes", "draft": f"D {IDS['D']}", "advantage": "−0.500",
              "divergence": "2.250"}  # fmt: skip
@@ -164,30 +159,29 @@ def test_a_tokens_facts_follow_pointer_click_and_keys(first) -> None:
     assert first.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
-def shares(page, key):
-    return page.texts(f"[data-shares={key}] td")
-
-
 def test_the_slider_shows_at_once_what_another_threshold_would_have_guided(first) -> None:
+    def shares(key):
+        return first.texts(f"[data-shares={key}] td")
+
     first.click('#list [data-row="2"]')
-    assert shares(first, "run") == ["0.0 %", "25.0 %", "25.0 %"]  # policy, mixture, this rollout
-    assert shares(first, "slider") == ["–"] * 3
+    assert shares("run") == ["0.0 %", "25.0 %", "25.0 %"]  # policy, mixture, this rollout
+    assert shares("slider") == ["–"] * 3
     assert first.one("#gamma-number").get_attribute("value") == "2"
     first.put("#gamma-number", "1")
     # coins 0.875, 0.5, 0.75, 0.5 against 0.5, 1, 1, 0; of policy rollouts the mean of 0.5, 1, 0
-    assert shares(first, "slider") == ["50.0 %", "50.0 %", "50.0 %"]
+    assert shares("slider") == ["50.0 %", "50.0 %", "50.0 %"]
     assert first.texts("#view .token.gained") == ["L"]
     assert first.fact("slider_weight") is None
     first.keys(Keys.HOME)
     assert first.fact("slider_weight") == "0.500"
     first.put("#gamma", "1000")  # its end is no guidance
-    assert shares(first, "slider") == ["0.0 %"] * 3
+    assert shares("slider") == ["0.0 %"] * 3
     assert first.texts("#view .token.lost") == ["DU"]  # with the draft in front, which is not shown
     assert "no guidance" in first.one("#gamma").get_attribute("aria-valuetext")
     first.one("#gamma").send_keys(Keys.ARROW_LEFT)
     assert first.one("#gamma").get_attribute("value") == "999"
     first.click("#gamma-reset")
-    assert shares(first, "slider") == ["–"] * 3
+    assert shares("slider") == ["–"] * 3
     assert first.all("#view .token.gained, #view .token.lost") == []
 
 
@@ -250,7 +244,7 @@ def test_every_key_does_what_the_help_says(first) -> None:
         assert on("legend") == name
     first.keys("v")
     assert on("views") == "kinds"
-    first.keys("v"), first.keys("v")
+    first.keys("vv")
     assert on("views") == "rollout"
     first.keys("]")
     first.wait("return location.hash.startsWith('#0/10/')")
@@ -294,8 +288,8 @@ def test_a_second_run_stands_beside_the_first_at_the_same_step_and_prompt(page, 
     both = page(file / "both.html", "#0/5/1")
     both.click("#views [data-value=runs]")
     both.wait("return document.querySelectorAll('#view .columns > section').length === 2")
-    assert [text.partition("  ")[0] for text in both.texts("#view .columns h3")] == [
-        f"{file.name}/one, step 5", f"{file.name}/two, step 5"]  # fmt: skip
+    titles = [text.partition("  ")[0] for text in both.texts("#view .columns h3")]
+    assert titles == [f"{file.name}/{name}, step 5" for name in ("one", "two")]
     assert both.texts("#view .columns > section:last-child .token") == ["check", "yes", "<eos>"]
     both.click('#list [data-row="3"]')
     both.wait("return document.querySelector('#view').textContent.includes('Problem 8 is not among its rollouts')")
