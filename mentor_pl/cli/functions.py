@@ -35,12 +35,15 @@ def run_function(function: Callable[..., Any], words: str, args: list[str]) -> N
 def _spelt_out(args: list[str], accepted: Mapping[str, Setting]) -> list[str]:
     """The arguments as jsonargparse wants them.
 
-    A required file may stand first without its name, a switch alone, and an option of several values may be given
-    several times: `--base A --base B`.
+    A required file may stand first without its name and, where the function takes an optional one next, that one
+    second; a switch alone; and an option of several values may be given several times: `--base A --base B`.
     """
-    first, setting = next(iter(accepted.items()))
-    if args[:1] and not args[0].startswith("-") and setting.hint is Path and setting.default is Parameter.empty:
-        args = [f"--{first}={args[0]}", *args[1:]]
+    for place, (name, setting) in enumerate(list(accepted.items())[:2]):
+        wanted = [(Path, Parameter.empty), (Path | None, None)][place]
+        if args[place : place + 1] and not args[place].startswith("-") and (setting.hint, setting.default) == wanted:
+            args = [*args[:place], f"--{name}={args[place]}", *args[place + 1 :]]
+        else:
+            break
     switches = {f"--{name}" for name, one in accepted.items() if one.hint is bool}
     several = {f"--{name}" for name, one in accepted.items() if get_origin(one.hint) is Sequence}
     args = [re.sub(r"^(--\w+)(?==|$)", r"\1+", arg) if arg.partition("=")[0] in several else arg for arg in args]

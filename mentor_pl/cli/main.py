@@ -53,6 +53,7 @@ COMMANDS = {
         "measure how much the choice at a token matters, by drawing it anew and rolling out",
         "mentor_pl.experiments.tokens.token_importance:token_importance",
     ),
+    "view": ("show a run's recorded rollouts, token by token, as one page for a browser", "mentor_pl.cli.view:view"),
     "replay": (
         "run the update of a recorded step again, bit for bit, or beside another method's",
         "mentor_pl.cli.replay.replay:replay",
@@ -92,6 +93,7 @@ examples:
   mentor validate --config configs/benchmarks.yaml --model.policy MODEL_FOLDER
   mentor testbed build --out data/testbed
   mentor experiment configs/experiments/smoke.yaml --dry
+  mentor view runs/quickstart/version_0
 
 `mentor <command> --help` says more. `mentor --version` prints {version}.
 """

@@ -111,6 +111,28 @@ def test_a_required_file_may_stand_first_and_a_switch_alone(arguments: list[str]
     assert call == {"file": Path("x"), "dry": dry, "seed": seed}
 
 
+def show(run: Path, beside: Path | None = None, out: Path | None = None) -> None:
+    """Show something."""
+    CALLS.append({"run": run, "beside": beside, "out": out})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call"),
+    [
+        (["a"], {"run": Path("a"), "beside": None, "out": None}),
+        (["a", "b"], {"run": Path("a"), "beside": Path("b"), "out": None}),
+        (["a", "b", "--out=c"], {"run": Path("a"), "beside": Path("b"), "out": Path("c")}),
+        (["--beside", "b", "--run", "a"], {"run": Path("a"), "beside": Path("b"), "out": None}),
+    ],
+)
+def test_an_optional_file_that_is_asked_for_next_may_stand_second(arguments: list[str], call: object) -> None:
+    CALLS.clear()
+    run_function(show, "show", arguments)
+    assert [call] == CALLS
+    with pytest.raises(UsageError, match="c: not understood"):
+        run_function(show, "show", ["a", "b", "c"])
+
+
 def test_what_is_no_option_and_stands_elsewhere_is_refused() -> None:
     with pytest.raises(UsageError, match="y: not understood"):
         run_function(draw, "thing", ["x", "y"])

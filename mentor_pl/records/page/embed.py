@@ -1,0 +1,143 @@
+"""The records of a run as a page carries them, as many as a number of bytes has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mentor_pl.records.page.choose import choose_rows, evenly
+from mentor_pl.records.page.step import pack_step
+from mentor_pl.records.reading import read_step, steps_of
+from mentor_pl.runtime.errors import UsageError
+
+FEWEST: Final = 5  # steps that a page has rather than more rollouts of each
+MOST: Final = 200  # steps, for a list to pick from
+
+
+class Packed(NamedTuple):
+    """A step of a page.
+
+    Attributes:
+        letters: as `pack_step` makes them.
+        rollouts: how many of them it has.
+        recorded: how many the record has.
+        problems: what they answer.
+    """
+
+    letters: str
+    rollouts: int
+    recorded: int
+    problems: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A run of a page.
+
+    Attributes:
+        run: its folder.
+        recorded: its recorded steps.
+        steps: those of them that are embedded.
+    """
+
+    run: Path
+    recorded: Sequence[int]
+    steps: Mapping[int, Packed]
+
+    @property
+    def size(self) -> int:
+        """Bytes that the steps take."""
+        return sum(len(one.letters) for one in self.steps.values())
+
+    def left_out(self) -> str:
+        """What of the record the page has not, in words; empty where it has all."""
+        said = []
+        if len(self.steps) < len(self.recorded):
+            said.append(f"{len(self.recorded) - len(self.steps)} of {len(self.recorded)} recorded steps")
+        there = sum(one.recorded for one in self.steps.values())
+        missing = there - sum(one.rollouts for one in self.steps.values())
+        if missing:
+            said.append(f"{missing:,} of {there:,} rollouts of the {'step' if len(self.steps) == 1 else 'steps'} shown")
+        return " and ".join(said)
+
+
+def embed(runs: Sequence[Path], steps: Sequence[int], rollouts: int, size: int) -> list[Embedded]:
+    """Pack the records of one run, or of two that are to be compared.
+
+    Args:
+        runs: folders.
+        steps: those to embed; of none as many as there is room for, evenly spaced.
+        rollouts: of a step at most.
+        size: bytes that all may take; where the least possible takes more, it is exceeded.
+
+    Raises:
+        UsageError: for a run without records, a step that is not recorded, or a record that cannot be read.
+    """
+    recorded = [_recorded(run) for run in runs]
+    for step in steps:
+        if not any(step in one for one in recorded):
+            read_step(runs[0], step)  # says which there are
+    common = sorted(set.intersection(*map(set, recorded)))
+    room = size // len(runs)
+    found: list[Embedded] = []
+    for run, its in zip(runs, recorded, strict=True):
+        named = sorted(set(steps) & set(its))
+        found.append(_fitted(run, its, named, common, rollouts, room, found))
+    return found
+
+
+def _recorded(run: Path) -> list[int]:
+    if not run.is_dir():
+        raise UsageError(f"{run}: no such folder: give a run's, such as runs/quickstart/version_0")
+    if not (steps := steps_of(run)):
+        raise UsageError(
+            f"{run} has no records of rollouts: train with callbacks.RolloutRecord among trainer.callbacks, "
+            "such as --trainer.callbacks+ callbacks.RolloutRecord"
+        )
+    return steps
+
+
+def _fitted(
+    run: Path,
+    recorded: list[int],
+    named: list[int],
+    common: list[int],
+    rollouts: int,
+    room: int,
+    others: list[Embedded],
+) -> Embedded:
+    """One run within its room: by fewer steps first, and where those are named or few, by fewer rollouts of each.
+
+    Args:
+        named: steps that are asked for; of none as many as there is room for, those in `common` first where they do.
+    """
+    wanted = named or recorded
+    count = len(wanted) if named else min(MOST, len(wanted))
+    fewest = count if named else min(FEWEST, count)
+    # a guess by the last step, whose responses are the longest in most runs, spares packing what has no room
+    last = _packed(run, wanted[-1], rollouts, others)
+    needed = len(last.letters) * fewest / room
+    most = rollouts if needed <= 1 else max(1, int(last.rollouts / needed))
+    count = max(fewest, min(count, room // len(last.letters)))
+    while True:
+        pool = common if not named and fewest <= len(common) and count < len(wanted) else wanted
+        embedded = Embedded(run, recorded, {s: _packed(run, s, most, others) for s in evenly(pool, count)})
+        over = embedded.size / room
+        if over <= 1 or (count == fewest and most == 1):
+            return embedded
+        if count > fewest:
+            count = max(fewest, min(count - 1, int(count / over)))
+        else:
+            largest = max(one.rollouts for one in embedded.steps.values())
+            most = max(1, min(largest - 1, int(largest / over)))
+
+
+def _packed(run: Path, step: int, most: int, others: list[Embedded]) -> Packed:
+    rows = read_step(run, step)
+    if not len(rows):
+        raise UsageError(f"{run}: the record of step {step} has no rollouts: name the steps to show by --steps")
+    wanted = {problem for other in others if step in other.steps for problem in other.steps[step].problems}
+    some = choose_rows(rows, most, wanted)
+    return Packed(pack_step(some, len(rows)), len(some), len(rows), frozenset(some["problem"].to_pylist()))
