@@ -95,8 +95,8 @@ def _markdown(block: Block) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text of which Markdown makes nothing; @, = and the like stay readable."""
-    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(text.split()))
+    """Text of which Markdown makes nothing; @, = and the like stay readable, and so does _ within a word."""
+    return re.sub(r"([\\`*\[\]<>|]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
 
 
 def _cell(text: str) -> str:

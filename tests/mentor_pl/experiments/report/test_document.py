@@ -55,3 +55,7 @@ def test_markdown_makes_nothing_of_what_it_tells(page):
 def test_numbers_are_set_to_the_right_and_words_to_the_left():
     html = to_html([Table(("a", "b", "c"), [("1.5 ± 0.1", "two", "−3")])], "t", None)
     assert '<td class="n">1.5 ± 0.1</td><td>two</td><td class="n">−3</td>' in html
+
+
+def test_an_underscore_is_escaped_where_it_would_begin_or_end_emphasis_alone():
+    assert to_markdown([Text("final_benchmarks.yaml _so_ a__b _")]) == "final_benchmarks.yaml \\_so\\_ a__b \\_\n"
