@@ -19,6 +19,7 @@ from mentor_pl.types import Rollouts
 
 _SHOWN = 300  # characters of a response
 _RECENT = 20  # steps whose mean tells how long the others will take
+_REFRESH = 0.1  # seconds, of a bar
 
 
 class ProgressLines(L.Callback):
@@ -38,6 +39,10 @@ class ProgressLines(L.Callback):
         self.seconds: list[float] = []  # of the last steps
         self.nothing = False  # whether nothing earned anything in the step before
         self.task: Any = None  # of the terminal's bar
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if trainer.progress_bar_callback is not None and not sys.stderr.isatty():
+            trainer.progress_bar_callback.disable()  # its last state would be told again behind the summary
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.told = self.step_began = time.monotonic()
@@ -106,7 +111,7 @@ class ProgressLines(L.Callback):
             self.task = bar.progress.add_task("rollouts", total=now.rollouts)
         bar.progress.update(self.task, total=now.rollouts, completed=now.ended, description=f"round {now.round}")
         clock = time.monotonic()
-        if clock - self.told > 0.1:
+        if clock - self.told >= min(_REFRESH, self.every_seconds):
             self.told = clock
             bar.refresh()
 

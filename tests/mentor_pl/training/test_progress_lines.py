@@ -32,8 +32,9 @@ def said(caplog):
     return [text for text in map(logging.LogRecord.getMessage, caplog.records) if text.startswith("step ")]
 
 
-def test_the_first_step_and_the_last_are_told_of_however_fast_they_are(run, caplog):
+def test_the_first_step_and_the_last_are_told_of_however_fast_they_are_and_no_bar_is(run, caplog, capfd):
     run(steps=4, callbacks=[ProgressLines(1e6)], trainer_options=BAR).fit()
+    assert "Epoch" not in "".join(capfd.readouterr())
     first, last = said(caplog)
     number = r"[\d,]+(\.\d+)?"
     assert re.fullmatch(
