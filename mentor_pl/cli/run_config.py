@@ -54,7 +54,7 @@ class RunConfig(SaveConfigCallback):
 
     @cached_property
     def _text(self) -> str:
-        return str(self.parser.dump(self.config, skip_none=False))
+        return str(self.parser.dump(self.config, skip_none=False, skip_validation=True))
 
 
 def _begin(folder: Path, text: str | None) -> None:

@@ -80,8 +80,8 @@ def test_a_row_that_a_kill_has_cut_is_dropped(tmp_path, writer):
 @pytest.mark.parametrize("step", [3, 4], ids=["the last row again", "a further row"])
 @pytest.mark.parametrize("new_column", [False, True])
 def test_a_full_disk_loses_no_row(tmp_path, writer, new_column, step):
-    before = (tmp_path / "metrics.csv").read_text()
-    writer.log_metrics({"loss": 2.0} | ({"val": 1.0} if new_column else {}), step)
+    before = (tmp_path / "metrics.csv").read_bytes()
+    writer.log_metrics({"loss": 2.125} | ({"val": 1.0} if new_column else {}), step)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 1, limits[1]))  # a byte fits, and the next one does not
     try:
@@ -89,10 +89,10 @@ def test_a_full_disk_loses_no_row(tmp_path, writer, new_column, step):
             writer.save()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (tmp_path / "metrics.csv").read_text() == before
+    assert (tmp_path / "metrics.csv").read_bytes() == before
     writer.log_metrics({"loss": 2.5}, 5)
     writer.save()
-    expected = ["0.5", "1.0", "2.0", "2.5"] if step == 3 else ["0.5", "1.0", "1.5", "2.0", "2.5"]
+    expected = ["0.5", "1.0", "2.125", "2.5"] if step == 3 else ["0.5", "1.0", "1.5", "2.125", "2.5"]
     assert [row["loss"] for row in rows(tmp_path)] == expected
 
 
