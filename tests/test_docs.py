@@ -136,6 +136,28 @@ def test_results_stay_small_and_are_all_of_a_page():
         assert path.relative_to(ROOT / "docs/results").parts[0].partition(".")[0] in pages, path
 
 
+def rows_of(page):
+    """The cells of every row of a page's tables."""
+    lines = (ROOT / "docs/results" / page).read_text(encoding="utf-8").splitlines()
+    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines if line.startswith("| ")]
+
+
+def test_the_answers_to_the_papers_claims_are_those_of_the_pages():
+    told = [row for row in rows_of("README.md") if len(row) == 5 and row[1].startswith("`")]
+    assert len(told) >= 9
+    for _, claim, answer, _, link in told:
+        page = re.search(r"\((.*)\)", link)[1]
+        assert [row[1] for row in rows_of(page) if row[0] == claim.strip("`")] == [answer], claim
+
+
+def test_every_page_of_results_is_in_their_table():
+    pages = {path.name for path in (ROOT / "docs/results").glob("*.md")} - {"README.md"}
+    linked = re.findall(
+        r"^\| \[.*?\]\((.*?)\)", (ROOT / "docs/results/README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(linked) == pages
+
+
 def test_every_yaml_of_a_page_parses(text):
     for yaml in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
         assert isinstance(safe_load(yaml), dict), yaml
