@@ -1,10 +1,8 @@
 """The page of a run is in its folder when the run ends, and loggers have it as far as they take it."""
 
-from pathlib import Path
-
 import lightning.pytorch as L
 import pytest
-from boards import events, wandb_records
+from boards import events, wandb_artifact
 
 from callbacks import RolloutPage, RolloutRecord, rollout_page
 from mentor_pl.algorithms.mentor import Mentor
@@ -36,14 +34,8 @@ def test_wandb_has_the_page_as_an_artifact_and_tensorboard_its_place(run, boards
     assert page.read_text("utf-8").startswith("<!doctype html>")
     assert f"page           {page}" in capsys.readouterr().out
 
-    artifacts = [
-        one.artifact for one in wandb_records(tmp_path / "wandb") if one.WhichOneof("record_type") == "artifact"
-    ]
-    (artifact,) = [one for one in artifacts if one.name == name]
-    assert (artifact.type, artifact.metadata) == ("page", '{"step": 2}')
-    ((entry),) = artifact.manifest.contents
-    assert (entry.path, entry.size) == ("view.html", page.stat().st_size)
-    assert Path(entry.local_path).read_bytes() == page.read_bytes()
+    found = wandb_artifact(tmp_path / "wandb", "page")
+    assert found == (name, {"step": 2}, {"view.html": page.read_bytes()})
 
     (text,) = events(tmp_path / "tensorboard").Tensors("view/text_summary")
     assert text.step == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from boards import events, wandb_history, wandb_scalars
+from boards import events, wandb_artifact, wandb_history, wandb_scalars
 from matplotlib.colors import to_rgb
 from PIL import Image
 from runs import Batches
@@ -35,8 +35,8 @@ def test_wandb_has_a_table_tensorboard_a_picture_and_both_the_scalars_of_the_run
 
     (told,) = [row for row in wandb_history(tmp_path / "wandb") if "train/samples" in row]
     assert told["trainer/global_step"] == 2
-    (files,) = (tmp_path / "wandb").rglob("*-run-*/files")
-    table = json.loads((files / told["train/samples"]["path"]).read_text())
+    _, _, files = wandb_artifact(tmp_path / "wandb", "run_table")
+    table = json.loads(files["train/samples.table.json"])
     assert table["columns"] == COLUMNS
     batch = batches.rollouts[1]
     for row, at in zip(table["data"], (0, 2, 4), strict=True):  # of each prompt the first of the policy and mixed
@@ -47,7 +47,7 @@ def test_wandb_has_a_table_tensorboard_a_picture_and_both_the_scalars_of_the_run
         assert facts["reward"] == pytest.approx(float(batch.rewards[at]))
         assert facts["guided"] == pytest.approx(float(batch.guided[at].sum()) / length)
         assert facts["prompt"].split()
-        html = (files / facts["response"]["path"]).read_text()
+        html = files[facts["response"]["path"]].decode()
         assert html.startswith("<!doctype html>")
         assert "normalize.css" not in html  # W&B's own sheet, from the net
         replaced = int(batch.replaced[at].sum())
