@@ -10,7 +10,7 @@ from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.checkpoints import run_folder
 
-RUN = {"steps": 2, "data_options": {"prompts_per_step": 2}}
+RUN = {"steps": 1, "data_options": {"prompts_per_step": 2}}
 
 
 class Stop(L.Callback):
@@ -35,10 +35,10 @@ def test_wandb_has_the_page_as_an_artifact_and_tensorboard_its_place(run, boards
     assert f"page           {page}" in capsys.readouterr().out
 
     found = wandb_artifact(tmp_path / "wandb", "page")
-    assert found == (name, {"step": 2}, {"view.html": page.read_bytes()})
+    assert found == (name, {"step": 1}, {"view.html": page.read_bytes()})
 
     (text,) = events(tmp_path / "tensorboard").Tensors("view/text_summary")
-    assert text.step == 2
+    assert text.step == 1
     assert f"`{page}`" in text.tensor_proto.string_val[0].decode()
 
 
@@ -63,7 +63,7 @@ def test_a_page_that_cannot_be_written_is_named_and_the_run_ends_as_it_would(run
 
     job = job_of(run, Block())
     job.fit()
-    assert job.module.steps_done == 2
+    assert job.module.steps_done == 1
     (said,) = [str(one.message) for one in recwarn if "RolloutPage" in str(one.message)]
     assert "view.html: the page cannot be written (Is a directory)" in said
 

@@ -137,8 +137,8 @@ def _draw(lines: Sequence[_Line]) -> np.ndarray:
     figure = Figure(figsize=(1, 1), dpi=_DPI)
     canvas = FigureCanvasAgg(figure)
     width, _, _ = canvas.get_renderer().get_text_width_height_descent("0" * COLUMNS, _FONT, False)
-    pixels = np.array([np.ceil(width) + 2 * _MARGIN, len(lines) * _HEIGHT + 2 * _MARGIN])
-    figure.set_size_inches(pixels / _DPI)
+    across, down = int(np.ceil(width)) + 2 * _MARGIN, len(lines) * _HEIGHT + 2 * _MARGIN
+    figure.set_size_inches(across / _DPI, down / _DPI)
     figure.set_facecolor(colours["panel"])
     axes = figure.add_axes(
         (0, 0, 1, 1),

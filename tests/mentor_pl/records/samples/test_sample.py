@@ -4,29 +4,55 @@ from dataclasses import replace
 
 import pytest
 import torch
-from collecting import EIGHT, THREE, GivenRounds, Learner, gather, guided_by, row
 
-from mentor_pl.decoding.naive import Naive
 from mentor_pl.records.samples.sample import Token, samples_of
-from mentor_pl.types import Origin
+from mentor_pl.types import Origin, Rollouts
 
-HOSTILE = {1: "\x1b[31m\u202e", 2: "a\nb", 3: "x" * 1_000_000, 4: "half \ud800", 5: ""}
+HOSTILE = {91: "\x1b[31m\u202e", 92: "a\nb", 93: "x" * 1_000_000, 94: "half \ud800", 95: ""}
 
 
 def decode(ids):
-    return "".join(HOSTILE.get(one, f" <{one}>") for one in ids)
+    return "".join(HOSTILE.get(one, f"<{one}>") for one in ids)
 
 
-@pytest.fixture(scope="module")
-def gathered(build_models, qwen2_folder, qwen2_expert_folder):
-    """Of two prompts two policy rows and a mixture row each, the first mixture behind hostile tokens that were given;
-    the last row is not graded."""
-    rows = [row(EIGHT, n) for n in (0, 1)] + [row(EIGHT, 2, given=(1, 2, 3, 4, 5), origin=Origin.MIXTURE)]
-    rows += [row(THREE, n) for n in (0, 1)] + [row(THREE, 2, origin=Origin.MIXTURE)]
-    algorithm = GivenRounds(rows)
-    algorithm.blend = guided_by(0.9).blend
-    models = build_models(qwen2_folder, qwen2_expert_folder)
-    return gather(Learner(models, algorithm=algorithm), Naive())
+@pytest.fixture
+def gathered():
+    """Of two prompts two policy rows and a mixture row each, of five tokens; in the first mixture row hostile tokens
+    were given, in the second one token is guided and one replaced. The last row is not graded."""
+    n, t = 6, 5
+    origin = torch.tensor([Origin.POLICY, Origin.POLICY, Origin.MIXTURE] * 2)
+    ids = torch.arange(n * t).reshape(n, t)
+    ids[2] = torch.tensor(list(HOSTILE))
+    flags = {name: torch.zeros(n, t, dtype=torch.bool) for name in ("guided", "replaced", "given")}
+    flags["given"][2] = True
+    flags["guided"][5, 1:3] = True
+    flags["replaced"][5, 2] = True
+    drafts = ids.clone()
+    drafts[5, 2] = 77
+    zeros = torch.zeros(n, t)
+    return Rollouts(
+        prompt_ids=torch.tensor([[61, 0]] * 3 + [[62, 63]] * 3),
+        prompt_lengths=torch.tensor([1, 1, 1, 2, 2, 2]),
+        response_ids=ids,
+        response_lengths=torch.tensor([5, 5, 5, 5, 5, 4]),
+        group=torch.tensor([0, 0, 0, 1, 1, 1]),
+        origin=origin,
+        logprobs=zeros,
+        entropies=zeros,
+        gate_weights=zeros,
+        train_mask=torch.ones(n, t, dtype=torch.bool),
+        truncated=torch.zeros(n, dtype=torch.bool),
+        rewards=torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0, torch.nan]),
+        reward_parts={},
+        reward_range=1.0,
+        temperature=1.0,
+        alpha=1.0,
+        gamma=1.0,
+        step=0,
+        policy_updates=0,
+        drafts=drafts,
+        **flags,
+    )
 
 
 def test_of_each_prompt_and_kind_the_first_comes_first(gathered):
@@ -39,36 +65,29 @@ def test_of_each_prompt_and_kind_the_first_comes_first(gathered):
     assert len(kinds(100)) == len(gathered)
 
 
-def test_a_token_has_its_mark_and_the_draft_that_it_replaced(gathered):
-    sample = samples_of(gathered, 4, decode)[3]
-    at, length = 5, len(sample.tokens)
-    assert length == int(gathered.response_lengths[at])
-    assert sample.guided == pytest.approx(float(gathered.guided[at].sum()) / length)
-    assert gathered.replaced[at].any()
-    for place, token in enumerate(sample.tokens):
-        replaced, guided = bool(gathered.replaced[at, place]), bool(gathered.guided[at, place])
-        assert token.mark == ("replaced" if replaced else "guided" if guided else "")
-        assert token.draft == (decode([int(gathered.drafts[at, place])]) if replaced else "")
-
-
-def test_hostile_text_is_shown_by_name_and_cut(gathered):
-    given = samples_of(gathered, 2, decode)[1].tokens[:5]
-    assert [token.mark for token in given] == ["given"] * 5
-    assert [token.text.lstrip(" ") for token in given] == [
-        "\\x1b[31m\\u202e", "a↵\nb", "x" * 200 + "…", "half ?", "∅",
+def test_a_rollout_is_told_of_with_the_marks_and_fallen_drafts_of_its_tokens(gathered):
+    first, *_, last = samples_of(gathered, 4, decode)
+    assert (first.prompt, first.reward, first.guided) == ("<61>", 0.0, 0.0)
+    assert [token.text for token in first.tokens] == ["<0>", "<1>", "<2>", "<3>", "<4>"]
+    assert (last.prompt, last.reward, last.guided) == ("<62><63>", None, 0.5)
+    assert list(last.tokens) == [
+        Token("<25>"), Token("<26>", "guided"), Token("<27>", "replaced", "<77>"), Token("<28>")
     ]  # fmt: skip
 
 
-def test_what_is_not_graded_has_no_reward_and_a_long_prompt_is_cut(gathered):
-    ungraded = replace(gathered, rewards=torch.full_like(gathered.rewards, torch.nan))
-    assert samples_of(ungraded, 1, decode)[0].reward is None
-    assert samples_of(gathered, 1, decode)[0].reward == pytest.approx(float(gathered.rewards[0]))
-    long = samples_of(gathered, 1, lambda ids: "p" * 3000)[0]
-    assert long.prompt == "p" * 2000 + "…"
+def test_hostile_text_is_shown_by_name_and_cut(gathered):
+    given = samples_of(gathered, 2, decode)[1].tokens
+    assert [token.mark for token in given] == ["given"] * 5
+    assert [token.text for token in given] == ["\\x1b[31m\\u202e", "a↵\nb", "x" * 200 + "…", "half ?", "∅"]
+
+
+def test_a_long_prompt_is_cut(gathered):
+    (long,) = samples_of(gathered, 1, lambda ids: "p\u202e" * 1500)
+    assert long.prompt == "p\\u202e" * 1000 + "…"
 
 
 def test_white_space_that_pieces_lack_stands_in_front(gathered):
-    words = replace(gathered, texts=tuple(" ".join(f"w{i}" for i in ids) for ids in gathered.response_ids.tolist()))
-    tokens = samples_of(words, 1, lambda ids: "".join(f"w{i}" for i in ids))[0].tokens
-    assert [token.text[0] for token in tokens[:3]] == ["w", " ", " "]
-    assert isinstance(tokens[0], Token)
+    words = replace(
+        gathered, texts=tuple(" ".join(decode([one]) for one in ids) for ids in gathered.response_ids.tolist())
+    )
+    assert [token.text for token in samples_of(words, 1, decode)[0].tokens] == ["<0>", " <1>", " <2>", " <3>", " <4>"]
