@@ -142,8 +142,8 @@ def _draw(lines: Sequence[_Line]) -> np.ndarray:
     figure.set_facecolor(colours["panel"])
     axes = figure.add_axes(
         (0, 0, 1, 1),
-        xlim=(0, pixels[0]),
-        ylim=(pixels[1], 0),
+        xlim=(0, across),
+        ylim=(down, 0),
     )
     axes.set_axis_off()
     boxes, fills, bars, inks = [], [], [], []
