@@ -7,8 +7,10 @@ from callbacks.early_stopping import EarlyStopping
 from callbacks.entropy_logging import EntropyLogging
 from callbacks.export_policy import ExportPolicy
 from callbacks.failure_signatures import FailureSignatures
+from callbacks.rollout_page import RolloutPage
 from callbacks.rollout_record import RolloutRecord
 from callbacks.run_summary import RunSummary
+from callbacks.sample_table import SampleTable
 from mentor_pl.training.checkpoints import RunCheckpoints
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "EntropyLogging",
     "ExportPolicy",
     "FailureSignatures",
+    "RolloutPage",
     "RolloutRecord",
     "RunCheckpoints",
     "RunSummary",
+    "SampleTable",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 pytest_plugins = ["chi_square", "model_folders", "lookup_models", "runs", "testbed_project", "reasoning_gym_standin",
-                  "recorded_runs", "browser"]  # fmt: skip
+                  "recorded_runs", "browser", "boards"]  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)

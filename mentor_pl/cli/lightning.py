@@ -33,6 +33,7 @@ from mentor_pl.cli.help import short_help
 from mentor_pl.cli.quiet import quiet
 from mentor_pl.cli.resume import checkpoint, resume, warn_of_nothing_left
 from mentor_pl.cli.run_config import RunConfig
+from mentor_pl.cli.run_folder import check_loggers
 from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.data import BenchmarkDataModule
 from mentor_pl.runtime import signals
@@ -127,6 +128,7 @@ class MentorCLI(LightningCLI):
         if config.threads is not None:
             os.environ["OMP_NUM_THREADS"] = str(config.threads)  # for processes that are started from here
             torch.set_num_threads(config.threads)
+        check_loggers(config.trainer)
         self.given = deepcopy(config)
         if self.command == "fit":
             for key in config.resume_changes:

@@ -1,4 +1,4 @@
-"""Where runs lie, by their settings: the folders of the first logger, the newest first."""
+"""What the settings of loggers say of runs: where they lie, the newest first, and whether they can be logged."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,21 @@ def run_folders(trainer: Namespace) -> list[Path]:
     if version is None:
         return _versions(root)
     return [root / (version if isinstance(version, str) else f"version_{version}")]
+
+
+def check_loggers(trainer: Namespace) -> None:
+    """Refuse a TensorBoardLogger without what it writes by: Lightning's own words come behind all settings.
+
+    Raises:
+        UsageError: for one.
+    """
+    loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+    wanted = any("TensorBoardLogger" in str(one.class_path) for one in loggers if isinstance(one, Namespace))
+    if wanted and not any(find_spec(name) for name in ("tensorboard", "tensorboardX")):
+        raise UsageError(
+            "trainer.logger: TensorBoardLogger needs tensorboard, which is not installed: pip install tensorboard, or "
+            "leave the logger out"
+        )
 
 
 def go_on_in(trainer: Namespace, folder: Path, versions: Sequence[tuple[str, int | str]] = ()) -> None:

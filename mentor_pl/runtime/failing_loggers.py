@@ -17,12 +17,27 @@ def forgive(loggers: Iterable[Logger]) -> None:
     """Have loggers that raise named once, each, and passed over, so that the run goes on; before they are asked for
     their experiments."""
     for logger in loggers:
-        named: list[str] = []  # of this logger: one for all its methods
+        named = _named(logger)
         _forgive_experiment(logger, named)
         for name in _CALLED_IN_A_RUN:
             method = getattr(logger, name, None)
             if callable(method) and not hasattr(method, "forgiving"):
                 setattr(logger, name, _forgiving(type(logger).__name__, name, method, named))
+
+
+def attempt(logger: Logger, what: str, do: Callable[[], Any]) -> None:
+    """Do with a logger what none of its own methods does; where that raises, it is named and passed over likewise.
+
+    Args:
+        what: it is, for the warning.
+    """
+    _forgiving(type(logger).__name__, what, do, _named(logger))()
+
+
+def _named(logger: Logger) -> list[str]:
+    """In what a logger has failed: one list for all that is done with it."""
+    found: list[str] = vars(logger).setdefault("_failed_in", [])
+    return found
 
 
 def _forgiving(logger: str, name: str, method: Callable[..., Any], named: list[str]) -> Callable[..., Any]:

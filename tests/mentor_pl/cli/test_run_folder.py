@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from jsonargparse import Namespace
 from small_fit import ROOT, RUN, error, fit, names, steps_logged
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from mentor_pl.cli import run_folder
 from mentor_pl.cli.main import main
+from mentor_pl.runtime.errors import UsageError
 
 
 @pytest.mark.filterwarnings("ignore:logger")
@@ -26,6 +29,19 @@ def test_a_logger_that_fails_is_named_once_and_the_run_goes_on(kind, failure, sm
     said = [str(warning.message) for warning in recwarn if kind in str(warning.message)]
     assert len(said) == 1 and f"failed in {failure}: the run goes on" in said[0]
     assert steps_logged() == [1, 2]
+
+
+def test_a_board_that_is_not_installed_is_one_line(monkeypatch):
+    """Where it is installed, runs elsewhere have it."""
+    logger = Namespace(class_path="lightning.pytorch.loggers.TensorBoardLogger", init_args=Namespace(save_dir="runs"))
+    others = [Namespace(class_path="lightning.pytorch.loggers.CSVLogger"), logger]
+    run_folder.check_loggers(Namespace(logger=others))
+    monkeypatch.setattr(run_folder, "find_spec", lambda name: None)
+    for setting in (logger, others):
+        with pytest.raises(UsageError, match="pip install tensorboard"):
+            run_folder.check_loggers(Namespace(logger=setting))
+    for setting in (others[:1], None, True, False):
+        run_folder.check_loggers(Namespace(logger=setting))
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["a server's logger first", "a server's logger second"])
