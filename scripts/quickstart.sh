@@ -8,4 +8,4 @@ source scripts/env.sh ""
 if ! ls data/testbed/{train.jsonl,heldout.jsonl,policy/model.safetensors,expert/model.safetensors} >/dev/null 2>&1; then
   mentor testbed build --out data/testbed
 fi
-exec mentor fit --config configs/quickstart.yaml "$@"
+exec mentor fit --config configs/quickstart.yaml --config configs/trainer/records.yaml "$@"
