@@ -21,7 +21,9 @@ function drawFacts() {
       make("dt", { title: says }, symbol(name)),
       make("dd", { "data-fact": field }, value instanceof Array ? value : [String(value)]),
     ])),
-    ...distributions(data, token, entry));
+    ...laterFacts(data, row, one.token),
+    ...distributions(data, token, entry),
+    ...forkCommand(data, row, one.token));
 }
 
 // [name, value, what it is, field] of what is known.
