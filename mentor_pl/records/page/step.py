@@ -71,6 +71,7 @@ def pack_step(
         "k": alternatives.ids.shape[2],
         **_of_step(rows),
         **_of_rollouts(rows, exact),
+        "blend": _blend(columns, coins),
         **findings.of_step(
             rows["step"][0].as_py(), texts(rows["weights"].slice(0, 1))[0], Places(rows, starts, columns["ids"])
         ),
@@ -192,3 +193,10 @@ def _entropy_gate(columns: Mapping[str, Array], coins: Array, gamma: float) -> f
         return None
     expected = np.minimum(1, columns["entropies"][sampled] / gamma)
     return float((np.abs(expected - columns["gate_weights"][sampled]) < 1e-3).mean())
+
+
+def _blend(columns: Mapping[str, Array], coins: Array) -> bool:
+    """Whether guided is something else than a coin of at most w, as under a gate."""
+    sampled = (coins > 0) & ~columns["given"].astype(bool)
+    under = coins[sampled] <= columns["gate_weights"][sampled]
+    return bool((under != columns["guided"][sampled].astype(bool)).mean() > 1e-3) if sampled.any() else False

@@ -39,8 +39,8 @@ function plotLines({ title, lines, bands = [] }, rest, pick = null) {
 const lineClass = (line) => `line ${line.colour ?? "other"} run-${line.run ?? 0}`;
 const tidy = (value) => {
   if (value === null) return "–";
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
-  return fixed(value, digits);
+  const size = Math.abs(value);
+  return size > 0 && size < 0.0995 ? fixed(value, 1 - Math.floor(Math.log10(size))) : fixed(value, size >= 100 ? 0 : size >= 10 ? 1 : 2);
 };
 
 // The last value up to a step; null in front of the first.

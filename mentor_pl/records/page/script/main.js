@@ -55,6 +55,12 @@ function writeAddress() {
   history.replaceState(null, "", `#${data.run}/${data.told.step}/${row}${token}`);
 }
 
+async function openAddress() {
+  const [run, step, row, token] = (location.hash.match(/\d+/g) ?? []).map(Number);
+  const known = state.runs[run]?.steps.includes(step);
+  await openStep(known ? run : 0, known ? step : state.runs[0].steps.at(-1), known ? row ?? null : null, known ? token ?? -1 : -1);
+}
+
 async function start() {
   const { told } = await unpack(at("index").textContent);
   change({ runs: told.runs });
@@ -67,9 +73,8 @@ async function start() {
   listenToTokens();
   listenToKeys();
   watch(["data", "row", "pinned"], writeAddress);
-  const [run, step, row, token] = (location.hash.match(/\d+/g) ?? []).map(Number);
-  const known = state.runs[run]?.steps.includes(step);
-  await openStep(known ? run : 0, known ? step : state.runs[0].steps.at(-1), known ? row ?? null : null, known ? token ?? -1 : -1);
+  await openAddress();
+  addEventListener("hashchange", openAddress);
   document.documentElement.dataset.ready = "";
 }
 

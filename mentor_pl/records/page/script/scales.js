@@ -16,7 +16,7 @@ function limits(data) {
     const high = sorted.length ? sorted[Math.ceil(0.995 * (sorted.length - 1))] : 1;
     let advantage = 0;
     for (const value of data.arrays.advantages) advantage = Math.max(advantage, Math.abs(value) || 0);
-    data.limits = { entropy: high || 1, advantage: advantage || 1 };
+    data.limits = { entropy: high || 1, advantage };
   }
   return data.limits;
 }
