@@ -5,7 +5,7 @@ const SMALLEST = 0.01; // nats
 
 // Positions are logarithms: from SMALLEST to twice the largest entropy or the run's own γ_p.
 function ceiling(data) {
-  data.ceiling ??= 2 * Math.max(data.arrays.entropies.reduce((a, b) => Math.max(a, b), 0.5), data.told.gamma ?? 0);
+  data.ceiling ??= 2 * Math.max(data.arrays.entropies.reduce((a, b) => (b > a && b < Infinity ? b : a), 0.5), data.told.gamma ?? 0);
   return data.ceiling;
 }
 
