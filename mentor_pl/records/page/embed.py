@@ -148,4 +148,6 @@ def _packed(run: Path, findings: Findings, step: int, most: int, others: list[Em
     wanted = {problem for other in others if step in other.steps for problem in other.steps[step].problems}
     places = choose_rows(rows, most, wanted)
     some = rows.take(pa.array(places, pa.int64()))
-    return Packed(pack_step(some, len(rows), places, findings), len(some), len(rows), frozenset(some["problem"].to_pylist()))
+    return Packed(
+        pack_step(some, len(rows), places, findings), len(some), len(rows), frozenset(some["problem"].to_pylist())
+    )

@@ -32,9 +32,7 @@ _NUMBERS: Final = ("logprobs", "entropies", "gate_weights", "advantages")
 _OPTIONAL: Final = ("divergences", "expert_logprobs", "reference_logprobs")
 
 
-def pack_step(
-    rows: pa.Table, recorded: int, places: Sequence[int] | None = None, findings: Findings = NOTHING
-) -> str:
+def pack_step(rows: pa.Table, recorded: int, places: Sequence[int] | None = None, findings: Findings = NOTHING) -> str:
     """Pack rollouts of a step, as `pack` does.
 
     Args:

@@ -113,7 +113,9 @@ def test_what_cannot_be_forked_is_said_in_one_line(replaced, forked, recorded_co
     assert "there is no folder 'nowhere'" in error(capfd)
 
 
-def test_a_problem_that_the_data_no_longer_have_is_named(replaced, forked, three_recorded, monkeypatch, tmp_path, capfd):
+def test_a_problem_that_the_data_no_longer_have_is_named(
+    replaced, forked, three_recorded, monkeypatch, tmp_path, capfd
+):
     row, place, token = replaced
     train = Path("data/testbed/train.jsonl")
     before = train.read_text()
