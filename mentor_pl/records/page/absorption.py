@@ -37,7 +37,7 @@ def absorbed_at(absorbed: pa.Table, step: int, places: Places) -> list[dict[str,
     """
     found: dict[int, dict[str, Any]] = {}
     for row in absorbed.filter(pc.equal(absorbed["step"], step)).drop(["expert_piece", "draft_piece"]).to_pylist():
-        at = places.find(*(row[name] for name in _ROLLOUT), row["position"], row["expert_id"])
+        at = places.find(row["rank"], row["group"], row["number"], row["position"], row["expert_id"])
         if at is None:
             continue
         then = {"token": at, "then": [finite(row["expert_then"]), finite(row["draft_then"])]}

@@ -36,8 +36,11 @@ def file(tmp_path_factory):
     import pyarrow as pa
 
     write_absorbed(run, pa.concat_tables([scored_rows(*some) for some in rows]))
-    append_fork(run, Forked(5, 1, 0, 0, 1, 7, 1, MIXED["weights"], IDS["D"], IDS["U"], HOSTILE, "U",
-                            "checkpoint step=2.ckpt", 2, 16, 0, 4, 0.1, 0.49, 12, 0.51, 0.9, 0.5, 0.15, 0.71))  # fmt: skip
+    fork = Forked(
+        5, 1, 0, 0, 1, 7, 1, MIXED["weights"], IDS["D"], IDS["U"], HOSTILE, "U", "checkpoint step=2.ckpt", 2, 16, 0,
+        4, 0.1, 0.49, 12, 0.51, 0.9, 0.5, 0.15, 0.71,
+    )  # fmt: skip
+    append_fork(run, fork)
     write_page([run], run.parent / "page.html", (), 1000, 10**7)
     return run.parent / "page.html"
 
