@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mentor_pl.records.checking import misfit
 from mentor_pl.records.schema import FOLDER, SCHEMA
 from mentor_pl.runtime.errors import UsageError
 
@@ -47,10 +48,15 @@ def read_step(run: Path, step: int) -> pa.Table:
     path = place_of(run, step)
     try:
         with path.open("rb") as file:  # a name with `=` in it would else be taken for a column
-            return pq.read_table(file, columns=SCHEMA.names).cast(SCHEMA)
+            rows = pq.read_table(file, columns=SCHEMA.names).cast(SCHEMA)
+        reason = misfit(rows, step)
     except (OSError, ValueError, KeyError, pa.ArrowException) as problem:
         reason = " ".join(str(problem).split())[:120]
-        raise UsageError(f"{path} is no record of rollouts ({reason}): give a run that RolloutRecord wrote") from None
+    if reason is not None:
+        raise UsageError(
+            f"{path} is no record of rollouts ({reason}): move it away, or give a run that RolloutRecord wrote"
+        )
+    return rows
 
 
 def _some(steps: list[int]) -> str:

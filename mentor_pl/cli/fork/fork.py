@@ -19,6 +19,7 @@ from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.intervals import difference, wilson
 from mentor_pl.experiments.tokens.continuations import successes
 from mentor_pl.models.loading import Models
+from mentor_pl.records.forks import Forked, append_fork
 from mentor_pl.records.reading import read_step
 from mentor_pl.records.rows import clean
 from mentor_pl.runtime.errors import UsageError
@@ -63,7 +64,8 @@ def fork(
 
     They begin as the rollout does, with the policy's draft or the expert's token at the place, and go on by the policy
     alone, with the last weights of before the step that the run still has. A success is a reward whose part `outcome`
-    is 1. Intervals are at 95 %: Wilson's, and Newcombe's of the difference.
+    is 1. Intervals are at 95 %: Wilson's, and Newcombe's of the difference. What was found goes behind the lines of
+    forks.jsonl in the run's folder, too, and `mentor view` shows it at the token.
 
     Args:
         run: the run's folder, such as runs/quickstart/version_0, with records of callbacks.RolloutRecord.
@@ -76,7 +78,7 @@ def fork(
 
     Raises:
         UsageError: for a step, rollout or token that is not there or was not replaced, for a problem that the data no
-            longer have, and for a run whose models or weights cannot be read.
+            longer have, for a run whose models or weights cannot be read, and for one whose folder takes no line more.
     """
     check_run(run)
     check("k", k, at_least=1, at_most=MAX_GROUP, because="it counts responses")
@@ -88,8 +90,10 @@ def fork(
         data, models = data_of(before), models_of(before)
         with decoding(models.policy), torch.autocast(models.device.type, torch.bfloat16, enabled=half):
             found = measure(data, models, row, token, k, sampler or Coin(rows=512), seed)
-    draft = str(models.tokenizer.decode([row["drafts"][token]], skip_special_tokens=False))
-    _tell(before, row, token, draft, found)
+    draft = clean(str(models.tokenizer.decode([row["drafts"][token]], skip_special_tokens=False)))
+    forked = _forked(row, rollout, token, before, draft, found, seed)
+    _tell(forked, row)
+    append_fork(run, forked)
 
 
 def find(run: Path, step: int, rollout: int, token: int) -> dict[str, Any]:
@@ -149,16 +153,47 @@ def _problem(data: RolloutDataModule, models: Models, row: dict[str, Any]) -> Pr
     )
 
 
-def _tell(before: Before, row: dict[str, Any], token: int, draft: str, found: Fork) -> None:
-    """Print what was found; `draft` is the text of the policy's."""
-    said, behind = printable("".join(row["pieces"][:token])[-_BEFORE:]), row["step"] - 1 - before.done
+def _forked(
+    row: dict[str, Any], rollout: int, token: int, before: Before, draft: str, found: Fork, seed: int
+) -> Forked:
+    """What was found, as a run keeps it; `draft` is the text of the policy's."""
+    rates = {"draft": wilson(found.draft, found.k), "expert": wilson(found.expert, found.k)}
+    worth, low, high = found.worth
+    return Forked(
+        **{name: row[name] for name in ("step", "rank", "group", "number", "problem")},
+        rollout=rollout,
+        token=token,
+        sampled_by=row["weights"],
+        draft_id=row["drafts"][token],
+        expert_id=row["ids"][token],
+        draft_piece=draft,
+        expert_piece=row["pieces"][token],
+        weights=before.words,
+        learned=before.done,
+        k=found.k,
+        seed=seed,
+        draft_succeeded=found.draft,
+        draft_low=rates["draft"][0],
+        draft_high=rates["draft"][1],
+        expert_succeeded=found.expert,
+        expert_low=rates["expert"][0],
+        expert_high=rates["expert"][1],
+        difference=worth,
+        difference_low=low,
+        difference_high=high,
+    )
+
+
+def _tell(found: Forked, row: dict[str, Any]) -> None:
+    """Print what was found."""
+    said, behind = printable("".join(row["pieces"][: found.token])[-_BEFORE:]), found.step - 1 - found.learned
     exact = "those that sampled it" if not behind else f"{behind} step{'s' if behind > 1 else ''} before those that did"
-    print(f"problem {row['problem']}, step {row['step']}, token {token}, behind: …{said}")
-    print(f"weights of {before.words}, {exact}; {found.k} responses of each, by the policy alone")
-    sides = (("policy's draft", draft, found.draft), ("expert's token", row["pieces"][token], found.expert))
-    for name, piece, count in sides:
-        low, high = wilson(count, found.k)
+    print(f"problem {found.problem}, step {found.step}, token {found.token}, behind: …{said}")
+    print(f"weights of {found.weights}, {exact}; {found.k} responses of each, by the policy alone")
+    for name, piece, count, low, high in (
+        ("policy's draft", found.draft_piece, found.draft_succeeded, found.draft_low, found.draft_high),
+        ("expert's token", found.expert_piece, found.expert_succeeded, found.expert_low, found.expert_high),
+    ):
         rate = f"{count / found.k:.2f} [{low:.2f}, {high:.2f}]"
         print(f"  {name}  {printable(piece)!r:<16} {count:>4} of {found.k} succeed  {rate}")
-    worth, low, high = found.worth
-    print(f"  difference {worth:+.2f} [{low:+.2f}, {high:+.2f}]")
+    print(f"  difference {found.difference:+.2f} [{found.difference_low:+.2f}, {found.difference_high:+.2f}]")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -24,10 +25,10 @@ HERE: Final = Path(__file__).parent
 # in the order in which they need one another
 SCRIPTS: Final = (
     "unpack", "step", "text", "dom", "scales", "state", "threshold", "selection", "theme", "tokens", "facts", "legend",
-    "slider", "filters", "rollouts", "rollout", "pairs", "map", "map_drawing", "curves", "header", "navigation", "help",
-    "main",
+    "slider", "filters", "rollouts", "rollout", "pairs", "map", "map_drawing", "lines", "curves", "later", "overview",
+    "header", "navigation", "help", "main",
 )  # fmt: skip
-STYLES: Final = ("colours", "page", "controls", "rollouts", "tokens", "facts", "pictures")
+STYLES: Final = ("colours", "page", "controls", "rollouts", "tokens", "facts", "pictures", "later")
 
 
 def write_page(runs: Sequence[Path], out: Path, steps: Sequence[int], rollouts: int, size: int) -> list[Embedded]:
@@ -87,6 +88,8 @@ def _told(one: Embedded) -> dict[str, Any]:
         "steps": list(one.steps),
         "left_out": one.left_out(),
         "curves": curves_of(one.run),
+        "fork": f"mentor fork {shlex.quote(str(one.run))}",
+        **one.findings.of_run(),
     }
 
 

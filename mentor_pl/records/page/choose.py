@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 T = TypeVar("T")
@@ -20,8 +19,8 @@ def evenly(some: Sequence[T], most: int) -> list[T]:
     return [some[round(place * (len(some) - 1) / (most - 1))] for place in range(most)]
 
 
-def choose_rows(rows: pa.Table, most: int, wanted: Collection[int] = ()) -> pa.Table:
-    """At most so many rollouts: groups evenly spaced, whole where one is not larger than that.
+def choose_rows(rows: pa.Table, most: int, wanted: Collection[int] = ()) -> list[int]:
+    """The places of at most so many rollouts: groups evenly spaced, whole where one is not larger than that.
 
     Args:
         rows: of a step, by group.
@@ -29,7 +28,7 @@ def choose_rows(rows: pa.Table, most: int, wanted: Collection[int] = ()) -> pa.T
         wanted: problems whose groups go first, such as those that another run has too.
     """
     if len(rows) <= most:
-        return rows
+        return list(range(len(rows)))
     groups: dict[tuple[int, int], list[int]] = {}
     keys = zip(rows["rank"].to_pylist(), rows["group"].to_pylist(), strict=True)
     for row, key in enumerate(keys):
@@ -43,5 +42,4 @@ def choose_rows(rows: pa.Table, most: int, wanted: Collection[int] = ()) -> pa.T
         chosen += evenly(rest, room - len(chosen))
     while len(chosen) > 1 and sum(map(len, chosen)) > most:  # groups differ in size
         chosen.pop()
-    taken = evenly(sorted(row for group in chosen for row in group), most)
-    return rows.take(pa.array(np.array(taken, np.int64)))
+    return evenly(sorted(row for group in chosen for row in group), most)

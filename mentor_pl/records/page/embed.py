@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import pyarrow as pa
+
 from mentor_pl.records.page.choose import choose_rows, evenly
+from mentor_pl.records.page.findings import Findings, findings_of
 from mentor_pl.records.page.step import pack_step
 from mentor_pl.records.reading import read_step, steps_of
 from mentor_pl.runtime.errors import UsageError
@@ -40,11 +43,13 @@ class Embedded:
         run: its folder.
         recorded: its recorded steps.
         steps: those of them that are embedded.
+        findings: what was found of its tokens later.
     """
 
     run: Path
     recorded: Sequence[int]
     steps: Mapping[int, Packed]
+    findings: Findings
 
     @property
     def size(self) -> int:
@@ -84,7 +89,7 @@ def embed(runs: Sequence[Path], steps: Sequence[int], rollouts: int, size: int) 
     found: list[Embedded] = []
     for run, its in zip(runs, recorded, strict=True):
         named = sorted(set(steps) & set(its))
-        found.append(_fitted(run, its, named, common, rollouts, room, found))
+        found.append(_fitted(run, findings_of(run), its, named, common, rollouts, room, found))
     return found
 
 
@@ -101,6 +106,7 @@ def _recorded(run: Path) -> list[int]:
 
 def _fitted(
     run: Path,
+    findings: Findings,
     recorded: list[int],
     named: list[int],
     common: list[int],
@@ -117,13 +123,14 @@ def _fitted(
     count = len(wanted) if named else min(MOST, len(wanted))
     fewest = count if named else min(FEWEST, count)
     # a guess by the last step, whose responses are the longest in most runs, spares packing what has no room
-    last = _packed(run, wanted[-1], rollouts, others)
+    last = _packed(run, findings, wanted[-1], rollouts, others)
     needed = len(last.letters) * fewest / room
     most = rollouts if needed <= 1 else max(1, int(last.rollouts / needed))
     count = max(fewest, min(count, room // len(last.letters)))
     while True:
         pool = common if not named and fewest <= len(common) and count < len(wanted) else wanted
-        embedded = Embedded(run, recorded, {s: _packed(run, s, most, others) for s in evenly(pool, count)})
+        steps = {step: _packed(run, findings, step, most, others) for step in evenly(pool, count)}
+        embedded = Embedded(run, recorded, steps, findings)
         over = embedded.size / room
         if over <= 1 or (count == fewest and most == 1):
             return embedded
@@ -134,10 +141,13 @@ def _fitted(
             most = max(1, min(largest - 1, int(largest / over)))
 
 
-def _packed(run: Path, step: int, most: int, others: list[Embedded]) -> Packed:
+def _packed(run: Path, findings: Findings, step: int, most: int, others: list[Embedded]) -> Packed:
     rows = read_step(run, step)
     if not len(rows):
         raise UsageError(f"{run}: the record of step {step} has no rollouts: name the steps to show by --steps")
     wanted = {problem for other in others if step in other.steps for problem in other.steps[step].problems}
-    some = choose_rows(rows, most, wanted)
-    return Packed(pack_step(some, len(rows)), len(some), len(rows), frozenset(some["problem"].to_pylist()))
+    places = choose_rows(rows, most, wanted)
+    some = rows.take(pa.array(places, pa.int64()))
+    return Packed(
+        pack_step(some, len(rows), places, findings), len(some), len(rows), frozenset(some["problem"].to_pylist())
+    )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 
 from mentor_pl.records.page.alternatives import Alternatives, alternatives_of
 from mentor_pl.records.page.divergence import divergence_of
+from mentor_pl.records.page.findings import NOTHING, Findings
 from mentor_pl.records.page.pack import Array, finite, indices, pack, scaled
+from mentor_pl.records.page.places import Places
 from mentor_pl.records.page.spacing import gaps
 from mentor_pl.records.page.texts import texts
 from mentor_pl.records.page.vocabulary import Vocabulary, vocabulary
@@ -30,12 +32,14 @@ _NUMBERS: Final = ("logprobs", "entropies", "gate_weights", "advantages")
 _OPTIONAL: Final = ("divergences", "expert_logprobs", "reference_logprobs")
 
 
-def pack_step(rows: pa.Table, recorded: int) -> str:
+def pack_step(rows: pa.Table, recorded: int, places: Sequence[int] | None = None, findings: Findings = NOTHING) -> str:
     """Pack rollouts of a step, as `pack` does.
 
     Args:
         rows: of the record those that a page is to have, at least one.
         recorded: how many the record has.
+        places: of the rollouts in the record; None where they are its first.
+        findings: of the run.
     """
     lengths = rows["length"].to_numpy()
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -60,10 +64,15 @@ def pack_step(rows: pa.Table, recorded: int) -> str:
         "scales": {"divergence": NATS if measure is None or measure.name != "total variation" else SHARE},
         "measure": measure and {"name": measure.name, "says": measure.says},
         "recorded": recorded,
+        "places": list(range(len(rows)) if places is None else places),
         "vocabulary": known.table,
         "k": alternatives.ids.shape[2],
         **_of_step(rows),
         **_of_rollouts(rows, exact),
+        "blend": _blend(columns, coins),
+        **findings.of_step(
+            rows["step"][0].as_py(), texts(rows["weights"].slice(0, 1))[0], Places(rows, starts, columns["ids"])
+        ),
         "entropy_gate": _entropy_gate(columns, coins, rows["gamma"][0].as_py()),
     }
     return pack(told, {"starts": starts.astype(np.uint32), **arrays})
@@ -144,7 +153,8 @@ def _of_rollouts(rows: pa.Table, exact: list[bool]) -> dict[str, Any]:
         if key not in prompts:
             prompts[key] = len(listed)
             one = {name: _cut(lists[name][row]) for name in ("problem_text", "prompt", "answer")}
-            listed.append({"problem": lists["problem"][row], "tokens": len(rows["prompt_ids"][row]), **one})
+            own = {name: lists[name][row] for name in ("rank", "group", "problem")}
+            listed.append({**own, "tokens": len(rows["prompt_ids"][row]), **one})
     parts = _parts(rows)
     return {
         "prompts": listed,
@@ -181,3 +191,10 @@ def _entropy_gate(columns: Mapping[str, Array], coins: Array, gamma: float) -> f
         return None
     expected = np.minimum(1, columns["entropies"][sampled] / gamma)
     return float((np.abs(expected - columns["gate_weights"][sampled]) < 1e-3).mean())
+
+
+def _blend(columns: Mapping[str, Array], coins: Array) -> bool:
+    """Whether guided is something else than a coin of at most w, as under a gate."""
+    sampled = (coins > 0) & ~columns["given"].astype(bool)
+    under = coins[sampled] <= columns["gate_weights"][sampled]
+    return bool((under != columns["guided"][sampled].astype(bool)).mean() > 1e-3) if sampled.any() else False

@@ -5,6 +5,7 @@ const LAW_NAMES = [["π_θ", "policy"], ["π*", "expert"], ["π_mix", "mixture"]
 function drawFacts() {
   const panel = at("facts");
   const one = state.hovered ?? state.pinned;
+  panel.classList.toggle("held", state.pinned !== null);
   if (!one) {
     panel.replaceChildren(
       make("h2", { text: "token" }),
@@ -21,7 +22,9 @@ function drawFacts() {
       make("dt", { title: says }, symbol(name)),
       make("dd", { "data-fact": field }, value instanceof Array ? value : [String(value)]),
     ])),
-    ...distributions(data, token, entry));
+    ...laterFacts(data, row, one.token),
+    ...distributions(data, token, entry),
+    ...forkCommand(data, row, one.token));
 }
 
 // [name, value, what it is, field] of what is known.
@@ -34,8 +37,8 @@ function factsOf(data, token, entry) {
     ["log π_old", fixed(data.logprob(token)), "of the token under the policy that sampled, in nats", "logprob"],
     ["H", fixed(data.entropy(token)), "entropy of the policy, in nats", "entropy"],
     ["w", fixed(data.weight(token)), "the expert's share of the law it was drawn from", "weight"],
-    ["coin", coin === null ? "none" : fixed(coin), "guided where it is at most w", "coin"],
-    ["guided", yes("guided"), "the token is the expert's", "guided"],
+    ["coin", coin === null ? "none" : fixed(coin), data.told.blend ? "the draft fell where the blend had too little of it for this coin" : "guided where it is at most w", "coin"],
+    ["guided", yes("guided"), data.told.blend ? "its draft fell" : "the token is the expert's", "guided"],
     ["replaced", yes("replaced"), "it differs from the policy's draft", "replaced"],
   ];
   if (draft) facts.push(["fallen draft", visibleToken(draft).concat([make("span", { class: "quiet", text: ` ${draft.id}` })]), "what the policy would have said", "draft"]);

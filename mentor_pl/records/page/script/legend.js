@@ -13,7 +13,7 @@ function legendOf(data) {
   switch (state.colour) {
     case "entropy": return ramp("0", `≥ ${fixed(top.entropy, 2)} nats`);
     case "weight": return ramp("w = 0", state.gamma === null ? "1" : `1, at γ_p = ${short(state.gamma)}`);
-    case "advantage": return [...ramp(fixed(-top.advantage, 2), "0", "below"), ...ramp("", `+${fixed(top.advantage, 2)}`)];
+    case "advantage": return !top.advantage ? [make("span", { text: "every advantage of this step is 0" })] : [...ramp(fixed(-top.advantage, 2), "0", "below"), ...ramp("", `+${fixed(top.advantage, 2)}`)];
     case "guidance": return [swatch("guided", "guided"), swatch("replaced", "guided and replaced"), ...given(data)];
     default: return [swatch("replaced", "replaced: the draft is struck out"), ...given(data)];
   }

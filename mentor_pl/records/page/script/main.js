@@ -5,9 +5,10 @@ const VIEWS = {
   kinds: ["policy | mixture", drawKinds],
   runs: ["run | run", drawRuns],
   map: ["map", drawMap],
+  later: ["absorbed, forks", drawLater],
 };
 
-const viewNames = () => Object.keys(VIEWS).filter((name) => name !== "runs" || state.runs.length > 1);
+const viewNames = () => Object.keys(VIEWS).filter((name) => ({ runs: state.runs.length > 1, later: hasLater() })[name] ?? true);
 
 function drawMain(main) {
   const views = make("div", { id: "views" });
@@ -21,7 +22,8 @@ function drawMain(main) {
     if (!state.data) return;
     const what = shownBy(state.view);
     view.className = state.view;
-    legend.hidden = state.view === "map"; // whose points have colours of their own
+    slider.hidden = state.view === "later";
+    legend.hidden = ["map", "later"].includes(state.view); // which have colours of their own
     if (anew || what !== drawn) VIEWS[state.view][1](view);
     drawn = what;
     mark(view);
@@ -39,10 +41,10 @@ function drawMain(main) {
   drawViews();
 }
 
-// What a view depends on: those of a prompt stay as they are when another of its rollouts is opened, the map always.
+// What a view depends on: those of a prompt stay as they are when another of its rollouts is opened, those of all always.
 function shownBy(view) {
   const { data, row } = state;
-  const part = { rollout: row, kinds: data.told.prompt[row], runs: data.told.prompt[row], map: 0 }[view];
+  const part = { rollout: row, kinds: data.told.prompt[row], runs: data.told.prompt[row], map: 0, later: 0 }[view];
   return `${view} ${data.run} ${data.told.step} ${part}`;
 }
 
@@ -51,6 +53,12 @@ function writeAddress() {
   if (!data) return;
   const token = pinned && pinned.data === data && pinned.row === row ? `/${pinned.token}` : "";
   history.replaceState(null, "", `#${data.run}/${data.told.step}/${row}${token}`);
+}
+
+async function openAddress() {
+  const [run, step, row, token] = (location.hash.match(/\d+/g) ?? []).map(Number);
+  const known = state.runs[run]?.steps.includes(step);
+  await openStep(known ? run : 0, known ? step : state.runs[0].steps.at(-1), known ? row ?? null : null, known ? token ?? -1 : -1);
 }
 
 async function start() {
@@ -65,9 +73,8 @@ async function start() {
   listenToTokens();
   listenToKeys();
   watch(["data", "row", "pinned"], writeAddress);
-  const [run, step, row, token] = (location.hash.match(/\d+/g) ?? []).map(Number);
-  const known = state.runs[run]?.steps.includes(step);
-  await openStep(known ? run : 0, known ? step : state.runs[0].steps.at(-1), known ? row ?? null : null, known ? token ?? -1 : -1);
+  await openAddress();
+  addEventListener("hashchange", openAddress);
   document.documentElement.dataset.ready = "";
 }
 

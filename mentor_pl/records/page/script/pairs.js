@@ -5,8 +5,10 @@ function drawKinds(place) {
   const rows = data.rowsOf(data.told.prompt[row]);
   const side = (kinds) => rows.filter((one) => kinds.includes(data.rows[one].kind));
   place.replaceChildren(promptOf(data, row), make("div", { class: "columns" },
-    column("policy", data, side([0])), column(side([2]).length ? "mixture and demonstrations" : "mixture", data, side([1, 2]))));
+    column("policy", data, side([0])), column(guidedName(side([1]).length, side([2]).length), data, side([1, 2]))));
 }
+
+const guidedName = (mixed, given) => (!given ? "mixture" : mixed ? "mixture and demonstrations" : "demonstrations");
 
 // The same prompt of the same step, or of the step next to it, in the other run.
 async function drawRuns(place) {

@@ -54,7 +54,8 @@ function markRow() {
   // the list alone is scrolled, and not the page
   const [box, own] = [list.getBoundingClientRect(), item.getBoundingClientRect()];
   if (own.top < box.top) list.scrollTop -= box.top - own.top;
-  else if (own.bottom > box.bottom) list.scrollTop += own.bottom - box.bottom;
+  const bottom = box.top + own.height < innerHeight ? Math.min(box.bottom, innerHeight) : box.bottom; // that is seen
+  if (own.top >= box.top && own.bottom > bottom) list.scrollTop += own.bottom - bottom;
 }
 
 function openRow(row, token = -1) {

@@ -12,11 +12,11 @@ const COLOURS = {
 // The strongest values of a step, to which its colours go.
 function limits(data) {
   if (!data.limits) {
-    const sorted = data.arrays.entropies.slice().sort();
+    const sorted = data.arrays.entropies.filter(Number.isFinite).sort();
     const high = sorted.length ? sorted[Math.ceil(0.995 * (sorted.length - 1))] : 1;
     let advantage = 0;
-    for (const value of data.arrays.advantages) advantage = Math.max(advantage, Math.abs(value) || 0);
-    data.limits = { entropy: high || 1, advantage: advantage || 1 };
+    for (const value of data.arrays.advantages) if (Number.isFinite(value)) advantage = Math.max(advantage, Math.abs(value));
+    data.limits = { entropy: high || 1, advantage };
   }
   return data.limits;
 }

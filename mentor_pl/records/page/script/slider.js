@@ -5,7 +5,7 @@ const SMALLEST = 0.01; // nats
 
 // Positions are logarithms: from SMALLEST to twice the largest entropy or the run's own γ_p.
 function ceiling(data) {
-  data.ceiling ??= 2 * Math.max(data.arrays.entropies.reduce((a, b) => Math.max(a, b), 0.5), data.told.gamma ?? 0);
+  data.ceiling ??= 2 * Math.max(data.arrays.entropies.reduce((a, b) => (b > a && b < Infinity ? b : a), 0.5), data.told.gamma ?? 0);
   return data.ceiling;
 }
 
@@ -27,7 +27,7 @@ function drawSlider(place) {
     oninput: () => change({ gamma: gammaAt(data, Number(range.value)) }),
   });
   const number = make("input", {
-    type: "number", id: "gamma-number", min: 0, step: "any", "aria-label": "threshold γ_p in nats",
+    type: "number", id: "gamma-number", min: 0, step: "any", placeholder: "none", "aria-label": "threshold γ_p in nats",
     onchange: () => { const value = Number(number.value); change({ gamma: number.value !== "" && value > 0 ? value : null }); },
   });
   const reset = button("as run", "the run's own γ_p", () => change({ gamma: null }), { id: "gamma-reset" });
@@ -70,6 +70,7 @@ function shareRows(data) {
 function gateNote(data) {
   const gate = data.told.entropy_gate;
   const notes = ["On the texts as they are. † expected: the mean of min(1, H / γ_p)."];
+  if (data.told.blend) notes.unshift("The step drew from a blend: guided is a token whose draft fell, which its coin does not decide alone. The slider throws the same coins for a gate.");
   if (gate === null) notes.unshift("Nothing was guided by a threshold at this step.");
   else if (gate < 0.999) notes.unshift(`Only ${percent(gate)} of the mixed tokens had w = min(1, H / γ_p); the slider takes all to.`);
   return notes.join(" ");

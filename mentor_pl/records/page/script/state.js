@@ -6,7 +6,7 @@ const state = {
   row: 0, // the rollout that is open
   pinned: null, // {data, row, token}: the token whose facts are shown
   hovered: null, // likewise, while the pointer is on it
-  view: "rollout", // rollout, kinds, runs or map
+  view: "rollout", // rollout, kinds, runs, map or later
   colour: "entropy",
   gamma: null, // the slider's threshold; null: the run's own
   query: "",

@@ -16,6 +16,8 @@ class Step {
     this.tokens = arrays.tokens.length;
     this.fallen = new Map(Array.from(arrays.fallen, (token, i) => [token, arrays.drafts[i]]));
     this.listed = new Map(Array.from(arrays.listed, (token, i) => [token, i]));
+    this.absorbed = new Map(told.absorbed.map((one) => [one.token, one]));
+    this.forks = Map.groupBy(told.forks, (one) => one.at);
     this.rows = Array.from({ length: this.size }, (_, row) => this.summary(row));
     this.texts = new Array(this.size);
   }

@@ -44,7 +44,7 @@ watch(["colour", "gamma", "query", "pinned"], paintAll);
 
 // The token of an event: {data, row, token}; null where it is none.
 function tokenOf(event) {
-  const token = event.target instanceof Element ? event.target.closest(".token") : null;
+  const token = event.target instanceof Element ? event.target.closest(".tokens > .token") : null;
   return token ? { ...shown.get(token.parentElement), token: Number(token.dataset.i) } : null;
 }
 

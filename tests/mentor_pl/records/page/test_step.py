@@ -6,6 +6,9 @@ import pytest
 from packed import unpack
 from recorded_runs import IDS, alternative, row, table
 
+from mentor_pl.records.absorbed import Replaced, scored_rows
+from mentor_pl.records.page.absorption import whole_rows
+from mentor_pl.records.page.findings import Findings
 from mentor_pl.records.page.step import LONGEST, NATS, SHARE, pack_step
 
 MIXED = row(
@@ -28,13 +31,14 @@ def packed():
 def test_rollouts_are_columns_and_their_prompt_is_told_once(packed) -> None:
     told, _ = packed
     assert told["prompts"] == [
-        {"problem": 7, "tokens": 3, "problem_text": "goal c33", "prompt": "goal c33", "answer": "D R"}
-    ]
+        {"rank": 0, "group": 0, "problem": 7, "tokens": 3, "problem_text": "goal c33", "prompt": "goal c33",
+         "answer": "D R"}
+    ]  # fmt: skip
     expected = {
         "prompt": [0, 0], "number": [0, 1], "origin": [0, 1], "truncated": [0, 1], "reward": [0.5, None],
         "parts": {"outcome": [None, 1.0], "format": [None, None]}, "text": [None, None], "recorded": 16,
         "step": 5, "alpha": 0.5, "gamma": 2.0, "temperature": 1.0, "policy_updates": 8,
-        "fingerprint": "0123456789abcdef",
+        "fingerprint": "0123456789abcdef", "places": [0, 1], "absorbed": [], "forks": [],
     }  # fmt: skip
     assert {name: told[name] for name in expected} == expected
 
@@ -82,6 +86,29 @@ def test_the_measure_of_divergence_is_named(packed) -> None:
 def test_it_is_told_how_often_the_gate_is_that_of_entropy(columns, share) -> None:
     told, _ = unpack(pack_step(table([MIXED | columns]), 1))
     assert told["entropy_gate"] == (None if share is None else pytest.approx(share))
+
+
+@pytest.mark.parametrize(
+    ("columns", "blend"),
+    [
+        ({}, False),  # 0.75 > 0.5, 0.5 <= 1, 0.25 > 0
+        ({"gate_weights": [0.75, 1.0, 0.0]}, True),
+        ({"gate_weights": [0.75, 1.0, 0.0], "given": [True, False, False]}, False),  # what is given met no gate
+        ({"coins": []}, False),
+    ],
+)
+def test_guidance_by_a_blend_is_told_from_that_by_a_coin(columns, blend) -> None:
+    told, _ = unpack(pack_step(table([MIXED | columns]), 1))
+    assert told["blend"] is blend
+
+
+def test_what_was_found_later_stands_at_its_tokens() -> None:
+    expert, draft = IDS["U"], IDS["D"]
+    kept = Replaced(5, 0, 0, 1, 7, 1, expert, draft, "U", "D", (), 1.0, -2.0, -0.5)
+    found = Findings(whole_rows(scored_rows([kept], [-0.25], [-4.0], scored_at=10)), ())
+    told, _ = unpack(pack_step(table([ON_POLICY, MIXED]), 16, [3, 9], found))
+    assert told["places"] == [3, 9]
+    assert told["absorbed"] == [{"token": 3, "then": [-2, -0.5], "at": [10], "expert": [-0.25], "draft": [-4]}]
 
 
 def test_a_response_that_its_pieces_do_not_say_is_kept_and_long_texts_are_cut() -> None:
