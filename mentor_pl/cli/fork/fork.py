@@ -92,7 +92,8 @@ def fork(
             found = measure(data, models, row, token, k, sampler or Coin(rows=512), seed)
     draft = clean(str(models.tokenizer.decode([row["drafts"][token]], skip_special_tokens=False)))
     forked = _forked(row, rollout, token, before, draft, found, seed)
-    _tell(forked, row)
+    said = str(models.tokenizer.decode(row["ids"][:token], skip_special_tokens=False))
+    _tell(forked, printable(said[-_BEFORE:]))
     append_fork(run, forked)
 
 
@@ -184,9 +185,9 @@ def _forked(
     )
 
 
-def _tell(found: Forked, row: dict[str, Any]) -> None:
-    """Print what was found."""
-    said, behind = printable("".join(row["pieces"][: found.token])[-_BEFORE:]), found.step - 1 - found.learned
+def _tell(found: Forked, said: str) -> None:
+    """Print what was found; `said` is the end of the response before the token."""
+    behind = found.step - 1 - found.learned
     exact = "those that sampled it" if not behind else f"{behind} step{'s' if behind > 1 else ''} before those that did"
     print(f"problem {found.problem}, step {found.step}, token {found.token}, behind: …{said}")
     print(f"weights of {found.weights}, {exact}; {found.k} responses of each, by the policy alone")
