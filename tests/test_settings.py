@@ -54,6 +54,7 @@ REQUIRED = {
     "monitor": "train/loss",
     "mode": "min",
 }
+COMMANDS = "mentor_pl.cli."  # whose classes no YAML names
 INFINITE = {"max_grad_norm"}  # no clipping
 
 
@@ -66,7 +67,8 @@ def classes():
     while todo:
         kind = todo.pop()
         todo += kind.__subclasses__()
-        if kind.__module__.split(".")[0] in ("mentor_pl", "callbacks") and not inspect.isabstract(kind):
+        named = kind.__module__.startswith(("mentor_pl.", "callbacks.")) and not kind.__module__.startswith(COMMANDS)
+        if named and not inspect.isabstract(kind):
             found.append(kind)
     return sorted(set(found), key=lambda kind: kind.__qualname__)
 
