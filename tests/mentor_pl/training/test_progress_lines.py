@@ -16,7 +16,7 @@ from mentor_pl.training.progress_lines import ProgressLines, _time
 BAR = {"enable_progress_bar": True}
 
 
-class EarnsNothing(Reward):
+class Worthless(Reward):
     range = (0.0, 1.0)
 
     def grade(self, prompt, response):
@@ -82,7 +82,7 @@ def test_on_a_terminal_the_bar_has_a_row_for_the_rollouts_and_no_line_is_added(r
 
 
 def test_a_step_without_any_reward_says_which_parts_were_met_and_shows_a_response_once(run, caplog):
-    data = {"reward": EarnsNothing()}
+    data = {"reward": Worthless()}
     trained = run(steps=3, algorithm=GRPO(8), callbacks=[ProgressLines(1e6)], data_options=data, trainer_options=BAR)
     trained.fit()
     (line,) = [line for line in said(caplog) if "every reward is 0" in line]
@@ -101,7 +101,7 @@ def test_control_characters_of_a_response_are_shown_and_not_obeyed(run, caplog, 
         steps=1,
         algorithm=GRPO(8),
         callbacks=[ProgressLines()],
-        data_options={"reward": EarnsNothing()},
+        data_options={"reward": Worthless()},
         trainer_options=BAR,
     ).fit()
     (line,) = [line for line in said(caplog) if "every reward is 0" in line]
