@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 from rich import get_console
 from rich.progress import MofNCompleteColumn, Progress
 
@@ -31,6 +34,7 @@ from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.module import MentorModule
 from mentor_pl.types import Prompt, Rollouts
 
+_LINE_SECONDS = 10.0  # between two lines of a benchmark in a log
 COLUMNS = ["step", "problem", "answer", "response", "correct"]
 
 
@@ -242,10 +246,14 @@ def _named(benchmark: Benchmark, evaluation: Evaluation) -> dict[str, float]:
 
 @contextmanager
 def _progress(trainer: Trainer, name: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for the problems of a benchmark: a line of the Trainer's rich bar where there is one, else its own."""
+    """A bar for the problems of a benchmark: a row of the Trainer's rich bar where there is one, else its own; off a
+    terminal, lines."""
     bar = trainer.progress_bar_callback
     if bar is None or not trainer.is_global_zero:
         yield lambda done, total: None
+        return
+    if not sys.stdout.isatty():
+        yield _lines(name)
         return
     own = None
     if not isinstance(bar, RichProgressBar) or bar.progress is None:
@@ -265,3 +273,16 @@ def _progress(trainer: Trainer, name: str) -> Iterator[Callable[[int, int], None
         for task in tasks:
             progress.remove_task(task)
         refresh()
+
+
+def _lines(name: str) -> Callable[[int, int], None]:
+    """What stands for the bar in a log: a line every few seconds."""
+    told = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _LINE_SECONDS:
+            told = time.monotonic()
+            rank_zero_info(f"benchmark {name}: {done} of {total} problems")
+
+    return show

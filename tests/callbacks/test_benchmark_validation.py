@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import logging
+import re
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -193,6 +195,22 @@ def test_the_bar_moves_with_every_problem(own, monkeypatch):
         assert len(drawn) >= before + 2
         before = len(drawn)
     assert len(drawn) > before  # and goes when all is done
+
+
+def test_in_a_log_a_benchmark_has_lines_and_no_bar(run, words, caplog, capfd, monkeypatch):
+    caplog.set_level(logging.INFO)
+    for seconds in (0.0, 1e6):
+        monkeypatch.setattr("callbacks.benchmark_validation._LINE_SECONDS", seconds)
+        job = run(steps=1, callbacks=[BenchmarkValidation([words])], trainer_options={"enable_progress_bar": True})
+        job.trainer.progress_bar_callback.disable()
+        job.fit()
+        lines = [
+            record.getMessage() for record in caplog.records if record.getMessage().startswith("benchmark words: ")
+        ]
+        assert bool(lines) == (seconds == 0)
+        assert all(re.fullmatch(r"benchmark words: \d+ of \d+ problems", line) for line in lines)
+        caplog.clear()
+    assert capfd.readouterr().out == ""
 
 
 def test_the_table_is_not_broken_at_the_width_of_the_terminal(run, words, tmp_path, capsys, monkeypatch):
