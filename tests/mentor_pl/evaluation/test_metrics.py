@@ -1,12 +1,11 @@
 """avg@k and pass@k: by the formula, and against every subset there is. Words, and sums over processes."""
 
 import math
-import subprocess
-import sys
 from itertools import combinations
 
 import pytest
 import torch
+from two_processes import output_of
 
 from mentor_pl.evaluation.metrics import REASONING_WORDS, AvgAtK, PassAtK, WordOccurrence
 from mentor_pl.runtime.errors import UsageError
@@ -124,25 +123,22 @@ def test_a_word_given_twice_or_empty_is_a_usage_error(words):
 
 
 TWO = """
-import sys
 import torch
 import torch.distributed as dist
 from mentor_pl.evaluation.metrics import AvgAtK, PassAtK, WordOccurrence
 
-rank, store = int(sys.argv[1]), sys.argv[2]
-dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
-right = [[[True, True]], [[False, False], [True, False]]][rank]  # one problem here, two there
-texts = [["wait", "so"], ["but wait"]][rank]
+dist.init_process_group("gloo")
+right = [[[True, True]], [[False, False], [True, False]]][dist.get_rank()]  # one problem here, two there
+texts = [["wait", "so"], ["but wait"]][dist.get_rank()]
 average, passed, words = AvgAtK(), PassAtK(2), WordOccurrence(["wait", "but"])
 average.update(torch.tensor(right))
 passed.update(torch.tensor(right))
 words.update(texts)
 print([round(x, 4) for x in (average.compute().item(), passed.compute().item(), *words.compute().tolist())])
+dist.destroy_process_group()
 """
 
 
 def test_two_processes_sum_over_problems_of_both(tmp_path):
     """avg: (1 + 0 + ½)/3; pass@2: (1 + 0 + 1)/3; 2 of 3 responses wait, 1 of 3 has a but."""
-    command = [sys.executable, "-c", TWO]
-    both = [subprocess.Popen([*command, str(rank), str(tmp_path / "store")], stdout=-1, text=True) for rank in (0, 1)]
-    assert [process.communicate(timeout=120)[0].strip() for process in both] == ["[0.5, 0.6667, 0.6667, 0.3333]"] * 2
+    assert output_of(tmp_path, TWO).split("\n") == ["[0.5, 0.6667, 0.6667, 0.3333]"] * 2 + [""]
