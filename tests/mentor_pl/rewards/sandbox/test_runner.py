@@ -122,6 +122,14 @@ def test_code_that_a_busy_machine_kept_waiting_has_the_rest_of_its_time(
     assert runner._ended_in_time(process, 10.0) is in_time
 
 
+@pytest.mark.parametrize("seconds", [0.98, 1.0, 2.5])
+def test_who_is_ended_by_its_own_limit_has_had_its_time_by_any_measure(seconds: float) -> None:
+    """The kernel counts it in ticks, and what is told of a process afterwards may be some less."""
+    code = "import resource\nprint(*resource.getrlimit(resource.RLIMIT_CPU))"
+    soft, hard = map(int, execute(code, [], "", seconds, Limits(), required=False).output.split())
+    assert min(soft, hard) >= seconds + 1
+
+
 def test_a_run_tells_the_processor_time_of_all_its_processes() -> None:
     burn = "import os\nif os.fork() == 0:\n    while sum(os.times()[:2]) < 0.3: pass\n    os._exit(0)\nos.wait()\n"
     done = execute(burn, [], "", 20.0, Limits(), required=False)
