@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_warn
 
 from mentor_pl.decoding.sampler import decoding
 from mentor_pl.experiments.figures.absorbed import draw_absorbed
@@ -20,6 +19,7 @@ from mentor_pl.experiments.figures.drawing import save_figures
 from mentor_pl.records.absorbed import Replaced, read_absorbed, scored_rows, write_absorbed
 from mentor_pl.records.rows import clean
 from mentor_pl.runtime.collectives import all_objects, rank
+from mentor_pl.runtime.failing_writes import FailingWrites
 from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.ranges import check
 from mentor_pl.training.checkpoints import run_folder
@@ -52,7 +52,7 @@ class AbsorbedTokens(Callback):
         check("AbsorbedTokens keep", keep, at_least=tokens, because="the tokens of a step are to be kept")
         self.every_n_steps, self.tokens, self.keep = every_n_steps, tokens, keep
         self._kept: list[Replaced] = []
-        self._failed = False
+        self._writes = FailingWrites("AbsorbedTokens", "what is not written is lost")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """What steps have told that are to be done again goes."""
@@ -91,28 +91,16 @@ class AbsorbedTokens(Callback):
         folder = run_folder(trainer)
         if not trainer.is_global_zero or not (folder / "absorbed.parquet").is_file():
             return
-        try:
+        with self._writes:
             save_figures({"absorbed": draw_absorbed(read_absorbed(folder))}, folder)
-        except OSError as error:
-            self._fail(error)
 
     def _write(self, folder: Path, step: int, new: pa.Table | None) -> None:
         """Put new rows behind those of up to `step`."""
-        try:
+        with self._writes:
             before = read_absorbed(folder)
             kept = before.filter(pc.less_equal(before["scored_at"], step))
             if new is not None or len(kept) < len(before):
                 write_absorbed(folder, kept if new is None else pa.concat_tables([kept, new]))
-        except OSError as error:
-            self._fail(error)
-
-    def _fail(self, error: OSError) -> None:
-        if not self._failed:
-            self._failed = True
-            rank_zero_warn(
-                f"AbsorbedTokens cannot write to {error.filename or 'the disk'} ({error.strerror or error}): the run "
-                "goes on, and what is not written is lost; further failures are not named"
-            )
 
     def state_dict(self) -> dict[str, Any]:
         """The kept tokens of every process; called on all of them."""

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pyarrow as pa
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from mentor_pl.decoding.sampler import decoding
@@ -15,6 +14,7 @@ from mentor_pl.evaluation.fingerprint import fingerprint
 from mentor_pl.records.rows import Pieces, Teller, rows_of
 from mentor_pl.records.writing import drop_behind, in_order, write_step
 from mentor_pl.runtime.collectives import objects_on_first
+from mentor_pl.runtime.failing_writes import FailingWrites
 from mentor_pl.runtime.ranges import check
 from mentor_pl.training.checkpoints import run_folder
 from mentor_pl.training.data import RolloutDataModule
@@ -44,7 +44,7 @@ class RolloutRecord(Callback):
         self.every_n_steps, self.alternatives, self.limit = every_n_steps, alternatives, limit
         self._teller: Teller | None = None
         self._weights = ""  # of the step's rollouts
-        self._failed = False
+        self._writes = FailingWrites("RolloutRecord", "steps without a record are lost to it")
 
     def _due(self, step: int) -> bool:
         """Whether the rollouts behind `step` batches are recorded."""
@@ -70,10 +70,8 @@ class RolloutRecord(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Records of steps that are to be done again are not kept beside those of the run as it will be."""
         if trainer.is_global_zero:
-            try:
+            with self._writes:
                 drop_behind(run_folder(trainer), cast(MentorModule, pl_module).steps_done)
-            except OSError as error:
-                self._fail(error)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self._due(batch.step):
@@ -91,18 +89,8 @@ class RolloutRecord(Callback):
         rows = rows_of(batch, advantages, self._weights, self._teller, self.limit)
         tables: list[pa.Table] = objects_on_first(rows)
         if trainer.is_global_zero:
-            try:
+            with self._writes:
                 write_step(run_folder(trainer), batch.step + 1, in_order(tables))
-            except OSError as error:
-                self._fail(error)
-
-    def _fail(self, error: OSError) -> None:
-        if not self._failed:
-            self._failed = True
-            rank_zero_warn(
-                f"RolloutRecord cannot write to {error.filename or 'the disk'} ({error.strerror or error}): the run "
-                "goes on, and steps without a record are lost to it; further failures are not named"
-            )
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing; but two of these would write the same files, and callbacks that keep one state are refused."""

@@ -48,5 +48,19 @@ def quiet() -> Iterator[None]:
                 bars.enable_progress_bar()
 
 
+@contextmanager
+def hushed(*names: str) -> Iterator[None]:
+    """Let these loggers say no more than warnings."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
 def _worth_saying(record: logging.LogRecord) -> bool:
     return not any(text in record.getMessage() for text in _NOISE)

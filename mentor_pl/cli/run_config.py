@@ -15,6 +15,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from mentor_pl.runtime.collectives import together
 from mentor_pl.runtime.errors import StorageError
 from mentor_pl.runtime.folders import claim, release
+from mentor_pl.runtime.whole_files import whole_file
 from mentor_pl.training.checkpoints import RunCheckpoints, run_folder
 
 # Defaults of Lightning's callbacks, such as Timer's, are plain values by another class.
@@ -59,14 +60,12 @@ class RunConfig(SaveConfigCallback):
 
 def _begin(folder: Path, text: str | None) -> None:
     """Take a run's folder, and write config.yaml there whole or not at all; none without text."""
-    unfinished = folder / ".config.yaml.part"
     try:
         claim(folder)
         if text is not None:
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(folder / "config.yaml")
+            with whole_file(folder / "config.yaml") as file:
+                file.write(text.encode())
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise StorageError(
             f"the run's folder {folder} cannot be written to ({error.strerror}): make room, or name another folder"
         ) from error

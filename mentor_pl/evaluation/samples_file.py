@@ -9,13 +9,13 @@ All ranks read all files before any of them writes, so a run may go on with anot
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.whole_files import whole_file
 from mentor_pl.types import Prompt
 
 HEADER = "header.json"
@@ -126,11 +126,8 @@ def _encoded(text: str) -> bytes:
 
 def replace_file(file: Path, text: str) -> None:
     """Write a file so that a kill leaves the old one or the new one, whole. A link is replaced and not followed."""
-    unfinished = file.with_name(file.name + ".unfinished")
-    unfinished.unlink(missing_ok=True)
-    with unfinished.open("xb") as new:
+    with whole_file(file) as new:
         new.write(_encoded(text))
-    os.replace(unfinished, file)
 
 
 def write_samples(file: Path, rows: Iterable[Answered]) -> None:

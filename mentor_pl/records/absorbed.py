@@ -6,7 +6,6 @@ file grows, and is written anew whole.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from mentor_pl.records.schema import Field
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.whole_files import whole_file
 
 NAME = "absorbed.parquet"
 
@@ -115,14 +115,5 @@ def write_absorbed(run: Path, rows: pa.Table) -> None:
     Raises:
         OSError: where that fails; what was there is as it was.
     """
-    unfinished = run / f".{NAME}.part"
-    run.mkdir(parents=True, exist_ok=True)
-    try:
-        with unfinished.open("wb") as file:
-            pq.write_table(rows, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(run / NAME)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with whole_file(run / NAME) as file:
+        pq.write_table(rows, file, compression="zstd")

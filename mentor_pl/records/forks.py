@@ -15,7 +15,7 @@ NAME: Final = "forks.jsonl"
 
 
 @dataclass(frozen=True)
-class Forked:
+class Fork:
     """One fork: k responses behind the policy's draft, and k behind the expert's token, at a replaced token.
 
     Attributes:
@@ -63,7 +63,7 @@ class Forked:
     difference_high: float
 
 
-def append_fork(run: Path, found: Forked) -> None:
+def append_fork(run: Path, found: Fork) -> None:
     """Put a line behind those that are there.
 
     Raises:
@@ -81,7 +81,7 @@ def append_fork(run: Path, found: Forked) -> None:
         ) from None
 
 
-def read_forks(run: Path) -> list[Forked]:
+def read_forks(run: Path) -> list[Fork]:
     """The forks of a run in the order in which they were made, without lines that are cut; none where it has none.
 
     Raises:
@@ -107,13 +107,13 @@ def read_forks(run: Path) -> list[Forked]:
     return found
 
 
-def _fork(file: Path, number: int, values: Any) -> Forked:
+def _fork(file: Path, number: int, values: Any) -> Fork:
     if not isinstance(values, Mapping):
         raise _none(file, number, "no object")
-    for field in fields(Forked):
+    for field in fields(Fork):
         if field.name not in values or not _KINDS[str(field.type)](values[field.name]):
             raise _none(file, number, f"{field.name}: {values.get(field.name, 'missing')!r:.40}")
-    return Forked(**{field.name: values[field.name] for field in fields(Forked)})
+    return Fork(**{field.name: values[field.name] for field in fields(Fork)})
 
 
 def _whole(value: Any) -> bool:

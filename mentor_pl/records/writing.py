@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pyarrow.parquet as pq
 
 from mentor_pl.records.reading import place_of, steps_of
 from mentor_pl.records.schema import FOLDER, SCHEMA
-
-_PART = ".part"
+from mentor_pl.runtime.whole_files import UNFINISHED, whole_file
 
 
 def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
@@ -61,17 +59,8 @@ def write_step(run: Path, step: int, rows: pa.Table) -> Path:
         OSError: where it cannot be written; nothing is left behind then.
     """
     path = place_of(run, step)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}{_PART}")
-    try:
-        with unfinished.open("wb") as file:
-            pq.write_table(rows.cast(SCHEMA), file, **_PARQUET)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        pq.write_table(rows.cast(SCHEMA), file, **_PARQUET)
     return path
 
 
@@ -84,5 +73,5 @@ def drop_behind(run: Path, step: int) -> None:
     for later in steps_of(run):
         if later > step:
             place_of(run, later).unlink()
-    for unfinished in (run / FOLDER).glob(f".step=*.parquet{_PART}"):
+    for unfinished in (run / FOLDER).glob(f".step=*.parquet{UNFINISHED}"):
         unfinished.unlink()

@@ -24,8 +24,8 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from mentor_pl.runtime.errors import StorageError, UsageError
 from mentor_pl.runtime.sharded_files import is_sharded, sharded_damage, whole_state
+from mentor_pl.runtime.whole_files import UNFINISHED, unfinished_of
 
-_UNFINISHED = ".part"
 _END, _END_SIZE = b"PK\x05\x06", 22  # of a zip archive, without its comment, whose length are the last two bytes
 _MARK = b"sha256:"
 _BLOCK = 2**22
@@ -117,14 +117,9 @@ def storage_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def unfinished_of(path: Path) -> Path:
-    """Where `path` is written before it is put in place."""
-    return path.with_name(f".{path.name}{_UNFINISHED}")
-
-
 def remove_unfinished(folder: Path) -> None:
     """Remove what a kill has left behind in a folder of checkpoints."""
-    for left in folder.glob(f".*{_UNFINISHED}"):
+    for left in folder.glob(f".*{UNFINISHED}"):
         _remove(left)
 
 

@@ -16,6 +16,8 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
+from mentor_pl.runtime.whole_files import whole_file
+
 
 class MetricsWriter:
     """What `CSVLogger.experiment` is: rows of metrics with their step.
@@ -103,13 +105,9 @@ class MetricsWriter:
         return [row for row in csv.DictReader(whole.splitlines()) if None not in row.values() and None not in row]
 
     def _replace(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
-        unfinished = self.path.with_name(f".{self.path.name}.part")
         lines = [_line(dict(zip(columns, columns, strict=True)), columns), *(_line(row, columns) for row in rows)]
-        with unfinished.open("wb") as file:
+        with whole_file(self.path) as file:
             file.write(b"".join(lines))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self.path)
         if rows:
             self.row, self.place = rows[-1], sum(map(len, lines[:-1]))
 

@@ -22,12 +22,12 @@ from mentor_pl.runtime.checkpoint_files import (
     place,
     refuse_damaged,
     storage_errors,
-    unfinished_of,
 )
 from mentor_pl.runtime.collectives import all_objects, rank, world_size
 from mentor_pl.runtime.errors import StorageError, UsageError
 from mentor_pl.runtime.ranges import MAX_SECONDS, check
 from mentor_pl.runtime.sharded_files import check_contents, is_sharded, seal, sums_of_rank
+from mentor_pl.runtime.whole_files import unfinished_of
 
 T = TypeVar("T")
 

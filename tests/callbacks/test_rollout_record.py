@@ -16,6 +16,7 @@ from mentor_pl.evaluation.fingerprint import fingerprint
 from mentor_pl.records.reading import place_of, read_step, steps_of
 from mentor_pl.records.rollouts import rollouts_of
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.whole_files import unfinished_of
 from mentor_pl.training.checkpoints import RunCheckpoints, run_folder
 from mentor_pl.types import Alternatives
 
@@ -156,7 +157,8 @@ def test_a_killed_run_leaves_whole_records_and_goes_on_over_them(run, options, m
     monkeypatch.undo()
     folder = Path(run_folder(killed.trainer))
     assert steps_of(folder) == [1, 2]
-    assert len(list((folder / "rollouts").iterdir())) == 3  # what was cut short is there under another name
+    assert len(list((folder / "rollouts").iterdir())) == 2  # what was cut short is gone
+    unfinished_of(folder / "rollouts/step=000003.parquet").write_bytes(b"PAR1")  # but a SIGKILL leaves it there
     before = read_step(folder, 2)
     (folder / "rollouts/step=000009.parquet").write_bytes(b"of another run")
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from mentor_pl.cli.doctor.report import Finding, Report, problem, warning
-from mentor_pl.cli.quiet import quiet
+from mentor_pl.cli.quiet import hushed, quiet
 from mentor_pl.runtime.errors import UsageError
 
 HELP = """\
@@ -28,7 +26,7 @@ def run(args: list[str]) -> int:
         print(HELP, end="")
         return 0
     started = time.perf_counter()
-    with quiet(), _hushed("lightning.pytorch", "lightning.fabric"):  # seeds and devices are told here
+    with quiet(), hushed("lightning.pytorch", "lightning.fabric"):  # seeds and devices are told here
         from mentor_pl.cli.doctor import data, disk, machine, memory, pairing, rewards
         from mentor_pl.cli.doctor.configuration import read
 
@@ -44,20 +42,6 @@ def run(args: list[str]) -> int:
         ):
             report.group(title, _guarded(lambda examine=examine: examine(configuration)))  # type: ignore[misc]
         return report.close(time.perf_counter() - started)
-
-
-@contextmanager
-def _hushed(*names: str) -> Iterator[None]:
-    """Let these loggers say no more than warnings."""
-    loggers = [logging.getLogger(name) for name in names]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
 
 
 def _guarded(examine: Callable[[], list[Finding]]) -> list[Finding]:

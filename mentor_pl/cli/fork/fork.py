@@ -5,7 +5,6 @@ Both go on by the policy alone, so what tells them apart is that one token. Each
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from mentor_pl.evaluation.benchmark import Benchmark
 from mentor_pl.evaluation.intervals import difference, wilson
 from mentor_pl.experiments.tokens.continuations import successes
 from mentor_pl.models.loading import Models
-from mentor_pl.records.forks import Forked, append_fork
+from mentor_pl.records.forks import Fork, append_fork
 from mentor_pl.records.reading import read_step
 from mentor_pl.records.rows import clean
 from mentor_pl.runtime.errors import UsageError
@@ -30,25 +29,6 @@ from mentor_pl.training.data import RolloutDataModule
 from mentor_pl.types import Prompt, Row
 
 _BEFORE = 60  # characters of the response that are shown
-
-
-@dataclass(frozen=True)
-class Fork:
-    """A replaced token, and what became of k responses behind each of the two tokens.
-
-    Attributes:
-        k: responses of each.
-        draft, expert: how many of them succeed, behind the policy's draft and behind the expert's token.
-    """
-
-    k: int
-    draft: int
-    expert: int
-
-    @property
-    def worth(self) -> tuple[float, float, float]:
-        """The expert's success rate less the draft's, with its interval at 95 %."""
-        return difference(self.expert, self.k, self.draft, self.k)
 
 
 def fork(
@@ -89,12 +69,12 @@ def fork(
     with quiet():
         data, models = data_of(before), models_of(before)
         with decoding(models.policy), torch.autocast(models.device.type, torch.bfloat16, enabled=half):
-            found = measure(data, models, row, token, k, sampler or Coin(rows=512), seed)
+            counts = measure(data, models, row, token, k, sampler or Coin(rows=512), seed)
     draft = clean(str(models.tokenizer.decode([row["drafts"][token]], skip_special_tokens=False)))
-    forked = _forked(row, rollout, token, before, draft, found, seed)
+    found = _found(row, rollout, token, before, draft, counts, k, seed)
     said = str(models.tokenizer.decode(row["ids"][:token], skip_special_tokens=False))
-    _tell(forked, printable(said[-_BEFORE:]))
-    append_fork(run, forked)
+    _tell(found, printable(said[-_BEFORE:]))
+    append_fork(run, found)
 
 
 def find(run: Path, step: int, rollout: int, token: int) -> dict[str, Any]:
@@ -117,8 +97,9 @@ def find(run: Path, step: int, rollout: int, token: int) -> dict[str, Any]:
 
 def measure(
     data: RolloutDataModule, models: Models, row: dict[str, Any], token: int, k: int, sampler: Sampler, seed: int
-) -> Fork:
-    """Go on behind both tokens; call inside `decoding(models.policy)`.
+) -> tuple[int, int]:
+    """How many of k responses succeed, behind the policy's draft and behind the expert's token; call inside
+    `decoding(models.policy)`.
 
     Args:
         data: problems, reward, how rollouts are sampled.
@@ -141,7 +122,7 @@ def measure(
             draft, expert = successes(models, problems, rows, k, sampler, seed, progress)
     finally:
         data.reward.close()
-    return Fork(k, draft, expert)
+    return draft, expert
 
 
 def _problem(data: RolloutDataModule, models: Models, row: dict[str, Any]) -> Prompt:
@@ -154,38 +135,46 @@ def _problem(data: RolloutDataModule, models: Models, row: dict[str, Any]) -> Pr
     )
 
 
-def _forked(
-    row: dict[str, Any], rollout: int, token: int, before: Before, draft: str, found: Fork, seed: int
-) -> Forked:
-    """What was found, as a run keeps it; `draft` is the text of the policy's."""
-    rates = {"draft": wilson(found.draft, found.k), "expert": wilson(found.expert, found.k)}
-    worth, low, high = found.worth
-    return Forked(
+def _found(
+    row: dict[str, Any],
+    rollout: int,
+    token: int,
+    before: Before,
+    piece: str,
+    counts: tuple[int, int],
+    k: int,
+    seed: int,
+) -> Fork:
+    """What was found, as a run keeps it; `piece` is the text of the policy's draft."""
+    draft, expert = counts
+    (draft_low, draft_high), (expert_low, expert_high) = wilson(draft, k), wilson(expert, k)
+    worth, low, high = difference(expert, k, draft, k)
+    return Fork(
         **{name: row[name] for name in ("step", "rank", "group", "number", "problem")},
         rollout=rollout,
         token=token,
         sampled_by=row["weights"],
         draft_id=row["drafts"][token],
         expert_id=row["ids"][token],
-        draft_piece=draft,
+        draft_piece=piece,
         expert_piece=row["pieces"][token],
         weights=before.words,
         learned=before.done,
-        k=found.k,
+        k=k,
         seed=seed,
-        draft_succeeded=found.draft,
-        draft_low=rates["draft"][0],
-        draft_high=rates["draft"][1],
-        expert_succeeded=found.expert,
-        expert_low=rates["expert"][0],
-        expert_high=rates["expert"][1],
+        draft_succeeded=draft,
+        draft_low=draft_low,
+        draft_high=draft_high,
+        expert_succeeded=expert,
+        expert_low=expert_low,
+        expert_high=expert_high,
         difference=worth,
         difference_low=low,
         difference_high=high,
     )
 
 
-def _tell(found: Forked, said: str) -> None:
+def _tell(found: Fork, said: str) -> None:
     """Print what was found; `said` is the end of the response before the token."""
     behind = found.step - 1 - found.learned
     exact = "those that sampled it" if not behind else f"{behind} step{'s' if behind > 1 else ''} before those that did"

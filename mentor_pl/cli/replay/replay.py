@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import tempfile
 import warnings
@@ -16,7 +15,7 @@ import yaml
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.cli.lightning import MentorCLI, trainer_errors
-from mentor_pl.cli.quiet import quiet
+from mentor_pl.cli.quiet import hushed, quiet
 from mentor_pl.cli.recorded_run import made
 from mentor_pl.cli.replay.plan import ReplayPlan, plan_replay
 from mentor_pl.cli.replay.recorded_data import RecordedData
@@ -58,17 +57,9 @@ def replay(run: Path, step: int, algorithm: Path | None = None) -> None:
 @contextmanager
 def _only_warnings() -> Iterator[None]:
     """Leave unsaid how the run's settings are changed for the replay, and what the Trainer says of itself."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), hushed("lightning.pytorch", "lightning.fabric"):
         warnings.filterwarnings("ignore", message="(?s).*callbacks used to create the checkpoint")
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+        yield
 
 
 def read_algorithm(file: Path) -> Algorithm:

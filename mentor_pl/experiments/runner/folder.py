@@ -23,6 +23,7 @@ from mentor_pl.experiments.runner.commit import NONE, commit
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.machine import described
 from mentor_pl.runtime.printable import printable
+from mentor_pl.runtime.whole_files import whole_file
 
 LIBRARIES = ("mentor-pl", "torch", "lightning", "transformers", "numpy", "scipy")
 
@@ -160,10 +161,8 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
-    unfinished = file.with_name(f".{file.name}.part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        unfinished.replace(file)
+        with whole_file(file) as written:
+            written.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise UsageError(f"{file} cannot be written ({error.strerror}): make room, or take another --out") from error

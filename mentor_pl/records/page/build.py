@@ -20,6 +20,7 @@ from mentor_pl.records.page.curves import curves_of
 from mentor_pl.records.page.embed import Embedded, embed
 from mentor_pl.records.page.pack import pack
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.whole_files import whole_file
 
 HERE: Final = Path(__file__).parent
 # in the order in which they need one another
@@ -49,13 +50,10 @@ def write_page(runs: Sequence[Path], out: Path, steps: Sequence[int], rollouts: 
     """
     found = embed(runs, steps, rollouts, max(1, size - _own_size()))
     text = _render(found)
-    unfinished = out.with_name(f".{out.name}.part")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")  # a folder's name may be no text
-        unfinished.replace(out)
+        with whole_file(out) as file:
+            file.write(text.encode("utf-8", "xmlcharrefreplace"))  # a folder's name may be no text
     except OSError as problem:
-        unfinished.unlink(missing_ok=True)
         raise UsageError(
             f"{out}: the page cannot be written ({problem.strerror}): name another file by --out"
         ) from None

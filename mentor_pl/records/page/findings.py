@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from mentor_pl.records.absorbed import SCHEMA, read_absorbed
-from mentor_pl.records.forks import Forked, read_forks
+from mentor_pl.records.forks import Fork, read_forks
 from mentor_pl.records.page.absorption import absorbed_at, overview, whole_rows
 from mentor_pl.records.page.places import Places
 from mentor_pl.records.page.vocabulary import SHOWN
@@ -28,7 +28,7 @@ class Findings:
     """
 
     absorbed: pa.Table
-    forks: Sequence[Forked]
+    forks: Sequence[Fork]
 
     def of_step(self, step: int, sampled_by: str, places: Places) -> dict[str, Any]:
         """What of it belongs to tokens that a page has of a step.
@@ -64,6 +64,6 @@ def findings_of(run: Path) -> Findings:
     return Findings(whole_rows(read_absorbed(run)), read_forks(run)[-LATEST:])
 
 
-def _told(one: Forked) -> dict[str, Any]:
+def _told(one: Fork) -> dict[str, Any]:
     cut = {name: getattr(one, name)[:SHOWN] for name in ("draft_piece", "expert_piece", "weights", "sampled_by")}
     return asdict(replace(one, **cut))

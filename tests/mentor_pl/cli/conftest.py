@@ -46,15 +46,18 @@ def mentor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mentor:
     return lambda *args: main.main(args)
 
 
-@pytest.fixture(scope="session")
-def three_steps(small_testbed, tmp_path_factory):
+def trained(small_testbed, folder, *options, **every):
     """A folder with a finished run of three steps."""
-    folder = tmp_path_factory.mktemp("three")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         shutil.copytree(small_testbed, "data/testbed")
-        assert fit(3) == 0
+        assert fit(3, *options, **every) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def three_steps(small_testbed, tmp_path_factory):
+    return trained(small_testbed, tmp_path_factory.mktemp("three"))
 
 
 @pytest.fixture
@@ -71,13 +74,9 @@ def after_three(small_project, three_steps):
 
 @pytest.fixture(scope="session")
 def three_recorded(small_testbed, tmp_path_factory):
-    """A folder with a run of three steps, a record of each, and the checkpoints of the last two."""
+    """A run of three steps with a record of each, and the checkpoints of the last two."""
     folder = tmp_path_factory.mktemp("recorded")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        shutil.copytree(small_testbed, "data/testbed")
-        assert fit(3, "--trainer.callbacks+=callbacks.RolloutRecord", every=1) == 0
-    return folder
+    return trained(small_testbed, folder, "--trainer.callbacks+=callbacks.RolloutRecord", every=1)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A run's folder and its loggers, through the command line: each logger where it was, one run to a folder."""
 
 import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -121,12 +122,11 @@ def test_a_checkpoint_of_another_model_is_one_line(command, after_three, capfd):
 
 
 def test_a_disk_that_is_full_at_the_start_is_one_line_and_leaves_the_run_as_it_was(after_three, monkeypatch, capfd):
-    def full(path, *args, **kwargs):
-        path.touch()
+    def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     before = {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()}
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     assert fit(4, "--resume", "auto") == 1
     assert f"the run's folder {RUN} cannot be written to (No space left on device)" in error(capfd)
     assert before == {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()}

@@ -141,7 +141,7 @@ def test_a_link_where_a_file_is_drafted_is_replaced_and_not_followed(tmp_path):
     theirs.write_text("kept")
     folder = tmp_path / "words"
     folder.mkdir()
-    (folder / "header.json.unfinished").symlink_to(theirs)
+    (folder / ".header.json.part").symlink_to(theirs)
     write_header(folder, {"settings": {}})
     assert theirs.read_text() == "kept"
     assert read_header(folder) == {"settings": {}}

@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from mentor_pl.records.forks import NAME, Forked, append_fork, read_forks
+from mentor_pl.records.forks import NAME, Fork, append_fork, read_forks
 from mentor_pl.runtime.errors import UsageError
 
-ONE = Forked(
+ONE = Fork(
     5, 2, 0, 1, 3, 40, 6, "0123", 7, 8, "we", "the\n\u202e", "checkpoint step=2.ckpt", 2, 16, 0,
     4, 0.1, 0.5, 12, 0.5, 0.9, 0.5, 0.1, 0.7,
 )  # fmt: skip

@@ -14,10 +14,10 @@ from mentor_pl.runtime.checkpoint_files import (
     misfits,
     refuse_damaged,
     remove_unfinished,
-    unfinished_of,
     write,
 )
 from mentor_pl.runtime.errors import StorageError, UsageError
+from mentor_pl.runtime.whole_files import unfinished_of
 
 CHECKPOINT = {"state_dict": {"w": torch.arange(3000.0)}, "step": 3}
 

@@ -9,13 +9,13 @@ import pytest
 from recorded_runs import row, table
 
 from mentor_pl.records.absorbed import Replaced, scored_rows, write_absorbed
-from mentor_pl.records.forks import Forked, append_fork
+from mentor_pl.records.forks import Fork, append_fork
 from mentor_pl.records.page import findings
 from mentor_pl.records.page.findings import findings_of
 from mentor_pl.records.page.places import Places
 from mentor_pl.runtime.errors import UsageError
 
-FORK = Forked(
+FORK = Fork(
     5, 1, 0, 0, 1, 7, 1, "0123", 8, 7, "we", "t" * 300, "the run's start", 0, 16, 0,
     4, 0.1, 0.5, 12, 0.5, 0.9, 0.5, 0.1, 0.7,
 )  # fmt: skip

@@ -12,7 +12,7 @@ pytest.importorskip("selenium", reason="no selenium here: pip install -e .[dev]"
 from recorded_runs import IDS, row, table
 
 from mentor_pl.records.absorbed import Replaced, scored_rows, write_absorbed
-from mentor_pl.records.forks import Forked, append_fork
+from mentor_pl.records.forks import Fork, append_fork
 from mentor_pl.records.page.build import write_page
 from mentor_pl.records.writing import write_step
 
@@ -36,7 +36,7 @@ def file(tmp_path_factory):
     import pyarrow as pa
 
     write_absorbed(run, pa.concat_tables([scored_rows(*some) for some in rows]))
-    fork = Forked(
+    fork = Fork(
         5, 1, 0, 0, 1, 7, 1, MIXED["weights"], IDS["D"], IDS["U"], HOSTILE, "U", "checkpoint step=2.ckpt", 2, 16, 0,
         4, 0.1, 0.49, 12, 0.51, 0.9, 0.5, 0.15, 0.71,
     )  # fmt: skip
