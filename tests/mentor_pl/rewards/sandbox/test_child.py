@@ -83,7 +83,7 @@ def test_limits_bind_the_code(tmp_path: Path) -> None:
         "print(*(r.getrlimit(kind)[0] for kind in kinds))"
     )
     _, _, output, _ = ran(tmp_path, code=code, seconds=2.5, memory_mb=256, file_mb=1)
-    assert output.split() == [str(256 << 20), "3", str(1 << 20), "0"]
+    assert output.split() == [str(256 << 20), "4", str(1 << 20), "0"]
 
 
 def test_processes_are_counted_for_root_too(tmp_path: Path) -> None:
