@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 
 from mentor_pl.decoding.sampler import decoding
 from mentor_pl.experiments.figures.absorbed import draw_absorbed
 from mentor_pl.experiments.figures.drawing import save_figures
-from mentor_pl.records.absorbed import Replaced, read_absorbed, scored_rows, write_absorbed
+from mentor_pl.records.absorbed import SCHEMA, Replaced, read_absorbed, scored_rows, write_absorbed
+from mentor_pl.records.damaged import DamagedFile
 from mentor_pl.records.rows import clean
 from mentor_pl.runtime.collectives import all_objects, rank
 from mentor_pl.runtime.failing_writes import FailingWrites
@@ -89,15 +91,16 @@ class AbsorbedTokens(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = run_folder(trainer)
-        if not trainer.is_global_zero or not (folder / "absorbed.parquet").is_file():
+        if not trainer.is_global_zero:
             return
         with self._writes:
-            save_figures({"absorbed": draw_absorbed(read_absorbed(folder))}, folder)
+            if len(rows := _read(folder)):
+                save_figures({"absorbed": draw_absorbed(rows)}, folder)
 
     def _write(self, folder: Path, step: int, new: pa.Table | None) -> None:
         """Put new rows behind those of up to `step`."""
         with self._writes:
-            before = read_absorbed(folder)
+            before = _read(folder)
             kept = before.filter(pc.less_equal(before["scored_at"], step))
             if new is not None or len(kept) < len(before):
                 write_absorbed(folder, kept if new is None else pa.concat_tables([kept, new]))
@@ -109,6 +112,16 @@ class AbsorbedTokens(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         kept = state_dict["kept"]
         self._kept = [Replaced.of(one) for one in kept[rank()]] if rank() < len(kept) else []
+
+
+def _read(folder: Path) -> pa.Table:
+    """The rows of a run; a file that is damaged is put aside, since a run does not end for it."""
+    try:
+        return read_absorbed(folder)
+    except DamagedFile as problem:
+        aside = problem.path.replace(problem.path.with_suffix(".damaged"))
+        rank_zero_warn(f"AbsorbedTokens: {problem}. It is {aside.name} now, and the run begins another")
+        return SCHEMA.empty_table()
 
 
 def choose(rollouts: Rollouts, count: int, module: MentorModule) -> list[Replaced]:

@@ -26,7 +26,7 @@ def view(
     any browser, needs no server and no network, and can be sent on. In it one picks step, prompt and rollout, colours
     tokens by entropy, w, guidance, replacement or advantage, sees the distributions of policy, expert and mixture at a
     token, and moves a slider to see which tokens another threshold γ_p would have guided. `?` on the page lists its
-    keys.
+    keys. A file of the run that is damaged is passed over and named.
 
     Args:
         run: the run's folder, such as runs/quickstart/version_0; it may stand first without its name.
@@ -39,13 +39,16 @@ def view(
         megabytes: that the file may take. What has no room is left out, and page and command say so.
 
     Raises:
-        UsageError: for a run without records, a step that is not recorded, or a file that cannot be written.
+        UsageError: for a run without records that can be read, a step that is not recorded, or a file that cannot be
+            written.
     """
     check("--rollouts", rollouts, at_least=1)
     check("--megabytes", megabytes, at_least=0.5, at_most=500, because="browsers hold no more, and less holds no step")
     out = out if out is not None else run / "view.html"
     runs = [run] if beside is None else [run, beside]
     for shown in write_page(runs, out, steps, rollouts, int(megabytes * _MEGABYTE)):
+        for line in shown.passed_over.values():
+            print(printable(f"passed over: {line}"))
         missing = shown.left_out()
         what = f"left out: {missing}" if missing else f"all {len(shown.recorded)} recorded steps"
         print(printable(f"{shown.run}: {what}"))

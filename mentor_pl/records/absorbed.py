@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mentor_pl.records.damaged import DamagedFile
 from mentor_pl.records.schema import Field
-from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.whole_files import whole_file
 
 NAME = "absorbed.parquet"
@@ -96,7 +96,7 @@ def read_absorbed(run: Path) -> pa.Table:
     """The rows of a run; none where it has none.
 
     Raises:
-        UsageError: for a file that is none of this schema.
+        DamagedFile: for one that is none of this schema.
     """
     path = run / NAME
     if not path.is_file():
@@ -106,7 +106,7 @@ def read_absorbed(run: Path) -> pa.Table:
             return pq.read_table(file, columns=SCHEMA.names).cast(SCHEMA)
     except (OSError, ValueError, KeyError, pa.ArrowException) as problem:
         reason = " ".join(str(problem).split())[:120]
-        raise UsageError(f"{path} is no file of AbsorbedTokens ({reason}): move it away") from None
+        raise DamagedFile(path, f"is no file of AbsorbedTokens ({reason}): move it away") from None
 
 
 def write_absorbed(run: Path, rows: pa.Table) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from mentor_pl.records.damaged import DamagedFile
 from mentor_pl.runtime.errors import UsageError
 
 NAME: Final = "forks.jsonl"
@@ -85,7 +86,7 @@ def read_forks(run: Path) -> list[Fork]:
     """The forks of a run in the order in which they were made, without lines that are cut; none where it has none.
 
     Raises:
-        UsageError: for a file that is none of `mentor fork`.
+        DamagedFile: for one that is none of `mentor fork`.
     """
     file = run / NAME
     if not file.is_file():
@@ -93,7 +94,7 @@ def read_forks(run: Path) -> list[Fork]:
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError as problem:
-        raise UsageError(f"{file} cannot be read ({problem.strerror}): move it away") from None
+        raise DamagedFile(file, f"cannot be read ({problem.strerror}): move it away") from None
     found = []
     for number, line in enumerate(lines, 1):
         try:
@@ -133,5 +134,5 @@ def _refuse(constant: str) -> float:
     raise ValueError(constant)
 
 
-def _none(file: Path, number: int, reason: str) -> UsageError:
-    return UsageError(f"{file}, line {number}, is none of mentor fork ({reason}): move the file away")
+def _none(file: Path, number: int, reason: str) -> DamagedFile:
+    return DamagedFile(file, f"is none of mentor fork (line {number}, {reason}): move it away")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mentor_pl.records.checking import misfit
+from mentor_pl.records.damaged import DamagedFile
 from mentor_pl.records.schema import FOLDER, SCHEMA
 from mentor_pl.runtime.errors import UsageError
 
@@ -34,7 +36,7 @@ def check_recorded(run: Path, step: int) -> None:
     """
     if not place_of(run, step).is_file():
         steps = steps_of(run)
-        there = f"it has {_some(steps)}" if steps else "it has none: train with callbacks.RolloutRecord"
+        there = f"it has {some_of(steps)}" if steps else "it has none: train with callbacks.RolloutRecord"
         raise UsageError(f"{run} has no record of step {step}; {there}")
 
 
@@ -42,7 +44,8 @@ def read_step(run: Path, step: int) -> pa.Table:
     """The rollouts of a recorded step, a row each.
 
     Raises:
-        UsageError: where the step is not recorded, or its file is none of this schema.
+        UsageError: where the step is not recorded.
+        DamagedFile: where its file is none of this schema.
     """
     check_recorded(run, step)
     path = place_of(run, step)
@@ -53,12 +56,13 @@ def read_step(run: Path, step: int) -> pa.Table:
     except (OSError, ValueError, KeyError, pa.ArrowException) as problem:
         reason = " ".join(str(problem).split())[:120]
     if reason is not None:
-        raise UsageError(
-            f"{path} is no record of rollouts ({reason}): move it away, or give a run that RolloutRecord wrote"
+        raise DamagedFile(
+            path, f"is no record of rollouts ({reason}): move it away, or give a run that RolloutRecord wrote"
         )
     return rows
 
 
-def _some(steps: list[int]) -> str:
+def some_of(steps: Sequence[int]) -> str:
+    """Steps in words, of many the first and the last."""
     shown = ", ".join(map(str, steps[:8]))
     return f"steps {shown}" if len(steps) <= 8 else f"{len(steps)} steps from {steps[0]} to {steps[-1]}"

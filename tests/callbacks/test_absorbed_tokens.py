@@ -91,6 +91,23 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path):
         read_absorbed(tmp_path)
 
 
+def test_a_run_puts_a_damaged_file_aside_and_begins_another(tmp_path):
+    (tmp_path / NAME).write_bytes(b"PAR1 and no more")
+    with pytest.warns(UserWarning, match=r"is no file of AbsorbedTokens .* It is absorbed.damaged now"):
+        AbsorbedTokens()._write(tmp_path, 5, scored_rows([ONE], [-1], [-1], scored_at=6))
+    assert read_absorbed(tmp_path)["expert_now"].to_pylist() == [-1]
+    assert (tmp_path / "absorbed.damaged").read_bytes() == b"PAR1 and no more"
+
+
+def test_a_run_all_of_whose_scores_are_done_again_has_no_figure(run):
+    job = run(steps=1, callbacks=[AbsorbedTokens(every_n_steps=2)])
+    folder = Path(run_folder(job.trainer))
+    write_absorbed(folder, scored_rows([ONE], [0], [0], scored_at=6))
+    job.fit()
+    assert len(read_absorbed(folder)) == 0
+    assert not (folder / "absorbed.png").exists()
+
+
 @pytest.mark.parametrize("settings", [{"every_n_steps": 0}, {"tokens": 0}, {"tokens": 8, "keep": 7}])
 def test_numbers_that_count_nothing_are_refused(settings):
     with pytest.raises(UsageError, match="AbsorbedTokens"):

@@ -21,6 +21,7 @@ from mentor_pl.cli.replay.plan import ReplayPlan, plan_replay
 from mentor_pl.cli.replay.recorded_data import RecordedData
 from mentor_pl.cli.replay.watch import ReplayWatch
 from mentor_pl.runtime.errors import RunError, UsageError
+from mentor_pl.runtime.printable import printable
 from mentor_pl.training.frozen_models import check_expert, load_frozen_models
 from mentor_pl.training.module import MentorModule
 
@@ -155,6 +156,8 @@ def _tell(plan: ReplayPlan, watch: ReplayWatch) -> None:
                 "arithmetic than the run had"
             )
         print(f"the weights are {words}, bit for bit")
+    for line in watch.passed_over.files.values():
+        print(printable(f"passed over: {line}"))
     if not watch.verdicts:
         print(f"no checkpoint of step {watch.step} and no record of step {watch.step + 1} is there to compare with")
 

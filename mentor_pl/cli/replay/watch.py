@@ -14,6 +14,7 @@ from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.cli.replay.gradients import Gradients, as_seen_by, cosines, gradients
 from mentor_pl.decoding.sampler import decoding
 from mentor_pl.evaluation.fingerprint import fingerprint
+from mentor_pl.records.damaged import PassOver
 from mentor_pl.records.reading import read_step, steps_of
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO
 from mentor_pl.training.module import MentorModule
@@ -31,6 +32,7 @@ class ReplayWatch(L.Callback):
 
     Attributes:
         strayed: the first step whose rollouts other weights had sampled than the replay has; none where there is none.
+        passed_over: the record behind the step, where it is damaged.
         verdicts: in words, with whether it is so, what the weights behind the step were compared with.
         metrics: of the step's update.
         sides: what the run's method and the other make of the step.
@@ -41,6 +43,7 @@ class ReplayWatch(L.Callback):
     def __init__(self, run: Path, step: int, after: Path | None, other: Algorithm | None) -> None:
         self.run, self.step, self.after, self.other = run, step, after, other
         self.strayed: int | None = None
+        self.passed_over = PassOver()
         self.verdicts: dict[str, bool] = {}
         self.metrics: dict[str, float] = {}
         self.sides: list[Gradients] = []
@@ -79,8 +82,10 @@ class ReplayWatch(L.Callback):
             same = _same(module, self.after)
             self.verdicts[f"those of {self.after.name}"] = same
         if self.step + 1 in steps_of(self.run):
-            same = self._weights(module) == read_step(self.run, self.step + 1)["weights"][0].as_py()
-            self.verdicts[f"those that sampled step {self.step + 1}"] = same
+            ours = self._weights(module)
+            following = self.passed_over(lambda: read_step(self.run, self.step + 1), None)
+            if following is not None and len(following):
+                self.verdicts[f"those that sampled step {self.step + 1}"] = ours == following["weights"][0].as_py()
 
     def _weights(self, module: MentorModule) -> str:
         with decoding(module.policy):

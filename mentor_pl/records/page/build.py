@@ -16,7 +16,6 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mentor_pl import __version__
-from mentor_pl.records.page.curves import curves_of
 from mentor_pl.records.page.embed import Embedded, embed
 from mentor_pl.records.page.pack import pack
 from mentor_pl.runtime.errors import UsageError
@@ -85,7 +84,7 @@ def _told(one: Embedded) -> dict[str, Any]:
         "recorded": list(one.recorded),
         "steps": list(one.steps),
         "left_out": one.left_out(),
-        "curves": curves_of(one.run),
+        "curves": one.curves,
         "fork": f"mentor fork {shlex.quote(str(one.run))}",
         **one.findings.of_run(),
     }

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from mentor_pl.runtime.errors import UsageError
+from mentor_pl.records.damaged import DamagedFile
 
 POINTS: Final = 300  # of a curve; more are not seen
 
@@ -46,7 +46,7 @@ def curves_of(run: Path) -> list[dict[str, Any]]:
     """The pictures of a run that have a line; none where it has no metrics.csv.
 
     Raises:
-        UsageError: where the file cannot be read as one.
+        DamagedFile: where the file cannot be read as one.
     """
     file = run / "metrics.csv"
     if not file.is_file():
@@ -58,9 +58,7 @@ def curves_of(run: Path) -> list[dict[str, Any]]:
                 _take(row, metrics)
     except (OSError, ValueError, csv.Error) as problem:
         reason = " ".join(str(problem).split())[:120]
-        raise UsageError(
-            f"{file} is no table of metrics ({reason}): move it away, and the page has no curves"
-        ) from None
+        raise DamagedFile(file, f"is no table of metrics ({reason}): move it away") from None
     drawn = [{"title": curve.title, "lines": _lines(curve, metrics)} for curve in CURVES]
     return [picture for picture in drawn if picture["lines"]]
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
+from mentor_pl.records.damaged import DamagedFile, PassOver
 from mentor_pl.records.page.choose import choose_rows, evenly
+from mentor_pl.records.page.curves import curves_of
 from mentor_pl.records.page.findings import Findings, findings_of
 from mentor_pl.records.page.step import pack_step
-from mentor_pl.records.reading import read_step, steps_of
+from mentor_pl.records.reading import check_recorded, place_of, read_step, steps_of
 from mentor_pl.runtime.errors import UsageError
 
 FEWEST: Final = 5  # steps that a page has rather than more rollouts of each
@@ -44,17 +47,21 @@ class Embedded:
         recorded: its recorded steps.
         steps: those of them that are embedded.
         findings: what was found of its tokens later.
+        curves: of its metrics.csv.
+        passed_over: files that are damaged -> why and what to do, in a line each.
     """
 
     run: Path
     recorded: Sequence[int]
     steps: Mapping[int, Packed]
     findings: Findings
+    curves: list[dict[str, Any]]
+    passed_over: Mapping[Path, str]
 
     @property
     def size(self) -> int:
         """Bytes that the steps take."""
-        return sum(len(one.letters) for one in self.steps.values())
+        return _size(self.steps)
 
     def left_out(self) -> str:
         """What of the record the page has not, in words; empty where it has all."""
@@ -65,6 +72,8 @@ class Embedded:
         missing = there - sum(one.rollouts for one in self.steps.values())
         if missing:
             said.append(f"{missing:,} of {there:,} rollouts of the {'step' if len(self.steps) == 1 else 'steps'} shown")
+        if self.passed_over:
+            said.append(f"what is damaged: {', '.join(path.name for path in self.passed_over)}")
         return " and ".join(said)
 
 
@@ -78,18 +87,17 @@ def embed(runs: Sequence[Path], steps: Sequence[int], rollouts: int, size: int) 
         size: bytes that all may take; where the least possible takes more, it is exceeded.
 
     Raises:
-        UsageError: for a run without records, a step that is not recorded, or a record that cannot be read.
+        UsageError: for a run without records, a step that is not recorded, or a run none of whose records can be read.
     """
     recorded = [_recorded(run) for run in runs]
     for step in steps:
         if not any(step in one for one in recorded):
-            read_step(runs[0], step)  # says which there are
+            check_recorded(runs[0], step)
     common = sorted(set.intersection(*map(set, recorded)))
     room = size // len(runs)
     found: list[Embedded] = []
     for run, its in zip(runs, recorded, strict=True):
-        named = sorted(set(steps) & set(its))
-        found.append(_fitted(run, findings_of(run), its, named, common, rollouts, room, found))
+        found.append(_embedded(run, its, sorted(set(steps) & set(its)), common, rollouts, room, found))
     return found
 
 
@@ -104,9 +112,8 @@ def _recorded(run: Path) -> list[int]:
     return steps
 
 
-def _fitted(
+def _embedded(
     run: Path,
-    findings: Findings,
     recorded: list[int],
     named: list[int],
     common: list[int],
@@ -114,37 +121,67 @@ def _fitted(
     room: int,
     others: list[Embedded],
 ) -> Embedded:
-    """One run within its room: by fewer steps first, and where those are named or few, by fewer rollouts of each.
+    """One run within its room, without its files that are damaged."""
+    reading = PassOver()
+    findings = findings_of(run, reading)
+    curves = reading(lambda: curves_of(run), list[dict[str, Any]]())
+    packed = cache(lambda step, most: _packed(run, findings, step, most, others))
+    while True:
+        there = [step for step in named or recorded if place_of(run, step) not in reading.files]
+        if not there:
+            raise UsageError(reading.files[place_of(run, (named or recorded)[-1])])
+        shared = [step for step in common if step in there]
+        steps = reading(lambda: _fitted(there, bool(named), shared, rollouts, room, packed), None)  # noqa: B023
+        if steps is not None:
+            return Embedded(run, recorded, steps, findings, curves, reading.files)
+
+
+def _fitted(
+    wanted: list[int],
+    named: bool,
+    common: list[int],
+    rollouts: int,
+    room: int,
+    packed: Callable[[int, int], Packed],
+) -> dict[int, Packed]:
+    """The steps of a run within its room: fewer of them first, and where they are named or few, fewer rollouts of each.
 
     Args:
-        named: steps that are asked for; of none as many as there is room for, those in `common` first where they do.
+        wanted: steps to choose from.
+        named: all of them are asked for.
+        common: those that go first where there is no room for all.
+        rollouts: of a step at most.
+        room: bytes.
+        packed: (step, rollouts of it at most) -> the step.
     """
-    wanted = named or recorded
     count = len(wanted) if named else min(MOST, len(wanted))
     fewest = count if named else min(FEWEST, count)
     # a guess by the last step, whose responses are the longest in most runs, spares packing what has no room
-    last = _packed(run, findings, wanted[-1], rollouts, others)
+    last = packed(wanted[-1], rollouts)
     needed = len(last.letters) * fewest / room
     most = rollouts if needed <= 1 else max(1, int(last.rollouts / needed))
     count = max(fewest, min(count, room // len(last.letters)))
     while True:
         pool = common if not named and fewest <= len(common) and count < len(wanted) else wanted
-        steps = {step: _packed(run, findings, step, most, others) for step in evenly(pool, count)}
-        embedded = Embedded(run, recorded, steps, findings)
-        over = embedded.size / room
+        steps = {step: packed(step, most) for step in evenly(pool, count)}
+        over = _size(steps) / room
         if over <= 1 or (count == fewest and most == 1):
-            return embedded
+            return steps
         if count > fewest:
             count = max(fewest, min(count - 1, int(count / over)))
         else:
-            largest = max(one.rollouts for one in embedded.steps.values())
+            largest = max(one.rollouts for one in steps.values())
             most = max(1, min(largest - 1, int(largest / over)))
+
+
+def _size(steps: Mapping[int, Packed]) -> int:
+    return sum(len(one.letters) for one in steps.values())
 
 
 def _packed(run: Path, findings: Findings, step: int, most: int, others: list[Embedded]) -> Packed:
     rows = read_step(run, step)
     if not len(rows):
-        raise UsageError(f"{run}: the record of step {step} has no rollouts: name the steps to show by --steps")
+        raise DamagedFile(place_of(run, step), "has no rollouts: name the steps to show by --steps")
     wanted = {problem for other in others if step in other.steps for problem in other.steps[step].problems}
     places = choose_rows(rows, most, wanted)
     some = rows.take(pa.array(places, pa.int64()))

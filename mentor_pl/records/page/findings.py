@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from mentor_pl.records.absorbed import SCHEMA, read_absorbed
+from mentor_pl.records.damaged import PassOver
 from mentor_pl.records.forks import Fork, read_forks
 from mentor_pl.records.page.absorption import absorbed_at, overview, whole_rows
 from mentor_pl.records.page.places import Places
@@ -55,13 +56,15 @@ class Findings:
 NOTHING: Final = Findings(SCHEMA.empty_table(), ())
 
 
-def findings_of(run: Path) -> Findings:
-    """What was found of a run; nothing where neither file is there.
+def findings_of(run: Path, reading: PassOver) -> Findings:
+    """What was found of a run; nothing of a file that is not there, or that is none of ours.
 
-    Raises:
-        UsageError: for a file that is none of ours.
+    Args:
+        run: its folder.
+        reading: of its files.
     """
-    return Findings(whole_rows(read_absorbed(run)), read_forks(run)[-LATEST:])
+    absorbed = reading(lambda: whole_rows(read_absorbed(run)), NOTHING.absorbed)
+    return Findings(absorbed, reading(lambda: read_forks(run)[-LATEST:], []))
 
 
 def _told(one: Fork) -> dict[str, Any]:

@@ -59,10 +59,15 @@ def test_a_mistake_is_one_line(arguments: list[str], line: str, capsys: pytest.C
     assert line in told
 
 
-def test_a_record_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_that_is_none_is_passed_over_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     Path("one/rollouts/step=000005.parquet").write_bytes(b"PAR1 and so on")
-    assert main(["view", "one"]) == 2
-    assert "step=000005.parquet is no record of rollouts" in capsys.readouterr().err
+    assert main(["view", "one"]) == 0
+    damaged, left_out, _ = capsys.readouterr().out.splitlines()
+    assert damaged.startswith("passed over: one/rollouts/step=000005.parquet is no record of rollouts (")
+    assert left_out == "one: left out: 1 of 2 recorded steps and what is damaged: step=000005.parquet"
+    assert main(["view", "one", "--steps", "5"]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "step=000005.parquet is no record of rollouts" in told
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,15 @@ def test_other_rollouts_do_not_pass_for_the_runs(recorded_copy, capfd):
     assert "the weights after step 3 are not those of step=3.ckpt" in error(capfd)
 
 
+def test_a_damaged_record_behind_the_step_is_passed_over_and_named(recorded_copy, capfd):
+    place_of(recorded_copy, 3).write_bytes(b"PAR1")
+    assert replayed(recorded_copy, "--step", 2) == 0
+    said = capfd.readouterr().out
+    assert "the weights are those of step=2.ckpt, bit for bit" in said
+    assert "those that sampled step 3" not in said
+    assert re.search(r"passed over: .*step=000003.parquet is no record of rollouts", said)
+
+
 def test_what_a_replay_lacks_is_said_in_one_line(recorded_copy, capfd):
     for words, line in (
         (("nowhere", "--step", 1), "there is no folder 'nowhere'"),

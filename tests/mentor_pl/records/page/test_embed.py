@@ -5,6 +5,7 @@ from packed import unpack
 from recorded_runs import Mazes, row, table
 
 from mentor_pl.records.page.embed import embed
+from mentor_pl.records.reading import place_of
 from mentor_pl.records.writing import write_step
 from mentor_pl.runtime.errors import UsageError
 
@@ -102,7 +103,25 @@ def test_what_cannot_be_shown_is_refused_in_a_line(run, tmp_path, folder, steps,
     assert line in str(refused.value)
 
 
-def test_a_record_without_rollouts_is_refused(tmp_path) -> None:
-    write_step(tmp_path, 4, table([]))
-    with pytest.raises(UsageError, match="the record of step 4 has no rollouts: name the steps to show by --steps"):
-        embed([tmp_path], [], 1000, PLENTY)
+def test_records_that_are_damaged_or_empty_are_passed_over_and_named(run) -> None:
+    place_of(run, 7).write_bytes(b"PAR1 and so on")
+    write_step(run, 4, table([]))
+    (run / "metrics.csv").write_text("step,train/gamma\nfive,1\n")
+    (one,) = embed([run], [], 1000, PLENTY)
+    assert list(one.steps) == [1, 2, 3, 5, 6]
+    assert one.curves == []
+    assert one.left_out() == (
+        "2 of 7 recorded steps and what is damaged: metrics.csv, step=000007.parquet, step=000004.parquet"
+    )
+    metrics, seven, four = one.passed_over.values()
+    assert "metrics.csv is no table of metrics" in metrics
+    assert "step=000007.parquet is no record of rollouts" in seven
+    assert "step=000004.parquet has no rollouts: name the steps to show by --steps" in four
+
+
+def test_a_run_none_of_whose_records_can_be_read_is_refused(run) -> None:
+    place_of(run, 7).write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match=r"step=000007.parquet is no record of rollouts"):
+        embed([run], [7], 1000, PLENTY)
+    (one,) = embed([run], [6, 7], 1000, PLENTY)
+    assert list(one.steps) == [6]
