@@ -2,7 +2,7 @@
 
 const VIEWS = {
   rollout: ["rollout", drawRollout],
-  kinds: ["policy | mixture", drawKinds],
+  kinds: [null, drawKinds], // called by what the step has
   runs: ["run | run", drawRuns],
   map: ["map", drawMap],
   later: ["absorbed, forks", drawLater],
@@ -16,7 +16,8 @@ function drawMain(main) {
   const slider = make("div", { id: "slider", class: "bar-of-controls" });
   const view = make("div", { id: "view" });
   main.replaceChildren(views, legend, slider, view);
-  const drawViews = () => views.replaceChildren(switches("view", viewNames().map((name) => [name, VIEWS[name][0], `view: ${VIEWS[name][0]} (v)`]), state.view, (chosen) => change({ view: chosen })));
+  const title = (name) => (name === "kinds" ? kindsTitle(state.data) : VIEWS[name][0]);
+  const drawViews = () => views.replaceChildren(switches("view", viewNames().map((name) => [name, title(name), `view: ${title(name)} (v)`]), state.view, (chosen) => change({ view: chosen })));
   let drawn = "";
   const drawView = (anew = true) => {
     if (!state.data) return;
@@ -28,7 +29,7 @@ function drawMain(main) {
     drawn = what;
     mark(view);
   };
-  watch(["view"], drawViews);
+  watch(["view", "data"], drawViews);
   watch(["data", "view", "row"], () => drawView(false));
   watch(["listed", "theme", "gamma"], () => { if (state.view === "map") drawView(); });
   watch(["data", "colour", "gamma"], () => drawLegend(legend));
@@ -38,7 +39,6 @@ function drawMain(main) {
     const one = event.target.closest(".card")?.querySelector(".tokens");
     if (one && shown.get(one).data === state.data) change({ row: shown.get(one).row });
   });
-  drawViews();
 }
 
 // What a view depends on: those of a prompt stay as they are when another of its rollouts is opened, those of all always.

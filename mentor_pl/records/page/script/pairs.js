@@ -4,11 +4,21 @@ function drawKinds(place) {
   const { data, row } = state;
   const rows = data.rowsOf(data.told.prompt[row]);
   const side = (kinds) => rows.filter((one) => kinds.includes(data.rows[one].kind));
-  place.replaceChildren(promptOf(data, row), make("div", { class: "columns" },
-    column("policy", data, side([0])), column(guidedName(side([1]).length, side([2]).length), data, side([1, 2]))));
+  const [policy, others] = [side([0]), side([1, 2])];
+  place.replaceChildren(promptOf(data, row), ...(policy.length && others.length
+    ? [make("div", { class: "columns" }, column("policy", data, policy), column(kindsOf(data, others).join(" and "), data, others))]
+    : [heading(kindsOf(data, rows).join(" and "), data, rows, "; the best rewarded first, as there is nothing to set against them"),
+       make("div", { class: "columns cards" }, byReward(data, rows).map((one) => card(data, one)))]));
 }
 
-const guidedName = (mixed, given) => (!given ? "mixture" : mixed ? "mixture and demonstrations" : "demonstrations");
+const kindsOf = (data, rows) => KINDS.filter((_, kind) => rows.some((row) => data.rows[row].kind === kind));
+const byReward = (data, rows) => rows.toSorted((a, b) => (data.rows[b].reward ?? -Infinity) - (data.rows[a].reward ?? -Infinity) || a - b);
+
+// What the view is called: by the kinds of the step that can stand beside each other.
+function kindsTitle(data) {
+  const [policy, ...others] = KINDS.filter((_, kind) => data.told.origin.includes(kind));
+  return policy === "policy" && others.length ? `policy | ${others.join(", ")}` : "side by side";
+}
 
 // The same prompt of the same step, or of the step next to it, in the other run.
 async function drawRuns(place) {
@@ -33,11 +43,14 @@ async function drawRuns(place) {
 const nameOfRun = (data) => `${oneLine(state.runs[data.run].name, 60)}, step ${data.told.step}`;
 
 function column(title, data, rows) {
+  return make("section", { "aria-label": title }, heading(title, data, rows), rows.map((row) => card(data, row)));
+}
+
+function heading(title, data, rows, more = "") {
   const rewards = rows.map((row) => data.rows[row].reward).filter((reward) => reward !== null);
   const mean = rewards.length ? `, mean reward ${(rewards.reduce((a, b) => a + b, 0) / rewards.length).toFixed(2)}` : "";
-  return make("section", { "aria-label": title },
-    make("h3", {}, make("bdi", { text: title }), make("span", { class: "quiet", text: `  ${rows.length} rollouts${mean}` })),
-    rows.length ? rows.map((row) => card(data, row)) : make("p", { class: "quiet", text: "none of this prompt" }));
+  const says = `  ${rows.length} ${rows.length === 1 ? "rollout" : "rollouts"}${mean}${more}`;
+  return make("h3", {}, make("bdi", { text: title }), make("span", { class: "quiet", text: says }));
 }
 
 // Which of them is the one that is open.

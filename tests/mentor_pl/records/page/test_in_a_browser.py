@@ -191,7 +191,7 @@ def test_policy_and_mixture_of_a_prompt_stand_beside_each_other(first) -> None:
     assert [len(column.find_elements("css selector", ".card")) for column in columns] == [2, 1]
     assert first.texts("#view .columns h3") == [
         "policy  2 rollouts, mean reward 1.00",
-        "mixture  1 rollouts, mean reward 0.25",
+        "mixture  1 rollout, mean reward 0.25",
     ]
     left, right = (column.rect for column in columns)
     assert left["x"] + left["width"] <= right["x"]

@@ -23,12 +23,14 @@ GIVEN = row(["U", "<eos>"], origin="demonstration", number=2, given=[True] * 2)
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    """The page of a run with a step of mazes, one of a blend, one of a demonstration, and one without a number."""
+    """The page of a run with a step of mazes, one of a blend, one of a demonstration, one without a number, and one on-policy."""
     run = Mazes(steps=(5,), prompts=4, policy=2, mixture=2).write(tmp_path_factory.mktemp("other") / "run")
     write_step(run, 10, table([BLEND | {"step": 10}]))
     write_step(run, 15, table([row(["U"], step=15), GIVEN | {"step": 15}]))
     nan = {name: [math.nan, math.inf, -1.0] for name in ("entropies", "gate_weights", "logprobs", "advantages")}
     write_step(run, 20, table([BLEND | nan | {"step": 20, "gamma": math.nan}]))
+    graded = [row(["U", "<eos>"], step=25, number=i, reward=one) for i, one in enumerate((0.25, None, 0.75))]
+    write_step(run, 25, table(graded))
     (run / "metrics.csv").write_text("step,train/mixed/guided\n5,0.00512\n20,0.25\n")
     write_page([run], run.parent / "page.html", (), 1000, 10**7)
     return run.parent / "page.html"
@@ -119,7 +121,28 @@ def test_advantages_that_are_all_0_and_demonstrations_alone_are_told_as_such(pag
     opened.keys("5")
     assert opened.text("#legend .legend") == "every advantage of this step is 0"
     opened.click("#views [data-value=kinds]")
-    assert opened.texts("#view .columns h3")[1] == "demonstrations  1 rollouts, mean reward 0.50"
+    assert opened.texts("#view .columns h3")[1] == "demonstration  1 rollout, mean reward 0.50"
+    assert opened.text("#views [data-value=kinds]") == "policy | demonstration"
+
+
+def test_where_a_step_has_one_kind_its_rollouts_stand_beside_each_other_the_best_first(page, file) -> None:
+    opened = page(file, "#0/25/0")
+    assert opened.text("#views [data-value=kinds]") == "side by side"
+    opened.click("#views [data-value=kinds]")
+    told = "policy  3 rollouts, mean reward 0.50; the best rewarded first, as there is nothing to set against them"
+    assert opened.texts("#view h3") == [told]
+    cards = opened.all("#view .card")
+    assert [card.get_attribute("data-row") for card in cards] == ["2", "0", "1"]  # the last is not graded
+    left, right, below = (card.rect for card in cards)
+    assert left["y"] == right["y"] < below["y"]
+    assert left["x"] + left["width"] <= right["x"]
+    opened.click("#before")  # to a step of mixture rollouts alone
+    opened.wait("return location.hash.startsWith('#0/20/')")
+    assert opened.texts("#view h3")[0].startswith("mixture  1 rollout, ")
+    opened.pick("#step", "5")
+    opened.wait("return location.hash.startsWith('#0/5/')")
+    assert opened.text("#views [data-value=kinds]") == "policy | mixture"
+    assert opened.complaints() == []
 
 
 def test_numbers_that_are_none_break_nothing(page, file) -> None:
