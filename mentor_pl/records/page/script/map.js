@@ -1,6 +1,6 @@
 // Entropy × divergence of all tokens listed, as points that lead to their tokens.
 
-const POINTS = 60000; // more are not told apart; then every n-th is drawn
+const POINTS = 60000; // more are not told apart; then one in n is drawn
 const STRONGEST = 12;
 const MARGIN = { left: 52, right: 14, top: 12, bottom: 40 };
 
@@ -13,7 +13,7 @@ function drawMap(place) {
   const points = pointsOf(data);
   const canvas = make("canvas", { id: "map", tabindex: 0, role: "img",
     "aria-label": `entropy and ${data.told.measure.name} of ${count(points.shown.length)} tokens; arrow keys move among them, Enter opens one` });
-  const every = points.all > points.shown.length ? `, every ${Math.ceil(points.all / POINTS)}th of ${count(points.all)}` : "";
+  const every = points.all > points.shown.length ? `, one in ${Math.ceil(points.all / POINTS)} of ${count(points.all)}` : "";
   place.replaceChildren(
     make("p", { class: "map-note" }, make("b", {}, symbol(data.told.measure.name)), symbol(` ${data.told.measure.says}. `),
       make("span", { class: "quiet", text: `${count(points.shown.length)} tokens of the rollouts listed${every}; both axes are square roots.` })),

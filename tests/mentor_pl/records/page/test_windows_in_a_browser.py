@@ -23,7 +23,7 @@ GIVEN = row(["U", "<eos>"], origin="demonstration", number=2, given=[True] * 2)
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    """The page of a run with a step of mazes, one of a blend, one of a demonstration, one without a number, and one on-policy."""
+    """The page of a run: a step of mazes, one of a blend, of a demonstration, without a number, and on-policy."""
     run = Mazes(steps=(5,), prompts=4, policy=2, mixture=2).write(tmp_path_factory.mktemp("other") / "run")
     write_step(run, 10, table([BLEND | {"step": 10}]))
     write_step(run, 15, table([row(["U"], step=15), GIVEN | {"step": 15}]))
