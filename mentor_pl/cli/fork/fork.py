@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
 
 from mentor_pl.cli.quiet import quiet
@@ -89,10 +90,21 @@ def find(run: Path, step: int, rollout: int, token: int) -> dict[str, Any]:
     row: dict[str, Any] = table.slice(rollout, 1).to_pylist()[0]
     places = [place for place, replaced in enumerate(row["replaced"]) if replaced]
     if token not in places:
-        shown = ", ".join(map(str, places[:12])) + (", …" if len(places) > 12 else "")
-        there = f"replaced are {shown}" if places else "the expert replaced none of its tokens: take a mixture rollout"
+        there = f"replaced are {_some(places)}" if places else _with_replaced(table)
         raise UsageError(f"token {token} of rollout {rollout} of step {step} was not replaced; {there}")
     return row
+
+
+def _with_replaced(table: pa.Table) -> str:
+    """Of a rollout without replaced tokens: those of its step that have some."""
+    rows = [place for place, flags in enumerate(table["replaced"].to_pylist()) if any(flags)]
+    if not rows:
+        return "the step has no token that was: take one of a method that guides"
+    return f"none of its tokens was: take a rollout of {_some(rows)}"
+
+
+def _some(places: list[int]) -> str:
+    return ", ".join(map(str, places[:12])) + (", …" if len(places) > 12 else "")
 
 
 def measure(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 from small_fit import error
 
@@ -9,6 +10,7 @@ from mentor_pl.cli.fork import fork as module
 from mentor_pl.cli.main import main
 from mentor_pl.records.forks import read_forks
 from mentor_pl.records.reading import read_step
+from mentor_pl.records.writing import write_step
 
 
 @pytest.fixture
@@ -104,11 +106,15 @@ def test_what_cannot_be_forked_is_said_in_one_line(replaced, forked, recorded_co
     plain = next(i for i, one in enumerate(read_step(recorded_copy, 3).to_pylist()) if one["origin"] == "policy")
     for words, line in (
         ((place, other), f"token {other} of rollout {place} of step 3 was not replaced; replaced are {token}"),
-        ((plain, 0), "the expert replaced none of its tokens: take a mixture rollout"),
+        ((plain, 0), f"none of its tokens was: take a rollout of {place}"),
         ((9999, 0), "rollout 9999 of step 3: the record has rollouts 0 to 15"),
     ):
         assert forked(*words) == 2
         assert line in error(capfd)
+    rows = read_step(recorded_copy, 3)
+    write_step(recorded_copy, 3, rows.filter(pc.equal(rows["origin"], "policy")))
+    assert forked(0, 0) == 2
+    assert "the step has no token that was: take one of a method that guides" in error(capfd)
     assert main(["fork", "nowhere", "--step", "3", "--rollout", "0", "--token", "0"]) == 2
     assert "there is no folder 'nowhere'" in error(capfd)
 
