@@ -68,6 +68,7 @@ def test_nothing_lies_over_another_nor_beside_the_window(small, width, height, s
     assert box(page, "#list")["height"] >= 100
     if width < 700:
         assert box(page, "#side")["bottom"] < box(page, "#main")["top"]
+        assert box(page, "#list")["height"] <= 0.4 * height + 1  # a long list leaves room for what stands below it
 
 
 def test_in_a_narrow_window_the_facts_of_a_token_stay_in_sight_and_not_over_it(small) -> None:
