@@ -81,6 +81,10 @@ def test_where_there_is_no_room_for_all_the_steps_that_both_runs_have_are_shown(
     _, two = embed([run, other], [], 1000, whole.size)  # half of it for each
     assert set(two.steps) <= set(range(1, 8))
     assert len(two.steps) >= 5
+    place_of(other, 7).write_bytes(b"PAR1")
+    _, two = embed([run, other], [], 1000, whole.size)
+    assert set(two.steps) <= set(range(1, 7))
+    assert list(two.passed_over) == [place_of(other, 7)]
 
 
 def test_runs_with_hardly_a_step_in_common_show_what_they_have(run, tmp_path) -> None:
