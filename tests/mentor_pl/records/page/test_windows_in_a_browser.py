@@ -64,6 +64,9 @@ def test_nothing_lies_over_another_nor_beside_the_window(small, width, height, s
     for view in ("rollout", "kinds", "map"):
         page.click(f"#views [data-value={view}]")
         assert page.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth"), view
+        if view == "kinds":
+            left, right = (column.rect for column in page.all("#view .columns > section"))
+            assert (left["x"] == right["x"]) is (width <= 700)  # below each other where there is no room beside
     assert box(page, "#list")["bottom"] <= box(page, "#side")["bottom"] + 1
     assert box(page, "#list")["height"] >= 100
     if width < 700:
