@@ -28,7 +28,7 @@ class Before:
     Attributes:
         checkpoint: that has them; none where they are those that the run began with.
         done: batches of rollouts that they have learned from.
-        settings: of the run at that time.
+        settings: of the run as it made the step.
     """
 
     checkpoint: Path | None
@@ -66,7 +66,12 @@ def weights_before(run: Path, step: int) -> Before:
     """
     saved = checkpoints_of(run)
     done = max((done for done in saved if done < step), default=0)
-    settings = read(saved[done]).settings if done else {}
+    # a run may go on with other settings, such as more steps: those of the step are in the next checkpoint, else the
+    # run's; a run without a logger has none but in checkpoints
+    behind = min((one for one in saved if one >= step), default=None)
+    settings = read(saved[behind]).settings if behind is not None else {}
+    if not settings and done and not (run / "config.yaml").exists():
+        settings = read(saved[done]).settings
     settings = settings or _settings(run)
     if not done and settings.get("ckpt_path"):
         raise UsageError(

@@ -44,7 +44,7 @@ def replay(run: Path, step: int, algorithm: Path | None = None) -> None:
     Raises:
         UsageError: for a step without a record, or with no checkpoint before it and no records since, for a record that
             lacks something, and for an algorithm that cannot be made or asks a model that the run has not.
-        RunError: where the weights come out other than they did.
+        RunError: where the weights come out other than they did, or the step is not reached.
     """
     plan = plan_replay(run, step)
     other = read_algorithm(algorithm) if algorithm is not None else None
@@ -52,6 +52,8 @@ def replay(run: Path, step: int, algorithm: Path | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder, quiet(), _only_warnings(), trainer_errors():
         _ReplayCLI(run, watch, _arguments(plan, Path(folder)))
     if watch.speaks:
+        if not watch.metrics:
+            raise RunError(f"the replay ended before step {step}: the run's settings are not those that made the step")
         _tell(plan, watch)
 
 
@@ -119,11 +121,12 @@ def _arguments(plan: ReplayPlan, folder: Path) -> list[str]:
     trainer = dict(settings.get("trainer") or {})
     trainer |= {"logger": False, "callbacks": None, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer |= {"default_root_dir": str(folder), "profiler": None, "max_time": None}
-    settings |= {"trainer": trainer, "resume": None, "resume_changes": ["trainer"], "ckpt_path": None}
+    settings |= {"trainer": trainer, "resume": None, "resume_changes": [], "ckpt_path": None}
     if plan.before.checkpoint is not None:
         settings["ckpt_path"] = str(plan.before.checkpoint)
-    else:
-        settings["resume_changes"] = []
+        settings["resume_changes"] = [
+            name for name in ("trainer", "data", "model", "seed_everything") if name in settings
+        ]
     file = folder / "replay.yaml"
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return ["fit", "--config", str(file)]

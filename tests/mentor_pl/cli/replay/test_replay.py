@@ -10,6 +10,7 @@ from mentor_pl.cli.main import main
 from mentor_pl.cli.replay.replay import read_algorithm
 from mentor_pl.records.reading import place_of, read_step
 from mentor_pl.records.writing import write_step
+from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -78,6 +79,36 @@ def test_a_damaged_record_behind_the_step_is_passed_over_and_named(recorded_copy
     assert "the weights are those of step=2.ckpt, bit for bit" in said
     assert "those that sampled step 3" not in said
     assert re.search(r"passed over: .*step=000003.parquet is no record of rollouts", said)
+
+
+@pytest.fixture
+def ends_at(recorded_copy):
+    """(checkpoint, steps): that checkpoint is one of a run of so many steps."""
+
+    def change(step, steps):
+        path, io = recorded_copy / f"checkpoints/step={step}.ckpt", SafeCheckpointIO()
+        contents = io.load_checkpoint(path)
+        contents["settings"]["data"]["steps"] = steps
+        io.save_checkpoint(contents, path)
+
+    return change
+
+
+def test_a_step_behind_a_checkpoint_of_a_shorter_run_has_the_settings_of_the_run_as_it_went_on(
+    recorded_copy, ends_at, capfd
+):
+    ends_at(2, 2)
+    assert replayed(recorded_copy, "--step", 3) == 0
+    assert "the weights are those of step=3.ckpt, bit for bit" in capfd.readouterr().out
+    (recorded_copy / "checkpoints/step=3.ckpt").unlink()
+    assert replayed(recorded_copy, "--step", 3) == 0  # by config.yaml
+    assert "train/loss" in capfd.readouterr().out
+
+
+def test_a_step_that_is_not_reached_is_no_success(recorded_copy, ends_at, capfd):
+    ends_at(3, 2)
+    assert replayed(recorded_copy, "--step", 3) == 1
+    assert "the replay ended before step 3" in error(capfd)
 
 
 def test_what_a_replay_lacks_is_said_in_one_line(recorded_copy, capfd):
