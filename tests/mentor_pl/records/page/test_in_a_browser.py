@@ -138,6 +138,19 @@ def test_tokens_are_coloured_by_what_is_asked_for_and_a_legend_says_so(first, co
         assert first.run(style % 1) != first.run(style % 3)
 
 
+def test_no_mark_is_a_colour_alone(first) -> None:
+    first.click('#list [data-row="2"]'), first.keys("3"), first.put("#search", "l")
+    assert first.style("#view .token.replaced", "borderBottomStyle") == "double"
+    assert first.style("#legend .token.guided", "borderBottomStyle") == "solid"
+    assert first.style("#view .token.hit", "textDecorationLine") == "underline"
+    first.put("#search", ""), first.click("h1"), first.keys("n")
+    assert first.style("#facts .law li.fell .name", "textDecorationLine") == "line-through"
+    first.put("#gamma-number", "1")
+    assert first.style("#view .token.gained", "outlineStyle") == "dashed"
+    first.put("#gamma", "1000")
+    assert first.style("#view .token.lost", "outlineStyle") == "dotted"
+
+
 def test_a_tokens_facts_follow_pointer_click_and_keys(first) -> None:
     first.click('#list [data-row="2"]')
     first.hover(first.all("#view .token")[2])
@@ -296,5 +309,5 @@ def test_a_second_run_stands_beside_the_first_at_the_same_step_and_prompt(page, 
     both.pick("#run", "1")
     both.wait("return location.hash.startsWith('#1/5/')")
     assert both.rows() == [0]
-    assert both.all("#curves polyline.run-1")
+    assert both.style("#curves polyline.run-1", "strokeDasharray") == "4px, 3px"
     assert (both.requests(), both.complaints()) == ([], [])

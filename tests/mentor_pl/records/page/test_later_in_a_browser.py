@@ -5,6 +5,8 @@ Steps are 5 and 10. Of step 5 the token `U`, which replaced `D`, was scored twic
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("selenium", reason="no selenium here: pip install -e .[dev]")
@@ -40,7 +42,8 @@ def file(tmp_path_factory):
         5, 1, 0, 0, 1, 7, 1, MIXED["weights"], IDS["D"], IDS["U"], HOSTILE, "U", "checkpoint step=2.ckpt", 2, 16, 0,
         4, 0.1, 0.49, 12, 0.51, 0.9, 0.5, 0.15, 0.71,
     )  # fmt: skip
-    append_fork(run, fork)
+    worse = {"token": 1, "number": 2, "step": 10, "difference": 0.25}
+    append_fork(run, replace(fork, **worse)), append_fork(run, fork)
     write_page([run], run.parent / "page.html", (), 1000, 10**7)
     return run.parent / "page.html"
 
@@ -74,6 +77,7 @@ def test_a_tokens_facts_have_its_forks_with_their_intervals_and_the_command(open
     facts = opened.texts("#facts .fork .number")
     assert facts == ["4 of 16: 0.25 [0.10, 0.49]", "12 of 16: 0.75 [0.51, 0.90]", "difference +0.50 [+0.15, +0.71]"]
     assert "weights of checkpoint step=2.ckpt, 2 steps before" in opened.text("#facts .fork")
+    assert opened.style("#facts .fork .fell .name", "textDecorationLine") == "line-through"
     places = "return Array.from(document.querySelectorAll('.interval'), e => e.style.getPropertyValue('--low'))"
     assert opened.run(places) == ["0.1", "0.51"]
     command = opened.text("#facts .command")
@@ -110,7 +114,8 @@ def test_tokens_of_the_overview_are_opened_where_their_step_is_in_the_page(opene
     opened.wait("return location.hash === '#0/10/2/1'")
     assert opened.run("return document.activeElement.dataset.i") == "1"
     opened.click("#views [data-value=later]")
-    (fork,) = opened.all("#view [aria-label=forks] .lead")
+    fork, other = opened.all("#view [aria-label=forks] .lead")  # the greatest worth first
+    assert "step 10: +0.25" in other.text
     assert fork.text.endswith("step 5: +0.50 [+0.15, +0.71] of 16")
     fork.click()
     opened.wait("return location.hash === '#0/5/1/1'")
