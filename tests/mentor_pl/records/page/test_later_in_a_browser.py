@@ -87,6 +87,12 @@ def test_a_tokens_facts_have_its_forks_with_their_intervals_and_the_command(open
     assert opened.all("#facts .command, #facts .later") == []
 
 
+def test_the_command_names_the_rollout_of_the_record_where_the_page_has_not_all(page, file) -> None:
+    write_page([file.parent / "a run"], file.parent / "some.html", (10,), 2, 10**7)  # of three the second group's
+    some = page(file.parent / "some.html", "#0/10/0/1")
+    assert some.text("#facts .command").endswith(" --step 10 --rollout 1 --token 1")
+
+
 def test_over_the_run_what_was_taken_over_and_dropped_stands_against_age(opened) -> None:
     opened.keys("vvv")
     assert opened.run("return document.querySelector('#views [aria-pressed=true]').dataset.value") == "later"
