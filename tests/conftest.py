@@ -3,6 +3,7 @@
 Every fixture that is a tool returns a function, since test files do not import one another.
 """
 
+import gc
 import json
 import os
 
@@ -16,6 +17,12 @@ import pytest
 
 pytest_plugins = ["chi_square", "model_folders", "lookup_models", "runs", "testbed_project", "reasoning_gym_standin",
                   "recorded_runs", "browser", "boards"]  # fmt: skip
+
+
+def pytest_collection_finish() -> None:
+    """What libraries and thousands of tests hold stays until the end: every full collection would look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, get_origin
 
 from docstring_parser import parse
-from jsonargparse import ArgumentParser, auto_cli, set_parsing_settings
+from jsonargparse import auto_cli, set_parsing_settings
 
-from mentor_pl.cli.errors.refusing import refusing, usage_errors
+from mentor_pl.cli.errors.refusing import Refusing, explained, usage_errors
 from mentor_pl.cli.errors.sources import read_sources
 from mentor_pl.cli.errors.types import Setting, settings
 
@@ -28,8 +28,8 @@ def run_function(function: Callable[..., Any], words: str, args: list[str]) -> N
     told = parse(function.__doc__ or "")
     options: dict[str, Any] = {"as_positional": False, "parser_mode": "omegaconf+", "prog": f"mentor {words}"}
     options["description"] = f"{told.short_description} {told.long_description or ''}"
-    with usage_errors():
-        auto_cli(function, args=args, parser_class=refusing(ArgumentParser, sources, accepted), **options)
+    with usage_errors(), explained(sources, accepted):
+        auto_cli(function, args=args, parser_class=Refusing, **options)
 
 
 def _spelt_out(args: list[str], accepted: Mapping[str, Setting]) -> list[str]:

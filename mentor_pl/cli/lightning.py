@@ -26,7 +26,7 @@ from mentor_pl.cli.changes import check_changes
 from mentor_pl.cli.errors.blame import refusal_of_callback, refusal_of_settings
 from mentor_pl.cli.errors.explain import check_groups, check_nulls
 from mentor_pl.cli.errors.names import among
-from mentor_pl.cli.errors.refusing import refusing, usage_errors
+from mentor_pl.cli.errors.refusing import Refusing, explained, usage_errors
 from mentor_pl.cli.errors.sources import read_sources
 from mentor_pl.cli.errors.types import Setting, settings, show
 from mentor_pl.cli.help import short_help
@@ -51,6 +51,10 @@ MAX_THREADS = 1024  # more than any machine has, and fewer than would exhaust on
 THREADS_HELP = "of torch on the CPU, for each process; by default $OMP_NUM_THREADS, else one for each core"
 
 
+class TrainerParser(Refusing, LightningArgumentParser):
+    """Of the Trainer's commands."""
+
+
 class MentorCLI(LightningCLI):
     """LightningCLI whose refusals are one line each."""
 
@@ -65,20 +69,21 @@ class MentorCLI(LightningCLI):
             # A benchmark is settings, or the class_path of one that has its own.
             subclasses_enabled=[Benchmark],
         )
-        super().__init__(
-            model,
-            data if self.command == "fit" else None,
-            save_config_callback=RunConfig,
-            save_config_kwargs={"overwrite": True},
-            seed_everything_default=0,
-            # a run is one epoch of `data.steps` batches, and says how it is getting on
-            trainer_defaults={"max_epochs": 1, "callbacks": [ProgressLines()] if self.command == "fit" else []},
-            parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "mentor"},
-            parser_class=refusing(LightningArgumentParser, self.sources, self.accepted),
-            auto_configure_optimizers=False,  # the module takes an optimizer of its own
-            # a table of ours is printed in place of Lightning's
-            args=args if self.command == "fit" else [self.command, "--verbose=false", *args[1:]],
-        )
+        with explained(self.sources, self.accepted):
+            super().__init__(
+                model,
+                data if self.command == "fit" else None,
+                save_config_callback=RunConfig,
+                save_config_kwargs={"overwrite": True},
+                seed_everything_default=0,
+                # a run is one epoch of `data.steps` batches, and says how it is getting on
+                trainer_defaults={"max_epochs": 1, "callbacks": [ProgressLines()] if self.command == "fit" else []},
+                parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "mentor"},
+                parser_class=TrainerParser,
+                auto_configure_optimizers=False,  # the module takes an optimizer of its own
+                # a table of ours is printed in place of Lightning's
+                args=args if self.command == "fit" else [self.command, "--verbose=false", *args[1:]],
+            )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """Only the one that was asked for: making a parser takes its time."""
@@ -152,6 +157,10 @@ class MentorCLI(LightningCLI):
             now = RunConfig(self._parser(self.command), config).settings
             check_changes(self.saved.settings, now, config.resume_changes)
             warn_of_nothing_left(self.saved.step, config.data.get("steps"))
+
+    def _dump_config(self) -> None:
+        """Modules are given no settings to remember: `RunConfig` keeps them, and dumping takes its time."""
+        self.config_dump: dict[str, Any] = {}
 
     def make(self) -> None:
         """Make what the configuration names, and see to the strategy before further processes are started."""

@@ -55,7 +55,7 @@ class RunConfig(SaveConfigCallback):
 
     @cached_property
     def _text(self) -> str:
-        return str(self.parser.dump(self.config, skip_none=False, skip_validation=True))
+        return str(self.parser.dump(self.config, skip_unset=False, skip_validation=True))
 
 
 def _begin(folder: Path, text: str | None) -> None:

@@ -83,11 +83,11 @@ def quantile(values: Tensor, p: float) -> float:
     """
     if values.numel() == 0:
         raise ValueError("the quantile of no values is undefined")
-    ordered = values.detach().flatten().double().sort().values
-    place = p * (ordered.numel() - 1)
+    values = values.detach().flatten().double()
+    place = p * (values.numel() - 1)
     low = math.floor(place)
-    high = min(low + 1, ordered.numel() - 1)
-    return float(torch.lerp(ordered[low], ordered[high], place - low))
+    below, above = (values.kthvalue(min(k, values.numel())).values for k in (low + 1, low + 2))  # k counts from 1
+    return float(torch.lerp(below, above, place - low))
 
 
 class EntropyGate(Gate):

@@ -29,10 +29,6 @@ _INTERPOLATION = re.compile(
 _UNRESOLVED = re.compile(r"\s*(.+?)\s+full_key: (\S+)", re.DOTALL)
 
 
-class Refusal(Exception):
-    """A parser's final no, as one line. No ValueError, which jsonargparse would catch and wrap."""
-
-
 def explain(message: str, sources: Sequence[Source], accepted: Mapping[str, Setting]) -> str:
     """One line for a refusal. `accepted` are the settings at the top: trainer, model, data and so on."""
     group = _KEY.match(message)  # whose settings are read by a parser of their own, which knows no name for it

@@ -4,48 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 from jsonargparse import ArgumentParser
 
 from mentor_pl.cli.errors.blame import refusal_of_exit, refusal_of_system
-from mentor_pl.cli.errors.explain import Refusal, explain
+from mentor_pl.cli.errors.explain import explain
 from mentor_pl.cli.errors.sources import Source
 from mentor_pl.cli.errors.types import Setting
 from mentor_pl.runtime.errors import UsageError
 
-Parser = TypeVar("Parser", bound=ArgumentParser)
+
+class Refusal(Exception):
+    """A parser's final no, in its own words. No ValueError, which jsonargparse would catch and wrap."""
 
 
-def refusing(parser: type[Parser], sources: Sequence[Source], accepted: Mapping[str, Setting]) -> type[Parser]:
-    """A kind of parser that raises `Refusal`, in one line, where it would print the usage and leave the process.
+class Refusing(ArgumentParser):
+    """A parser that raises `Refusal` where it would print the usage and leave the process.
 
-    Args:
-        parser: the kind.
-        sources: what the user gave.
-        accepted: the settings at the top.
+    It knows nothing of what it parses: jsonargparse keeps one parser for each class that is named and each kind of
+    parser, so a kind for each call would have all of them made anew, and kept.
     """
 
-    class Refusing(parser):  # type: ignore[valid-type, misc]
-        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-            if not self.exit_on_error:  # one of several types is being tried
-                super().error(message, ex)
-            raise Refusal(explain(message, sources, accepted)) from ex
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error:  # one of several types is being tried
+            super().error(message, ex)
+        raise Refusal(message) from ex
 
-    return Refusing
+
+@contextmanager
+def explained(sources: Sequence[Source], accepted: Mapping[str, Setting]) -> Iterator[None]:
+    """Inside, a parser's refusal is one line that says what to do.
+
+    Args:
+        sources: what the user gave.
+        accepted: the settings at the top.
+
+    Raises:
+        UsageError: for it.
+    """
+    try:
+        yield
+    except Refusal as refusal:
+        raise UsageError(explain(str(refusal), sources, accepted)) from refusal
 
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Inside, what a parser or the system refuses, and the end of the process that a setting asks for, are one line.
+    """Inside, what the system refuses, and the end of the process that a setting asks for, are one line.
 
     Raises:
         UsageError: for these; all else passes.
     """
     try:
         yield
-    except Refusal as error:
-        raise UsageError(str(error)) from error
     except (OSError, SystemExit) as error:
         refusal = refusal_of_system(error) if isinstance(error, OSError) else refusal_of_exit(error)
         if refusal is None:

@@ -173,13 +173,15 @@ class Drafts:
         to.replaced[rollouts, lengths - 1] = True
         self.place[slots], self.token[slots], self.drafting[slots] = lengths, ids, drafting.bool()
 
-    def move(self, source: int, target: int) -> None:
-        """Let the rollout of slot `source` live in slot `target`, and nothing in `source`."""
-        for column in (self.rollout, self.prompt, self.limit, self.place, self.token, self.pending, self.drafting):
-            column[target] = column[source]
+    def move(self, sources: Tensor, targets: Tensor) -> None:
+        """Let the rollouts of the slots `sources` live in `targets`, as in `Slots.move`, and nothing in `sources`."""
         if self.logits is not None:
-            self.logits[target] = self.logits[source]
-        self.rollout[source], self.drafting[source], self.pending[source] = self.idle_row, False, 0
+            for source, target in zip(sources.tolist(), targets.tolist(), strict=True):  # all at once is a copy of them
+                self.logits[target] = self.logits[source]
+        sources, targets = self._put(sources, targets)
+        for column in (self.rollout, self.prompt, self.limit, self.place, self.token, self.pending, self.drafting):
+            column[targets] = column[sources]
+        self.rollout[sources], self.drafting[sources], self.pending[sources] = self.idle_row, False, 0
 
     def _put(self, *columns: Tensor) -> Tensor:
         """Columns of the host's in one transfer."""

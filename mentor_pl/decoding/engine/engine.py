@@ -235,19 +235,24 @@ class Engine:
             self.table.assign(columns)
             self.drafts.assign(columns, torch.tensor([prompt[-1] for prompt in prompts]))
         if len(assignment) < len(free):
-            for slot in sorted(set(free) - set(assignment), reverse=True):  # from behind, so that what moves is in use
-                self._close(slot)
+            self._close(set(free) - set(assignment))
 
-    def _close(self, gap: int) -> None:
-        """Let the last row move into a gap, so that the rows in use are the first ones."""
-        table = self.table
-        table.used -= 1
-        last = table.used
-        if last != gap:
-            for runner in self.runners:
-                runner.cache.copy(last, [gap], int(table.prompt[last] + table.place[last]))
-            table.move(last, gap)
-            self.drafts.move(last, gap)
+    def _close(self, gaps: set[int]) -> None:
+        """Let the last rows move into the gaps, so that the rows in use are the first ones."""
+        table, origins = self.table, dict[int, int]()  # slot -> slot whose row moves there
+        for gap in sorted(gaps, reverse=True):  # from behind, so that what moves is in use
+            table.used -= 1
+            if table.used != gap:
+                origins[gap] = origins.pop(table.used, table.used)
+        if not origins:
+            return
+        targets, sources = torch.tensor([list(origins), list(origins.values())])
+        lengths = (table.prompt + table.place)[sources].tolist()
+        for runner in self.runners:
+            for (target, source), length in zip(origins.items(), lengths, strict=True):
+                runner.cache.copy(source, [target], length)
+        table.move(sources, targets)
+        self.drafts.move(sources, targets)
 
     def _timings(self) -> ForwardTimings:
         policy, expert = self.runners

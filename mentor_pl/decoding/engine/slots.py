@@ -62,11 +62,11 @@ class Slots:
             column[slots] = 0
         self.used = max(self.used, int(slots.max()) + 1)
 
-    def move(self, source: int, target: int) -> None:
-        """Let the rollout of slot `source` live in slot `target`."""
+    def move(self, sources: Tensor, targets: Tensor) -> None:
+        """Let the rollouts of the slots `sources` [·] live in the slots `targets` [·], none of which is a source."""
         for name in self.COLUMNS:
             column: Tensor = getattr(self, name)
-            column[target] = column[source]
+            column[targets] = column[sources]
 
     def ended(self) -> Tensor:
         """Slots in use whose rollouts are complete: they go no further, and nothing of them waits for the expert."""

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from child_environment import LEFT_BEHIND, child_environment
 
 from mentor_pl.cli.main import main
 from mentor_pl.experiments.design.design import read_design
+from mentor_pl.experiments.runner import estimate
 from mentor_pl.experiments.runner.folder import State, fix, write_state
+from mentor_pl.experiments.runner.runner import fit_arguments
 
 ROOT = Path(__file__).parents[3]
 OUT = Path("runs/experiments/trial")
@@ -36,6 +40,18 @@ def design(testbed_project, monkeypatch):
         return settings["methods"]
 
     return write
+
+
+@pytest.fixture
+def short_run_here(monkeypatch):
+    """The short run of a dry run happens in this process, which has everything imported; one ends with its status."""
+
+    def start(cell, out, log):
+        with log.open("w", encoding="utf-8") as file, redirect_stderr(file):
+            status = main(fit_arguments(cell, out))
+        return subprocess.Popen(["sh", "-c", f"exit {status}"])
+
+    monkeypatch.setattr(estimate, "start", start)
 
 
 def test_the_cells_run_apart_one_that_fails_leaves_the_others_and_the_report_tells(design, capfd):
@@ -136,7 +152,7 @@ def test_configurations_over_the_designs_own_name_the_folder_and_are_part_of_cel
     assert "nothing.yaml cannot be read" in capfd.readouterr().err
 
 
-def test_a_dry_run_that_cannot_measure_says_so_and_has_shown_every_command(design, capfd):
+def test_a_dry_run_that_cannot_measure_says_so_and_has_shown_every_command(design, short_run_here, capfd):
     design(methods={"grpo": {}}, comparisons=[], overrides={"model.policy": "no/such/model"})
     assert main(["experiment", "trial.yaml", "--dry"]) == 0
     *told, last = capfd.readouterr().out.splitlines()
@@ -145,7 +161,7 @@ def test_a_dry_run_that_cannot_measure_says_so_and_has_shown_every_command(desig
     assert "no/such/model" in last
 
 
-def test_a_dry_run_of_a_design_whose_outcome_will_not_be_logged_fails(design, capfd, monkeypatch):
+def test_a_dry_run_of_a_design_whose_outcome_will_not_be_logged_fails(design, short_run_here, capfd):
     design(methods={"grpo": {}}, comparisons=[], secondary=[{"metric": "val/maze/avg8"}])
     assert main(["experiment", "trial.yaml", "--dry"]) == 1
     assert "outcome val/maze/avg8, but a short run has not logged it" in capfd.readouterr().err

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 import yaml
 
 sys.path.append(str(Path(__file__).parent))
 
 import cli_standin
+
+from mentor_pl.cli.lightning import TrainerParser
 
 Mentor = Callable[..., int]
 
@@ -65,3 +69,16 @@ def test_settings_come_from_the_configuration_and_not_from_the_checkpoint(mentor
     ]
     assert mentor("fit", "--config", "base.yaml", *arguments) == 0
     assert cli_standin.EVENTS == ["first", "lr 0.125", "lr 0.125"]
+
+
+def test_parsers_of_classes_are_made_once_for_all_calls(mentor: Mentor, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mentor("fit", "--config", "base.yaml", "--data.size=2") == 0
+    made, make = [], TrainerParser.__init__
+
+    def counted(parser: TrainerParser, *arguments: Any, **options: Any) -> None:
+        made.append(options)
+        make(parser, *arguments, **options)
+
+    monkeypatch.setattr(TrainerParser, "__init__", counted)
+    assert mentor("fit", "--config", "base.yaml", "--data.size=2") == 0
+    assert len(made) == 2  # of mentor and of fit; jsonargparse keeps those of classes for good

@@ -2,6 +2,7 @@
 
 import json
 
+import process
 import pytest
 import stopwatch
 from overhead import figures_of
@@ -9,6 +10,7 @@ from overhead_report import draw, filled, measured_table, per_token, ratio, reco
 from overhead_sides import Measured, quick_start, steps
 from process import alone
 from stopwatch import PARTS, Stopwatch
+from two_processes import FORKING
 
 
 class Time:
@@ -111,7 +113,8 @@ def test_all_numbers_are_kept_a_line_for_each_process():
     assert len(text.splitlines()) == len(kept["measured"]) + 6
 
 
-def test_a_step_of_each_side_is_taken_apart(tmp_path):
+def test_a_step_of_each_side_is_taken_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "get_context", lambda _: FORKING)  # which has everything imported
     case = quick_start(tmp_path)
     small = type(case)(case.name, {**case.options, "data.prompts_per_step": 2})
     guided, plain = (alone(steps, small, side, 0, 1, "cpu") for side in ("MENTOR", "on-policy RL"))

@@ -36,8 +36,8 @@ def test_any_trace_is_taken_equally_often_and_depends_on_seed_step_and_problem_a
     counts = Counter(taken)
     assert all(900 < counts[trace] < 1100 for trace in (LONG, SHORT, THIRD))  # 1000 ± 26 each
     assert Random().select(Step(many[:5], number=4, seed=1), many[4:1:-1]) == taken[4:1:-1]
-    assert Random().select(Step(many, number=5, seed=1), many) != taken
-    assert Random().select(Step(many, number=4, seed=2), many) != taken
+    assert Random().select(Step(many, number=5, seed=1), many[:100]) != taken[:100]
+    assert Random().select(Step(many, number=4, seed=2), many[:100]) != taken[:100]
     assert Random().select(Step(SOME), SOME)[1:] == [None, THIRD]
 
 

@@ -41,7 +41,7 @@ def test_a_rollout_that_moves_takes_everything_along():
     table = assigned()
     for place, name in enumerate(("place", "pending", "drafting", "rejections", "verified", "expert_computed")):
         getattr(table, name)[2] = 11 + place
-    table.move(2, 0)
+    table.move(torch.tensor([2]), torch.tensor([0]))
     moved = {"place": 11, "pending": 12, "drafting": 13, "rejections": 14, "verified": 15, "expert_computed": 16}
     assert row(table, 0) == {"rollout": 9, "prompt": 4, "limit": 30, **moved}
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 from experiment_results import ACCURACY, grid, results_of, small_design
+from matplotlib.figure import Figure
 
 from mentor_pl.experiments.design.design import Choice, Method
 from mentor_pl.experiments.design.outcome import SAMPLED, Criterion, Outcome
@@ -25,6 +26,12 @@ def told(tmp_path):
     return report
 
 
+@pytest.fixture
+def unrendered(monkeypatch):
+    """Figures are drawn, of which other tests have the like, but not rendered, which is nearly all that they take."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **options: path.write_text("<svg/>"))
+
+
 def test_the_report_has_design_claims_outcomes_cost_and_commands(told, tmp_path):
     design = small_design(tmp_path)
     text = told(design, results_of(design, accuracy))
@@ -46,7 +53,7 @@ def test_the_report_has_design_claims_outcomes_cost_and_commands(told, tmp_path)
     assert len((tmp_path / "out/results.jsonl").read_text().splitlines()) == 6
 
 
-def test_runs_that_other_code_has_made_are_told_with_its_commit(told, tmp_path):
+def test_runs_that_other_code_has_made_are_told_with_its_commit(told, unrendered, tmp_path):
     design = small_design(tmp_path)
     results = results_of(design, accuracy)
     made = [("abc",), ("abc", "def"), (), *[("abc",)] * 3]
@@ -61,7 +68,7 @@ def test_runs_that_other_code_has_made_are_told_with_its_commit(told, tmp_path):
     assert "other code" not in told(design, same, Fixed(design.sha256, "2026-01-01T00:00:00+00:00", (), "abc"))
 
 
-def test_outcomes_are_told_at_equal_steps_and_at_equal_sampled_tokens(told, tmp_path):
+def test_outcomes_are_told_at_equal_steps_and_at_equal_sampled_tokens(told, unrendered, tmp_path):
     design = small_design(tmp_path, primary=Outcome(ACCURACY, "last", 1))
     results = [
         replace(one, metrics={ACCURACY: {2: 0.25, 4: 0.75}, SAMPLED: {2: total / 2, 4: total}})
@@ -88,7 +95,7 @@ def test_criteria_are_told_with_the_worst_seed(told, tmp_path):
     assert "(figures/criteria.png)" in text
 
 
-def test_a_cell_is_run_again_with_its_own_threads(told, tmp_path):
+def test_a_cell_is_run_again_with_its_own_threads(told, unrendered, tmp_path):
     design = small_design(tmp_path, settings={"threads": (Choice("one"), Choice("two", threads=2))}, seeds=(1,))
     text = told(design, results_of(design, accuracy))
     commands = [line for line in text.splitlines() if line.startswith("mentor fit ")]
@@ -98,7 +105,7 @@ def test_a_cell_is_run_again_with_its_own_threads(told, tmp_path):
     assert "| threads | 1, 2 per run |" in text
 
 
-def test_a_changed_design_says_so_with_what_has_changed(told, tmp_path):
+def test_a_changed_design_says_so_with_what_has_changed(told, unrendered, tmp_path):
     design = small_design(tmp_path)
     fixed = Fixed("1234", "2026-01-01T00:00:00+00:00", ("seeds.2 was absent and is 3",))
     text = told(design, results_of(design, accuracy), fixed)
@@ -107,7 +114,7 @@ def test_a_changed_design_says_so_with_what_has_changed(told, tmp_path):
     assert "seeds.2 was absent and is 3" in text
 
 
-def test_a_failed_run_is_listed_with_its_reason_and_does_not_count(told, tmp_path):
+def test_a_failed_run_is_listed_with_its_reason_and_does_not_count(told, unrendered, tmp_path):
     design = small_design(tmp_path)
     results = results_of(design, accuracy)
     cell = results[1].cell
@@ -142,6 +149,6 @@ def test_settings_have_their_own_tables_and_claims(told, tmp_path):
     assert "| settings | p: 0.1, 0.2 |" in text
 
 
-def test_a_design_that_claims_nothing_has_no_section_of_claims(told, tmp_path):
+def test_a_design_that_claims_nothing_has_no_section_of_claims(told, unrendered, tmp_path):
     design = small_design(tmp_path, methods={"grpo": Method()}, comparisons=())
     assert "## Claims" not in told(design, results_of(design, accuracy))
