@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from mentor_pl.evaluation.labelled_pairs import grade_pairs, read_pairs, taken_answer
+from mentor_pl.evaluation.labelled_pairs import Report, grade_pairs, read_pairs, taken_answer
 from mentor_pl.rewards.math import MathReward
+from mentor_pl.rewards.pool.pool import WorkerPool
 from mentor_pl.types import Prompt, Response
 
 BARS = {
@@ -29,9 +30,12 @@ BARS = {
     "math_verify_tests": 0.97,
     "areal_reward_cases": 0.98,
     "mmlu_pro_letters": 0.99,
+    "reported_failures": 0.95,
+    "reported_passing": 0.995,
     "unit_cases_misc": 0.0,  # several libraries' conventions at once: reported, no bar
+    "conventions_asked": 0.0,  # questions on which reasonable people differ
 }
-HOSTILE, NORMAL, WRONG = 200, 2000, 5000
+HOSTILE, NORMAL, WRONG = 200, 2000, 10_000
 
 
 @dataclass
@@ -133,7 +137,7 @@ def why(reward: MathReward, ours: str, theirs: str) -> str:
 
 
 def agreement(reward: MathReward, path: Path, bar: float) -> CheckRow:
-    """Agreement with a file's labels."""
+    """Agreement with a file's labels, and math-verify's beside it."""
     pairs = read_pairs(path)
     report = grade_pairs(pairs, reward)
     false = [v for v in report.disagreements if v.accepted]
@@ -141,11 +145,29 @@ def agreement(reward: MathReward, path: Path, bar: float) -> CheckRow:
         f"{'accepted' if v.accepted else 'rejected'} {v.answer[:70]!r} for {v.gold[:70]!r}"
         for v in report.disagreements
     ]
+    theirs = math_verify_alone(report)
     result = (
         f"{100 * report.agreement:.2f} % of {report.labelled} "
-        f"({len(false)} wrongly accepted, {len(report.disagreements) - len(false)} wrongly rejected)"
+        f"({len(false)} wrongly accepted, {len(report.disagreements) - len(false)} wrongly rejected)" + theirs
     )
     return CheckRow(path.stem, result, f"{100 * bar:.1f} %" if bar else "-", report.agreement >= bar, details)
+
+
+def math_verify_alone(report: Report) -> str:
+    """What math-verify says of the same answers, those of multiple choice aside: agreement and both kinds of error."""
+    judged = [v for v in report.verdicts if "choice" not in v.kind and v.correct is not None]
+    if not judged:
+        return ""
+    pool = WorkerPool("mentor_pl.evaluation.math_verify_alone:grade_request", timeout=3.0)
+    try:
+        asked = [pool.submit({"answer": v.answer, "reference": v.gold}) for v in judged]
+        accepted = [future.result() is True for future in asked]
+    finally:
+        pool.close()
+    false = sum(yes and not v.correct for yes, v in zip(accepted, judged, strict=True))
+    missed = sum(not yes and bool(v.correct) for yes, v in zip(accepted, judged, strict=True))
+    share = 100 * (1 - (false + missed) / len(judged))
+    return f"; math-verify alone {share:.2f} % of {len(judged)} ({false} and {missed})"
 
 
 def hostile_answers() -> list[str]:

@@ -55,7 +55,7 @@ def test_the_code_keeps_the_plan(tree):
         ("rewards/maze.py", "mentor_pl.models.logprobs", [FLOORS]),
         ("experiments/design/design.py", "mentor_pl.experiments.report.page", [EXPERIMENT]),
         ("experiments/figures/curves.py", "callbacks.alpha_decay", [CALLBACKS]),
-        ("rewards/answers/text.py", "torch", [WORKERS]),
+        ("rewards/answers/tokens.py", "torch", [WORKERS]),
         ("rewards/__init__.py", "mentor_pl.types", [WORKERS]),  # by way of another module
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,7 +55,7 @@ class Benchmark:
         without: file of problem ids, one a line; the table also has a row without these problems.
         template: as `data.template`: a plain text in place of the policy's chat template.
         grader: the reward, or its default; whoever has it grade closes it.
-        default_reward: class of the default; `PaperReward`, for mathematics.
+        default_reward: makes the default; `PaperReward`, for mathematics.
 
     Raises:
         UsageError: for counts out of range, a name that cannot be a folder's, or a template without a problem.
@@ -76,7 +77,7 @@ class Benchmark:
     template: str | None = None
     grader: Reward = field(init=False, repr=False, compare=False)
 
-    default_reward: ClassVar[type[Reward]] = PaperReward
+    default_reward: ClassVar[type[Reward] | partial[Any]] = PaperReward
     hub: ClassVar[Hub | None] = None
     licence: ClassVar[str] = ""
 
@@ -231,7 +232,7 @@ class Benchmark:
 
 def with_shared_rewards(benchmarks: Sequence[Benchmark]) -> list[Benchmark]:
     """The benchmarks, with one grader for all those that have the same default: one pool of workers for mathematics."""
-    made: dict[type[Reward], Reward] = {}
+    made: dict[type[Reward] | partial[Any], Reward] = {}
     return [
         one if one.reward is not None else replace(one, reward=made.setdefault(one.default_reward, one.grader))
         for one in benchmarks

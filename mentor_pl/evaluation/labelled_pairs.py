@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from mentor_pl.rewards.answers.extract import TAIL, final_answer, last_boxed
-from mentor_pl.rewards.answers.text import MAX_ANSWER, same_text
-from mentor_pl.rewards.choice import LETTERS, chosen_letter
+from mentor_pl.rewards.answers.letters import LETTERS
+from mentor_pl.rewards.answers.lexer import same_text
+from mentor_pl.rewards.answers.tokens import MAX_ANSWER
+from mentor_pl.rewards.choice import chosen_letter
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.pool.pool import Failure
 from mentor_pl.runtime.errors import UsageError
@@ -149,7 +151,7 @@ def grade_pairs(
         for pair in pairs:
             prediction, gold = pair["prediction"], str(pair["gold"])
             if _is_choice(pair):
-                letter = chosen_letter(prediction, tuple(map(str, pair.get("choices") or ())))
+                letter = chosen_letter(prediction, tuple(map(str, pair.get("choices") or ())), "first")
                 pending.append((pair, letter or "", gold.strip().strip("()"), None))
             else:
                 answer, reference = taken_answer(prediction, str(pair.get("kind") or "")), taken_gold(gold)

@@ -17,13 +17,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.evaluation.benchmark import Benchmark, Hub
 from mentor_pl.problems.prompts import PAPER_SYSTEM_PROMPT
+from mentor_pl.rewards.answers.letters import LETTERS
 from mentor_pl.rewards.base import Reward
-from mentor_pl.rewards.choice import LETTERS, ChoiceReward
+from mentor_pl.rewards.choice import ChoiceReward
 from mentor_pl.runtime.errors import UsageError
 
 GREEDY = SamplingParams(temperature=0.0, max_new_tokens=8192)
@@ -136,7 +138,7 @@ class MultipleChoice(Mathematics):
     """
 
     name: str = "choice"
-    default_reward: ClassVar[type[Reward]] = ChoiceReward
+    default_reward: ClassVar[type[Reward] | partial[Any]] = partial(ChoiceReward, "first")  # MMLU-Pro's own protocol
 
     def question(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         columns = super().question(row)

@@ -11,7 +11,7 @@ from mentor_pl.problems.columns import Columns, Problem, Unusable, is_unanswered
 from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.overlap import NEAR, hashed, normalised, read_benchmarks
 from mentor_pl.problems.sources import BadRow, read_rows, refuse
-from mentor_pl.rewards.answers.text import same_text
+from mentor_pl.rewards.answers.lexer import same_text
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.progress import Progress, silent
 from mentor_pl.runtime.ranges import check

@@ -2,116 +2,117 @@ r"""Countdown: reach a target from given numbers with + − × ÷, each number u
 
     answer     the target, e.g. 24
     metadata   numbers: [3, 5, 7, 2]
-    response   \boxed{(7 - 3) \times (5 + ...)}
+    response   \boxed{(7 - 3) \times (5 + ...)}, also with `= 24` behind it or `24 =` before it
 
-The box is read by a parser of its own grammar and worked out in exact fractions:
+The box's tokens are read by a parser of their own grammar and worked out in exact fractions:
 
     sum      := product (("+" | "-") product)*
-    product  := factor (("*" | "/") factor)*
-    factor   := number | "(" sum ")" | "-" factor
+    product  := factor (("*" | "/") factor | bracket)*
+    factor   := number | bracket | "\frac" bracket bracket | "-" factor
 
 Length and depth are bounded, so grading takes microseconds whatever is written, and nothing is ever evaluated as code.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from mentor_pl.rewards.answers.extract import last_boxed
+from mentor_pl.rewards.answers.lexer import tokenise
+from mentor_pl.rewards.answers.tokens import split
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
 
 MAX_EXPRESSION = 300  # characters of an expression
-DEEPEST = 30  # brackets and signs within one another
-
-_SPELLINGS = {
-    r"\times": "*", r"\cdot": "*", "×": "*", "·": "*", r"\div": "/", "÷": "/", "−": "-", "–": "-", r"\left": "",
-    r"\right": "", "[": "(", "]": ")", "$": "",
-}  # fmt: skip
-_FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
-_TOKEN = re.compile(r"\s*(?:(\d{1,12})|([-+*/()]))")
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
+_TIMES = ("*", "x", "X")
+_DIGITS = 12  # of a number
 
 
 class _Unreadable(Exception):
     """Not an expression of the grammar."""
 
 
-def evaluate_expression(text: str) -> tuple[Fraction, Counter[int]] | None:
-    """Value of an expression and the numbers it uses, or None where it is none, or divides by 0."""
-    text = _FRACTION.sub(r"((\1)/(\2))", text.strip())
-    for spelling, plain in _SPELLINGS.items():
-        text = text.replace(spelling, plain)
+class _Expression:
+    """A recursive descent over tokens that works out the value and counts the numbers."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self.tokens, self.place = [*tokens, ""], 0
+        self.used: Counter[int] = Counter()
+
+    def accepted(self, *wanted: str) -> str:
+        """The token at hand, passed if it is one of `wanted`, or else nothing."""
+        token = self.tokens[self.place]
+        self.place += token in wanted
+        return token if token in wanted else ""
+
+    def sum(self) -> Fraction:
+        """Products with signs between them."""
+        total = self.product()
+        while sign := self.accepted("+", "-"):
+            total += self.product() if sign == "+" else -self.product()
+        return total
+
+    def product(self) -> Fraction:
+        """Factors with signs between them, or brackets side by side."""
+        result = self.factor()
+        while True:
+            if self.accepted("/"):
+                result /= self.factor()
+            elif self.accepted(*_TIMES) or self.tokens[self.place] in ("(", "["):
+                result *= self.factor()
+            else:
+                return result
+
+    def factor(self) -> Fraction:
+        """A number, a bracket, a fraction, or the negative of one."""
+        if self.accepted("-"):
+            return -self.factor()
+        if self.accepted(r"\frac"):
+            return self.bracket() / self.bracket()
+        token = self.tokens[self.place]
+        if token in _BRACKETS:
+            return self.bracket()
+        if not token.isdigit() or len(token) > _DIGITS:
+            raise _Unreadable
+        self.place += 1
+        self.used[int(token)] += 1
+        return Fraction(int(token))
+
+    def bracket(self) -> Fraction:
+        """A sum in brackets."""
+        opening = self.accepted(*_BRACKETS)
+        inside = self.sum() if opening else None
+        if inside is None or not self.accepted(_BRACKETS[opening]):
+            raise _Unreadable
+        return inside
+
+
+def evaluate_expression(text: str | Sequence[str]) -> tuple[Fraction, Counter[int]] | None:
+    """Value of an expression, or of its tokens, and the numbers it uses; None where it is none, or divides by 0."""
     if len(text) > MAX_EXPRESSION:
         return None
+    tokens = tokenise(text) if isinstance(text, str) else text
+    reader = _Expression(tokens)
     try:
-        tokens = _lexemes(text)
-        used: Counter[int] = Counter()
-        value, end = _sum(tokens, 0, used, 0)
-        return (value, used) if end == len(tokens) else None
-    except (_Unreadable, ZeroDivisionError):
+        value = reader.sum()
+    except (_Unreadable, ZeroDivisionError, RecursionError):
         return None
-
-
-def _lexemes(text: str) -> list[str]:
-    tokens, position = [], 0
-    text = text.rstrip()
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise _Unreadable
-        tokens.append(match[1] or match[2])
-        position = match.end()
-    return tokens
-
-
-def _sum(tokens: list[str], position: int, used: Counter[int], depth: int) -> tuple[Fraction, int]:
-    value, position = _product(tokens, position, used, depth)
-    while position < len(tokens) and tokens[position] in "+-":
-        term, after = _product(tokens, position + 1, used, depth)
-        value, position = (value + term if tokens[position] == "+" else value - term), after
-    return value, position
-
-
-def _product(tokens: list[str], position: int, used: Counter[int], depth: int) -> tuple[Fraction, int]:
-    value, position = _factor(tokens, position, used, depth)
-    while position < len(tokens) and tokens[position] in "*/":
-        term, after = _factor(tokens, position + 1, used, depth)
-        value, position = (value * term if tokens[position] == "*" else value / term), after
-    return value, position
-
-
-def _factor(tokens: list[str], position: int, used: Counter[int], depth: int) -> tuple[Fraction, int]:
-    if position >= len(tokens) or depth > DEEPEST:
-        raise _Unreadable
-    token = tokens[position]
-    if token == "(":
-        value, position = _sum(tokens, position + 1, used, depth + 1)
-        if position >= len(tokens) or tokens[position] != ")":
-            raise _Unreadable
-        return value, position + 1
-    if token == "-":
-        value, position = _factor(tokens, position + 1, used, depth + 1)
-        return -value, position
-    if not token.isdigit():
-        raise _Unreadable
-    used[int(token)] += 1
-    return Fraction(int(token)), position + 1
+    return (value, reader.used) if reader.place == len(tokens) else None
 
 
 def reaches(text: str, numbers: Iterable[int], target: Fraction, all_numbers: bool = False) -> bool:
-    """Whether an expression, or `expression = target`, makes `target` of `numbers`."""
-    left, equals, right = text.partition("=")
-    if equals and (evaluate_expression(right) or (None,))[0] != target:
-        return False
-    found = evaluate_expression(left)
-    if found is None or found[0] != target:
-        return False
+    """Whether an expression, `expression = target` or `target = expression` makes `target` of `numbers`."""
     given = Counter(numbers)
-    return found[1] == given if all_numbers else found[1] <= given
+    if len(text) > MAX_EXPRESSION:
+        return False
+    sides = [evaluate_expression(side) for side in split(tokenise(text.strip().rstrip(".")), "=".__eq__)[0]]
+    if len(sides) > 2 or any(side is None or side[0] != target for side in sides):
+        return False
+    return any(side[1] == given if all_numbers else side[1] <= given for side in sides if side is not None)
 
 
 class CountdownReward(Reward):

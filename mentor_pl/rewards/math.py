@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from typing import Any, Literal
 
 from mentor_pl.rewards.answers.extract import final_answer, last_boxed
+from mentor_pl.rewards.answers.lexer import same_text
 from mentor_pl.rewards.answers.rules import Conventions
-from mentor_pl.rewards.answers.text import same_text
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.rewards.futures import combine
 from mentor_pl.rewards.pool.pool import Failure, WorkerPool

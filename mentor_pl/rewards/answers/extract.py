@@ -39,6 +39,8 @@ _SHORT = 80  # characters of an answer that stands for itself on its line
 _JOINTS = re.compile("(?:" + _JOINT.pattern.replace("$", "", 1) + ")+")  # a dollar opens the next formula
 _GOES_ON = re.compile(r"\s*(?:=|\\approx|≈|:|(?:is|are|equals|gives)\b)")
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+_UNSETTLED = re.compile(r"(?:not|between|at least|at most|either|neither|less|more|greater|fewer)\b", re.IGNORECASE)
+_OR = re.compile("(?:or|and)[A-Z]?")
 _FUNCTIONS = {"sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "arcsin", "arccos", "arctan"}
 _NUMBER = re.compile(
     r"(?<![\w.])[-+]?\$?(?:\d[\d,]{0,30}\d|\d)?\.?\d+(?:[/:]\d+)?(?:\s*\\?%|\s(?:hundred|thousand|million|billion)\b)?"
@@ -81,6 +83,7 @@ def last_boxed(text: str) -> str | None:
     """
     text = text[-TAIL:]
     found = boxes(text)
+    found = [box for box in found if box[2].strip()] or found  # an empty one only says where an answer should stand
     if not found:
         return None
     group = [found[-1]]
@@ -124,6 +127,7 @@ def final_answer(text: str) -> str | None:
     if answer is None and (found := boxes(text[-SEARCHED_CHARACTERS:])):
         answer = found[-1][2].strip()[-TAIL:]
     text = _CALCULATION.sub("", text[-TAIL:])
+    text = text.rpartition("</think>")[2].strip() or text
     if answer is not None:
         stated = list(_FINAL_ANSWER.finditer(text))
         after = text[stated[-1].end() :] if stated and stated[-1].start() > max(text.rfind(r"\boxed"), 0) else ""
@@ -133,11 +137,13 @@ def final_answer(text: str) -> str | None:
         places = list(marker.finditer(text))
         if places:
             rest = text[places[-1].end() :].strip(_EMPHASIS)
+            if _UNSETTLED.match(rest):
+                return rest.split("\n", 1)[0]
             line = _REASON.sub("", rest.split("\n", 1)[0]).strip(_EMPHASIS)
             answer = _leading(rest) or _last_formula(rest.split("\n\n", 1)[0]) or _whole(line) or _last_number(line)
             if answer:
                 return answer
-    return _last_formula(text) or _last_number(text)
+    return _last_formula(text) or (_whole(text) if "\n" not in text.strip() else None) or _last_number(text)
 
 
 def _leading(text: str) -> str | None:
@@ -153,7 +159,7 @@ def _leading(text: str) -> str | None:
 def _whole(line: str) -> str | None:
     """The line, where it is an answer as a whole: mathematics without prose, or one or two words."""
     line = _WRAPPED.sub(r"\1", re.sub(r"</[a-z]+>.*", "", line)).strip(_EMPHASIS).rstrip(".")
-    words = [word for word in _PROSE.findall(line) if word not in _FUNCTIONS]
+    words = [word for word in _PROSE.findall(line) if word not in _FUNCTIONS and not _OR.fullmatch(word)]
     if not line or len(line) > _SHORT or (words and re.search(r"[\d\\=]", line)) or len(words) > 2:
         return None
     return line.lstrip("$")
@@ -165,9 +171,11 @@ def _last_formula(text: str) -> str | None:
     if not formulas:
         return None
     group = [formulas[-1]]
-    number = _last_number(text[group[0][1] :])
+    after = text[group[0][1] :]
+    number = _last_number(after)
     if number is not None:
-        return number
+        arrived = _NUMBER.search(group[0][2].rpartition("=")[2]) if "=" in group[0][2] else None
+        return arrived[0] if arrived and arrived[0] in _NUMBER.findall(after) else number
     for formula in reversed(formulas[:-1]):
         if _JOINT.sub("", text[formula[1] : group[0][0]]):
             break

@@ -1,114 +1,152 @@
-r"""Units, degrees and money: what stands behind a number.
+r"""What stands behind a number: a unit that pint knows, money, or a noun: `3 \text{ m/s}^2`, `\$5`, `7 \text{ goats}`.
 
-Each function takes tidied text (`text.tidy`), but for `currency_clash`.
+Words that make another number of it, such as *tenths*, *squared*, *or more* and *not*, are no units.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any
 
-# Symbols that name a known measure, by what they measure in; two different ones never agree.
-_MEASURES = {
-    spelling: name
-    for name, spellings in {
-        "mm": "mm millimeter millimeters millimetre millimetres",
-        "cm": "cm centimeter centimeters centimetre centimetres",
-        "m": "m meter meters metre metres",
-        "km": "km kilometer kilometers kilometre kilometres",
-        "in": "in inch inches",
-        "ft": "ft foot feet",
-        "yd": "yd yard yards",
-        "mi": "mi mile miles",
-        "mg": "mg milligram milligrams",
-        "g": "g gram grams",
-        "kg": "kg kilogram kilograms",
-        "lb": "lb lbs pound pounds",
-        "oz": "oz ounce ounces",
-        "ton": "ton tons tonne tonnes",
-        "s": "s sec second seconds",
-        "min": "min mins minute minutes",
-        "h": "h hr hrs hour hours",
-        "day": "day days",
-        "week": "week weeks",
-        "month": "month months",
-        "year": "year years",
-        "decade": "decade decades",
-        "ml": "ml milliliter milliliters",
-        "l": "l liter liters litre litres",
-        "pint": "pint pints",
-        "quart": "quart quarts",
-        "gallon": "gallon gallons",
-        "cup": "cup cups",
-        "cent": "cent cents",
-        "penny": "penny pennies",
-        "nickel": "nickel nickels",
-        "dime": "dime dimes",
-        "quarter": "quarter quarters",
-        "dollar": "dollar dollars",
-        "degree": "degree degrees deg",
-        "radian": "radian radians rad",
-        "mph": "mph",
-    }.items()
-    for spelling in spellings.split()
-}
-_UNIT_POWER = r"(?:\^\s*\{?\s*[-+]?\d\s*\}?)?"
-# A word of two or three letters behind a number is a unit only if it is known: 12xy is no 12 of anything.
-_UNIT_WORD = (
-    r"(?:(?:mm|cm|dm|km|in|ft|yd|mi|mg|kg|lbs?|oz|sec|mins?|hrs?|day|ml|mL|mph|kph|cu|sq|rad|deg|pts?|men|sq|Hz|kJ|"
-    r"cts?|per)(?![a-zA-Z])|m(?=\s*(?:/|\^|$))|[a-zA-Z]{4,})\.?"
-)
-_NOT_UNITS = {"and", "or", "if", "for", "where", "when", "with", "to", "no", "not", "none", "than", "mod", "pi", "sqrt"}
-_TEXT_UNIT = re.compile(
-    rf"(?P<value>.*\S)\s*(?:\\text\s*|(?<=\d)|(?<=\d\s))"
-    rf"\{{(?P<unit>[\s.a-zA-Z/-]+(?:\^\{{?\d\}}?)?)\}}\s*{_UNIT_POWER}",
-    re.DOTALL,
-)
-_WORD_UNIT = re.compile(
-    rf"(?P<value>[-+]?[\d.,/ ]*\d|.*(?:[}})]|\\pi))\s*"
-    rf"(?P<unit>{_UNIT_WORD}{_UNIT_POWER}(?:(?:\s*/\s*|\s+)[a-zA-Z]+\.?{_UNIT_POWER}){{0,5}})"
-)
-_ORDINAL = re.compile(
-    r"(?P<value>\d+)\s*\^?\s*\{?\s*(?:\\text\{)?\s*(?:st|nd|rd|th)\b\s*\}?\}?\s*(?:\\text\{)?[a-zA-Z ]*\}?"
-)
-DEGREE = r"^{\circ}"
-_DEGREE = re.compile(r"\^\{\\circ\}(?:\s*(?:\\text\{)?\s*[CF]\s*\}?)?$")
-_CENTS = re.compile(r"\d\s*(?:\\?%|¢|(?:\\text\{\s*)?(?:cents?|percent)\b)")
+from mentor_pl.rewards.answers.lexer import words
+from mentor_pl.rewards.answers.tokens import Token
 
-
-def split_unit(text: str) -> tuple[str, str]:
-    """(value, unit); the unit is empty where there is none. Single letters after a number stay: they are variables."""
-    text = _DEGREE.sub(r"^{\\circ}", text)
-    if match := _ORDINAL.fullmatch(text):
-        return match["value"], ""
-    for pattern in (_TEXT_UNIT, _WORD_UNIT):
-        match = pattern.fullmatch(text)
-        if match is None or not re.search(r"\d|\\pi", match["value"]):
-            continue
-        if not _NOT_UNITS & set(re.findall("[a-z]+", match["unit"])):
-            return match["value"].strip(), match["unit"] + text[match.end("unit") :]
-    return text, ""
-
-
-def units_clash(ours: str, theirs: str) -> bool:
-    """Whether both units are known measures and different ones, or have different powers."""
-    a, b = ([_MEASURES.get(word) for word in re.findall("[a-z]+", unit.lower())] for unit in (ours, theirs))
-    powers = [re.findall(r"\^\s*\{?\s*(\d)", unit) for unit in (ours, theirs)]
-    return (bool(a and b) and None not in a + b and a != b) or (all(powers) and powers[0] != powers[1])
-
-
-def currency_clash(amount: str, other: str) -> bool:
-    r"""Whether the one is in dollars and the other in cents or per cent. Takes text that is not tidied yet."""
-    return bool(re.search(r"\\\$", amount) and not re.search(r"\\%|\bcents?\b", amount) and _CENTS.search(other))
-
-
-def degrees_to_radians(ours: str, theirs: str) -> tuple[str, str]:
-    """Both in radians where one is in degrees and the other in multiples of π, and under a trigonometric function;
-    else without the degree sign."""
-    one_sided = (DEGREE in ours) != (DEGREE in theirs) and r"\pi" in ours + theirs
-    ours, theirs = (
-        re.sub(r"(-?[\d.]+)\s*\^\{\\circ\}", r"(\\frac{\1 \\pi}{180})", text)
-        if one_sided or re.search(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])", text)
-        else text
-        for text in (ours, theirs)
+# Closed classes of words: numerals, signs of operations and relations, negations, hedges, conjunctions.
+_CLOSED = frozenset(
+    words(
+        """a about above add all almost although always and any approximately around as at because below between but by
+        chance cubed decrease divided double dozen dozens each either equal equals even every except exactly exceeds
+        factorial fails false few fewer for from greater half halves hundred hundreds if increase is isn it its less let
+        many maybe minus misses mod modulo more most negative negatives nor no none not nothing null of only onwards or
+        other others out over pair pairs percent perhaps plus point positive possibly power probably quarter quarters
+        remainder right root score scores several since so some sometimes sqrt square squared squares subtract tens than
+        thanks that then there these they this thousand thousands times to true twice under undefined unless until up
+        upwards was were when where which with without wrong yes zero zeros"""
     )
-    return ours.replace(DEGREE, ""), theirs.replace(DEGREE, "")
+)
+_PLURALS = frozenset(words("people men women children feet teeth mice geese sheep fish deer dice cattle police yen"))
+_NUMERAL = re.compile(
+    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)"
+    r"(?:ths?)?|(?:third|fourth|fif|sixth|seventh|eighth|nin|tenth|eleventh|twelf|\w+teen|\w+tie|hundred|thousand)(?:th)?s?"
+    r"|\w+illion(?:th)?s?"
+)
+_PLAIN_UNITS = frozenset(
+    words("""mm cm dm km nm ft yd mi mg kg lb lbs oz sec min mins hr hrs ml mL mph kph Hz kHz MHz kJ pct""")
+)
+_MONEY = dict.fromkeys(words("""$ dollar dollars usd rs euro euros yuan rupees bucks"""), Fraction(1))
+_MONEY |= dict.fromkeys(["cent", "cents", "¢"], Fraction(1, 100))
+_POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
+_SYMBOLS = {
+    r"^{\circ}C": " celsius ", r"^{\circ}F": " fahrenheit ", r"^{\circ}": " degree ", r"\mu ": "µ", r"\Omega": "Ω",
+    r"\AA": "Å", r"k Ω": "kΩ", r"M Ω": "MΩ", r"\odot": "sun", r"\min": "min", r"\sec": "second", r"\$": "dollar",
+}  # fmt: skip
+_ADJECTIVE = re.compile(r"[ -]+[^\W\d_]")  # another word follows
+_PIECE = re.compile(
+    r"(?P<word>(?!per\b|sq\b|cu\b|square\b|cubic\b)[^\W\d_]+)(?:_\{[^{}]*\})?(?:\^\{(?P<power>[+-]?\d)\})?|\w+|."
+)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A product of base units and nouns.
+
+    Attributes:
+        factor: what it is in its base units.
+        powers: (base, power) in the bases' order; empty for a plain number.
+    """
+
+    factor: Fraction = Fraction(1)
+    powers: tuple[tuple[str, int], ...] = ()
+
+
+_NO_UNITS = frozenset(("pi", "c", "k", "e", "bn", "mn", "thou", "inverse"))
+_ALIASES = {
+    "sec": "second",
+    "amp": "ampere",
+    "amps": "ampere",
+    "yrs": "year",
+    "yr": "year",
+    "hrs": "hour",
+    "litre": "liter",
+}
+PLAIN, DEGREE, MONEY = Unit(), Unit(powers=(("degree", 1),)), Unit(powers=(("money", 1),))
+
+
+@cache
+def _registry() -> Any:
+    import pint
+
+    return pint.UnitRegistry(non_int_type=Fraction)
+
+
+def _closed(word: str) -> bool:
+    return len(word) < 3 or word.lower() in _CLOSED or bool(_NUMERAL.fullmatch(word.lower()))
+
+
+@cache
+def _named(word: str) -> Unit | None:
+    """The unit of one word: one that pint knows, or of a noun in the plural its own; None for one that is neither."""
+    lower = word.lower()
+    if lower in _MONEY:
+        return Unit(_MONEY[lower], (("money", 1),))
+    if lower in ("degree", "degrees", "deg"):
+        return DEGREE
+    if lower in ("unit", "units"):
+        return PLAIN
+    if word not in _NO_UNITS and not _NUMERAL.fullmatch(lower) and not (len(word) > 1 and lower in _CLOSED):
+        for spelling in (_ALIASES.get(lower, word), lower) if len(word) > 2 else (word,):
+            if known := _registry().parse_unit_name(spelling):
+                factor, base = _registry().get_base_units("".join(known[0][:2]))
+                powers = tuple(sorted((name, int(power)) for name, power in base._units.items()))
+                return Unit(Fraction(str(factor)), powers)
+    plural = lower in _PLURALS or (len(lower) > 3 and lower.endswith("s") and not lower.endswith(("ss", "us", "is")))
+    noun = plural and not _closed(word)
+    return Unit(Fraction(1), ((lower.removesuffix("s"), 1),)) if noun else None
+
+
+def is_unit_word(token: Token) -> bool:
+    """Whether a token behind a number begins a unit: upright, a known symbol of several letters, or a word."""
+    if token in (r"\Omega", r"\AA", r"\$", "per", r"\min", r"\sec"):
+        return bool(token not in (r"\min", r"\sec") or token.upright)
+    if not token.isalpha():
+        return False
+    return bool(token.upright and token not in "eid") or token in _PLAIN_UNITS or (len(token) > 3 and token.islower())
+
+
+def read_unit(tokens: Sequence[str]) -> Unit | None:
+    """The unit that all of `tokens` are, or None."""
+    text = re.sub(r" ?([\^_{}]) ?|(?<=-) ", r"\1", " ".join(tokens))
+    for sign, spelling in _SYMBOLS.items():
+        text = text.replace(sign, spelling)
+    text = re.sub(r"degrees? (?=celsius|fahrenheit)", "", text, flags=re.IGNORECASE)
+    factor, powers = Fraction(1), dict[str, int]()
+    over, scale, outer = 1, 1, [1]
+    for match in _PIECE.finditer(text):
+        piece, word = match[0], match["word"]
+        if piece in ("/", "per"):
+            over = -1
+        elif piece in _POWERS:
+            scale = _POWERS[piece]
+        elif piece == "(":
+            outer.append(outer[-1] * over)
+            over = 1
+        elif piece == ")" and len(outer) > 1:
+            outer.pop()
+        elif word:
+            unit = _named(word)
+            if unit is None and _ADJECTIVE.match(text, match.end()) and not _closed(word):
+                continue
+            if unit is None:
+                return None
+            power = int(match["power"] or scale) * over * outer[-1]
+            factor *= unit.factor**power
+            for base, own in unit.powers:
+                powers[base] = powers.get(base, 0) + own * power
+            over = scale = 1
+        elif piece not in " *.-":
+            return None
+    return Unit(factor, tuple(sorted((base, power) for base, power in powers.items() if power)))

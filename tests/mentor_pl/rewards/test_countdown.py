@@ -25,6 +25,10 @@ from mentor_pl.types import Prompt, Response
         (r"\frac{3 + 5}{4}", Fraction(2), [3, 5, 4]),
         ("-(2 - 5)", Fraction(3), [2, 5]),
         ("7 ÷ 2", Fraction(7, 2), [7, 2]),
+        (r"8 \cdot {3} \ast 2", Fraction(48), [8, 3, 2]),
+        (r"\dfrac{\frac{8}{4} + 2}{4}", Fraction(1), [8, 4, 2, 4]),
+        ("(8)(3)", Fraction(24), [8, 3]),
+        ("[(8 - 2) x 4]", Fraction(24), [8, 2, 4]),
     ],
 )
 def test_expressions_are_worked_out_exactly(text: str, value: Fraction, used: list[int]) -> None:
@@ -46,6 +50,11 @@ def test_anything_else_is_no_expression(text: str) -> None:
         (r"(7 - 3) \times (4 + 2)", 1.0),
         (r"(7 - 3) \times (4 + 2) = 24", 1.0),
         ("(7 - 3) * (4 + 2) = 25", 0.0),
+        (r"24 = (7 - 3) \cdot (4 + 2).", 1.0),
+        (r"\text{24} = 24", 0.0),
+        ("24 = 4 + 2", 0.0),
+        ("(7 - 3) (4 + 2) = 24 = 24", 0.0),
+        ("7 - 3 (4 + 2)", 0.0),
         ("4 * 7 - 4", 0.0),  # uses 4 twice
         ("24", 0.0),  # not given
         ("7 + 3 + 4 + 2", 0.0),

@@ -24,7 +24,9 @@ from mentor_pl.types import Prompt, Response
         ("", r"</think><think> \boxed{1}", 0.0),
         ("", r"<think>a</think> no, <think>b</think>\boxed{1}", 0.0),
         ("", r"<think>a</think>\boxed{1</think>\boxed{1}", 0.0),
-        ("", r"<think>a</think>\boxed{}", 1.0),
+        ("", r"<think>a</think>\boxed{}", 0.0),
+        ("", r"<think>a</think>\boxed{1} \boxed{}", 1.0),
+        ("", r"<think> </think>\boxed{1}", 1.0),
         ("", "", 0.0),
     ],
 )
@@ -39,3 +41,20 @@ def test_the_whole_response_with_what_the_template_wrote_must_have_the_pattern(
 def test_a_box_beyond_the_graded_tail_still_has_the_format() -> None:
     response = r"<think>a</think>\boxed{1}" + "x" * 10_000
     assert FormatReward().grade(Prompt(0, "", "1", ()), Response(response)).total == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "lenient", "answer"),
+    [
+        (r"Well, <think>a</think>\boxed{1}", 1.0, 1.0),
+        (r"<think>a</think> no, <think>b</think>\boxed{1}", 1.0, 1.0),
+        (r"<think>\boxed{1}</think> so it is 1", 0.0, 0.0),
+        (r"a</think>\boxed{1}", 0.0, 1.0),
+        (r"It is \boxed{1}.", 0.0, 1.0),
+        (r"<think>a</think>\boxed{}", 0.0, 0.0),
+        (r"<think>a</think>\boxed{1", 0.0, 0.0),
+    ],
+)
+def test_the_other_forms_ask_for_less(text: str, lenient: float, answer: float) -> None:
+    prompt, response = Prompt(0, "", "1", ()), Response(text)
+    assert [FormatReward(form).grade(prompt, response).total for form in ("lenient", "answer")] == [lenient, answer]

@@ -69,8 +69,8 @@ def test_hostile_answers_score_0_and_leave_every_other_grade_as_it_was(reward: M
 
 def test_an_answer_over_its_deadline_is_counted_as_such() -> None:
     strict = MathReward(workers=1, timeout=1e-4)
-    slow = r"\sqrt{x^2+\sin^2 x+\cos^2 x} + \sqrt{x^3+\tan x}"
-    grades = strict([prompt(r"1+\sqrt{x+1}"), prompt("5")], boxed(slow, "5"))
+    slow = "+".join(rf"\sin^2 ({k}x)+\cos^2 ({k}x)" for k in range(1, 10)) + "+x"
+    grades = strict([prompt("x+9"), prompt("5")], boxed(slow, "5"))
     assert (grades.parts["timeout"], grades.parts["outcome"]) == ([1, 0], [0, 1])
     assert strict.timeouts == 1
     strict.close()

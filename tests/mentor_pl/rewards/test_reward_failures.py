@@ -212,9 +212,9 @@ def test_a_grade_that_stands_in_for_a_verdict_counts_unless_it_is_to_be_left_out
 
 
 def test_an_answer_over_its_time_is_zero_by_default_and_may_be_left_out() -> None:
-    slow = Response(r"\boxed{\sin(\sin(\sin(\sin x)))^{12} + 1}")
+    slow = Response(r"\boxed{|x^3-x| + |x^2-2| < \sqrt{x+3}}")  # to be solved
     reward = MathReward(workers=1, timeout=1e-6)
-    prompts, responses = [Prompt(0, "", "x+2", ()), Prompt(1, "", "5", ())], [slow, Response(r"\boxed{5}")]
+    prompts, responses = [Prompt(0, "", "(0, 1)", ()), Prompt(1, "", "5", ())], [slow, Response(r"\boxed{5}")]
     futures = [reward.submit(*pair) for pair in zip(prompts, responses, strict=True)]
     assert reward.gather(prompts, futures) == Grades([0.0, 1.0], {"outcome": [0.0, 1.0], "timeout": [1.0, 0.0]}, 1)
     assert math.isnan(reward.gather(prompts, futures, Grading(on_failure="mask")).total[0])

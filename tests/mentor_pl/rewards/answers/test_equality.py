@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from mentor_pl.rewards.answers.algebra import _read_expression
 from mentor_pl.rewards.answers.equality import equal, grade_request
 from mentor_pl.rewards.answers.rules import Conventions
 
@@ -20,12 +19,9 @@ SAME = [
     (r"2\text{ thousand}", "2000"),
     ("3:30", r"3\!:\!30 \text{ p.m.}"),
     ("5 PM", "5:00 p.m."),
-    ("1.2 x 10^3", "1200"),
     (r"x \equiv 3 \pmod 5", r"x\equiv 3\pmod{5}"),
     (r"3 \pmod{5}", "3"),
     (r"1011_{\text{two}}", "1011_2"),
-    (r"\text{(C) } 42", "42"),
-    ("the circle", "circle"),
     (r"\mathbb{R}", r"(-\infty, \infty)"),
     (r"x \neq 2", r"(-\infty, 2) \cup (2, \infty)"),
     (r"\mathbb{R}\setminus\{0\}", r"x \ne 0"),
@@ -81,7 +77,6 @@ SAME = [
     ("12^{th} grade", "12"),
     ("50\\%", "0.5"),
     ("50\\%", "50"),
-    ("2:3", r"\frac{2}{3}"),
     (r"\begin{pmatrix} 1/2 \\ 3 \end{pmatrix}", r"\begin{pmatrix}\frac12\\3\end{pmatrix}"),
     (r"\begin{bmatrix} 1 & 2 \\ 3 & 4 \end{bmatrix}", r"\left(\begin{array}{cc}1&2\\3&4\end{array}\right)"),
     ("(1, 2, 3)", r"\begin{pmatrix}1\\2\\3\end{pmatrix}"),
@@ -98,20 +93,17 @@ SAME = [
     (r"6.02\times 10^{23}", "6.02E23"),
     (r"0.\overline{3}", r"\frac13"),
     (r"0.1\overline{6}", r"\frac16"),
-    (r"90\degree", "90"),
     (r"\sin 30^\circ", "0.5"),
     (r"\log_2 8", "3"),
     (r"\varnothing", r"\emptyset"),
     (r"\textbf{(D)}\ 12", "D"),
     ("[[1,2],[3,4]]", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
     ("10 cm^2", "10"),
-    ("10 m/s", "10"),
     (r"16\pi cm^2", r"16\pi"),
     ("60 miles per hour", "60"),
     (r"x=3 \text{ or } x=-3", "3,-3"),
     ("3x+2 = y", "y=3x+2"),
     ("2y = 6x+4", "y=3x+2"),
-    ("f(x) = x^2", "y = x^2"),
     ("D = (0, 1)", "(0, 1)"),
     ("3/4 = 0.75", "x = 0.75"),
     ("b < a", "a > b"),
@@ -127,6 +119,24 @@ SAME = [
     ("0.125", "0,125"),
     (r"v^2_0\sqrt{2}", r"\sqrt{2}v_0^2"),
     (r"2^{300}\sqrt{2}", r"\sqrt{2^{601}}"),
+    (r"0.333\ldots", "0.333333"),
+    (r"\frac12.", "0.5"),
+    ("1 1/2.", "1.5"),
+    ("50%", "50 percent"),
+    ("12 inches", "1 foot"),
+    ("3:4", "6:8"),
+    ("4 apples", "4"),
+    ("p=4, q=3; p=3, q=4", "p=3, q=4; p=4, q=3"),
+    (r"\{2, 2, 1\}", r"\{1, 2\}"),
+    ("a = b = 4", "4"),
+    ("the circle", "circle"),
+    ("The Moon", "moon"),
+    ("no solution", r"\emptyset"),
+    ("1.2 x 10^3", "1200"),
+    (r"90\degree", "90"),
+    ("120 min", "2 hours"),
+    (r"\text{(C) } 42", "42"),
+    (r"(0, 2] \cup [1, 3)", "(0, 3)"),
 ]
 DIFFERENT = [
     ("3 million", "3 billion"),
@@ -135,7 +145,6 @@ DIFFERENT = [
     ("3 months", "3 weeks"),
     ("5:00 a.m.", "5:00 p.m."),
     ("5am", "5"),
-    (r"\$7", r"7\%"),
     ("30 cents", r"\$30"),
     ("6, 7", "6.7"),
     ("HTH", "HHT"),
@@ -144,7 +153,6 @@ DIFFERENT = [
     ("f(2) = 3", "f(3) = 3"),
     (r"3 \pmod{5}", r"3 \pmod{7}"),
     (r"8 \pmod{5}", "3"),
-    (r"x \neq 2", r"y \neq 2"),
     (r"(-\infty, 3) \cup (3, \infty)", r"x \neq 2"),
     (r"\text{(C) } 42", "43"),
     ("1 a log x", "log x"),
@@ -197,20 +205,34 @@ DIFFERENT = [
     ("x > 3", "y > 3"),
     ("f'(x)", "f(x)"),
     ("A^T", "A"),
-    (r"0.333\ldots", "0.333333"),
     ("(1+i)^2", "-2i"),
     ("3+4i", "3-4i"),
     (r"e^{ix}", r"\cos x - i\sin x"),
     (r"\sin 30^\circ", r"\sin 30"),
     ("2y = 6x+4", "y=3x+1"),
-    ("8.12", "8,12"),
-    ("(0, 1.5) = D", "(0, 1) = D"),
     ("[1,2,3)", "(1,2,3)"),
     ("2^{2008} + 2", "2^{2008} - 2"),
     (r"2^{2008} + \sqrt{2}", r"2^{2008} - \sqrt{2}"),
-    ("-37_83", "-37_8"),
     ("9 cm^2", "9 cm^3"),
+    ("3:4", "4:3"),
+    ("3:4", "3, 4"),
+    ("4 apples", "4 pears"),
+    (r"\{1\}", "1"),
+    ("(1, 2)", r"\{1, 2\}"),
+    ("2 = 3", "3"),
+    ("5 or more", "5"),
+    ("not 5", "5"),
+    ("x < y", "y < x"),
+    (r"\begin{vmatrix} 1 & 2 \\ 3 & 4 \end{vmatrix}", r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}"),
+    (r"\$7", r"7\%"),
+    (r"x \neq 2", r"y \neq 2"),
+    ("8.12", "8,12"),
+    ("(0, 1.5) = D", "(0, 1) = D"),
+    ("-37_83", "-37_8"),
     ("f(y) = x - 1", "f(x) = x - 1"),
+    (r"3.14\ldots", "3.144444"),
+    (r"0.0000001 \begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"0.0000002 \begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
+    (r"3 \begin{pmatrix} R \\ 1 \end{pmatrix}", r"3 \begin{pmatrix} r \\ 1 \end{pmatrix}"),
 ]
 
 
@@ -242,14 +264,13 @@ def test_another_answer_is_rejected(answer: str, reference: str) -> None:
         ({"tolerance": 0.01}, "1.005", "1", True),
         ({"tolerance": 0.001}, "1.005", "1", False),
         ({"tolerance": 0.01}, r"\pi", "3.14", True),
+        ({"units": "require"}, "15", r"15\text{ cm}", False),
+        ({"base_suffix": "require"}, "204_5", "204_5", True),
+        ({"left_side": "require"}, "x = 5", "x = 5", True),
     ],
 )
 def test_each_convention_can_be_chosen(convention: dict[str, Any], answer: str, reference: str, accepted: bool) -> None:
     assert equal(answer, reference, replace(DEFAULT, **convention)) is accepted
-
-
-def test_an_equation_that_reads_as_false_is_not_read() -> None:
-    assert _read_expression("D = (0, 1)") is None
 
 
 def test_what_cannot_be_read_is_wrong_not_an_error() -> None:

@@ -22,6 +22,8 @@ from mentor_pl.rewards.answers.extract import TAIL, boxed_or_tagged, boxes, fina
         (r"\boxed 8 units", "8"),
         (r"\fbox{9}", "9"),
         (r"\boxed{1} and then \boxed{2", "1"),
+        (r"\boxed{5} is it, as asked for in \boxed{}", "5"),  # an empty one only says where an answer should stand
+        (r"\boxed{}", ""),
         ("no box at all", None),
         (r"\boxed{open", None),
         (r"\boxed", None),
@@ -68,7 +70,13 @@ def test_boxes_are_found_in_linear_time_whatever_the_braces() -> None:
         ("So the ratio is 3:4.", "3:4"),
         ("They have 1.5 million in all.", "1.5 million"),
         (r"The answer is \text{Mia}.", "Mia"),
-        ("nothing here", None),
+        ("x = 3 or x = 4", "x = 3 or x = 4"),  # all of a response of one line
+        (r"\text{blue}", "blue"),
+        ("Answer: x = 1 or x = 2", "x = 1 or x = 2"),
+        ("We get $3 + 4 = 7$, which is 7 apples in 2 bags", "7"),  # where the formula arrives
+        ("We get $3 + 4$, then 12", "12"),
+        ("there is no answer to be found in this", None),
+        ("blue\nor red", None),
     ],
 )
 def test_without_a_box_the_last_marked_answer_is_found(text: str, answer: str | None) -> None:

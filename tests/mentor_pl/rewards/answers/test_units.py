@@ -2,55 +2,60 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
-from mentor_pl.rewards.answers.units import currency_clash, degrees_to_radians, split_unit, units_clash
+from mentor_pl.rewards.answers.lexer import tokenise
+from mentor_pl.rewards.answers.units import DEGREE, MONEY, PLAIN, Unit, is_unit_word, read_unit
+
+
+def unit(text: str) -> Unit | None:
+    return read_unit(tokenise(text))
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "unit"),
+    ("ours", "theirs"),
     [
-        (r"15 \text{ cm}", "15", "cm"),
-        ("15 cm", "15", "cm"),
-        ("3 square feet", "3", "square feet"),
-        ("60 km/h", "60", "km/h"),
-        (r"12 \text{ cm}^2", "12", "cm^2"),
-        ("7th", "7", ""),
-        ("12x", "12x", ""),  # a variable
-        ("12xy", "12xy", ""),
-        ("15", "15", ""),
-        (r"3 \text{ or } 4", r"3 \text{ or } 4", ""),
+        ("centimeters", "cm"),
+        ("km/h", "kilometers per hour"),
+        (r"\text{ m/s}^2", r"\mathrm{m} \cdot \mathrm{s}^{-2}"),
+        ("square feet", "ft^2"),
+        ("cubic meters", r"\text{m}^3"),
+        ("sq cm", r"\text{cm}^2"),
+        ("liters", "cubic decimeter"),
+        (r"\text{J}/(\text{kg K})", r"\text{m}^2/(\text{s}^2 \cdot \text{K})"),
+        ("dollars", r"\$"),
+        (r"^\circ", "degrees"),
+        (r"\,k\Omega", "kiloohm"),
+        ("µm", "micrometer"),
+        (r"\text{m}/\text{s} \cdot \text{kg}", r"\text{kg m}/\text{s}"),  # a stroke holds for one unit
     ],
 )
-def test_a_unit_is_told_from_a_variable(text: str, value: str, unit: str) -> None:
-    found, behind = split_unit(text)
-    assert (found, behind.replace("}", "").strip()) == (value, unit)
+def test_one_unit_has_many_names(ours: str, theirs: str) -> None:
+    assert unit(ours) == unit(theirs) is not None
+
+
+def test_units_are_products_of_base_units_with_an_exact_factor() -> None:
+    assert unit("km") == Unit(Fraction(1000), (("meter", 1),))
+    assert unit("km/h") == Unit(Fraction(5, 18), (("meter", 1), ("second", -1)))
+    assert unit("cents") == Unit(Fraction(1, 100), MONEY.powers)
+    assert unit("degrees") == DEGREE
+    assert unit("units") == PLAIN
+    assert unit("red marbles") == Unit(Fraction(1), (("marble", 1),))
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "clash"),
-    [
-        ("cm", "m", True),
-        ("cm", "centimeters", False),
-        ("cm^2", "cm^3", True),
-        ("cm^2", "cm", False),
-        ("", "cm", False),
-        ("apples", "pears", False),  # no known measures
-        ("dollars", "cents", True),
-    ],
+    "text", ["tenths", "squared", "or more", "not", "twenty", "per cent more", "percent", "x y z", "?"]
 )
-def test_known_measures_that_differ_clash(ours: str, theirs: str, clash: bool) -> None:
-    assert units_clash(ours, theirs) is clash
+def test_words_that_make_another_number_of_it_are_no_units(text: str) -> None:
+    assert unit(text) is None
 
 
-def test_dollars_are_neither_cents_nor_per_cent() -> None:
-    assert currency_clash(r"\$5", "5 cents")
-    assert currency_clash(r"\$5", r"5\%")
-    assert not currency_clash(r"\$5", "5")
-    assert not currency_clash("5", "5 cents")
-
-
-def test_degrees_meet_multiples_of_pi_in_radians() -> None:
-    assert degrees_to_radians(r"90^{\circ}", r"\frac{\pi}{2}") == (r"(\frac{90 \pi}{180})", r"\frac{\pi}{2}")
-    assert degrees_to_radians(r"90^{\circ}", "90") == ("90", "90")
-    assert degrees_to_radians(r"\sin 30^{\circ}", "x") == (r"\sin (\frac{30 \pi}{180})", "x")
+def test_a_unit_is_told_from_a_variable() -> None:
+    found = [[bool(is_unit_word(token)) for token in tokenise(text)] for text in ("cm", r"\text{m}", "apples", r"\$")]
+    assert found == [[True]] * 4
+    found = [
+        [bool(is_unit_word(token)) for token in tokenise(text)] for text in ("m", "xy", "ABCD", r"\mathrm{e}", "7")
+    ]
+    assert found == [[False]] * 5

@@ -1,48 +1,45 @@
-"""Numbers in words and times of day."""
+"""Numbers in words."""
 
 from __future__ import annotations
 
 import pytest
+import sympy
 
-from mentor_pl.rewards.answers.words import in_digits, same_time
+from mentor_pl.rewards.answers.lexer import tokenise
+from mentor_pl.rewards.answers.words import number_in_words
 
-
-@pytest.mark.parametrize(
-    ("text", "digits"),
-    [
-        ("twelve", "12"),
-        ("Twenty-five", "25"),
-        ("two hundred", "200"),
-        ("thirty thousand", "30000"),
-        ("1.5 million", "1500000"),
-        ("3 dozen", "36"),
-        ("1,200 thousand", "1200000"),
-        ("twenty twelve", "twenty twelve"),  # no number is said so
-        ("five ten", "five ten"),
-        ("zero", "0"),
-        ("twelve apples", "twelve apples"),
-        ("12", "12"),
-    ],
-)
-def test_numbers_in_words_become_digits_and_other_text_stays(text: str, digits: str) -> None:
-    assert in_digits(text) == digits
+R = sympy.Rational
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "same"),
+    ("text", "number", "behind"),
     [
-        ("3:30", "3:30 p.m.", True),
-        ("3:30 PM", r"3:30\text{ p.m.}", True),
-        ("5 pm", "5:00 p.m.", True),
-        ("3:30 a.m.", "3:30 p.m.", False),
-        ("3:31", "3:30 p.m.", False),
-        ("3:30", "3:30", None),  # nobody says which half of the day: no time of day
-        ("12", "x", None),
+        ("twelve", R(12), ""),
+        ("Twenty-five", R(25), ""),
+        ("two hundred", R(200), ""),
+        ("one hundred and five", R(105), ""),
+        ("thirty thousand", R(30_000), ""),
+        ("1.5 million people", R(1_500_000), "people"),
+        ("3 dozen", R(36), ""),
+        ("a dozen eggs", R(12), "eggs"),
+        ("1,200 thousand", R(1_200_000), ""),
+        ("two thirds", R(2, 3), ""),
+        ("5 tenths", R(1, 2), ""),
+        ("three and a half", R(7, 2), ""),
+        ("zero", R(0), ""),
+        ("12^{th} grade", R(12), ""),
+        ("3^{rd}", R(3), ""),
+        ("twelve apples", R(12), "apples"),
+        ("twenty twelve", R(20), "twelve"),  # no number is said so
+        ("five ten", R(5), "ten"),
     ],
 )
-def test_times_of_day(ours: str, theirs: str, same: bool | None) -> None:
-    assert same_time(ours, theirs) is same
+def test_numbers_in_words_are_read_with_what_stands_behind_them(text: str, number: sympy.Expr, behind: str) -> None:
+    found = number_in_words(tokenise(text))
+    assert found is not None
+    assert (found[0], " ".join(found[1])) == (number, behind)
 
 
-def test_where_both_must_say_the_half_of_the_day_one_does_not_suffice() -> None:
-    assert same_time("3:30", "3:30 p.m.", both=True) is False
+@pytest.mark.parametrize("text", ["12", "12 apples", "x", "apples", "a cat", "million", "and five", ""])
+def test_what_has_no_number_in_words_in_front_is_left_alone(text: str) -> None:
+    assert number_in_words(tokenise(text)) is None

@@ -1,0 +1,42 @@
+r"""Choices by letter, A to J, as they stand in a box: `B`, `(B)`, `\textbf{(B) } 42`, `Option B`, `The answer is B`."""
+
+from __future__ import annotations
+
+import re
+
+from mentor_pl.rewards.answers.lexer import tokenise
+
+LETTERS = "ABCDEFGHIJ"
+_LEAD = r"(?:(?:the|correct|final|best|right|answer|option|choice|is|letter|:)\s+)*"
+_STATED = re.compile(rf"{_LEAD}[(\[]?\s*(?P<letter>[A-J])(?P<bracket>\s*[)\]])?(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
+_OTHERS = re.compile(r"(?<![\w'])[A-J](?![\w'])")
+_AS_WORD = re.compile(r"\s*[.:]?\s*(?:[a-z']|\Z)")
+
+
+def lone_letter(reference: str) -> str:
+    """The letter that a reference is, or nothing."""
+    text = "".join(tokenise(reference)).strip("().")
+    return text if len(text) == 1 and text in LETTERS else ""
+
+
+def stated_letter(answer: str) -> str:
+    """The one letter that an answer states, perhaps with the text of its choice, or nothing."""
+    text = " ".join(tokenise(answer)).strip(" .*_'\"")
+    match = _STATED.fullmatch(text)
+    if match is None:
+        return ""
+    letter, rest = match["letter"], match["rest"].strip()
+    if rest[:1] == "-" and not re.search(r"[A-J]\W{0,3}\s[-–—]", answer):
+        return ""  # B-2
+    if not rest or rest == ".":
+        return letter.upper()
+    marked = match["bracket"] or rest[0] in ".:-)"
+    if (
+        not letter.isupper()
+        or not marked
+        or _OTHERS.search(rest)
+        or rest[0] in ","
+        or rest.startswith(("or ", ": or", "to "))
+    ):
+        return ""
+    return letter

@@ -1,0 +1,229 @@
+r"""An answer as tokens: LaTeX, Unicode and plain text in one spelling, with all that only styles or spaces taken off.
+
+    \dfrac{1}{2}   1/2 stays as it is   \mathbf{x}\,\text{ cm}    x⩽½
+    \frac { 1 } { 2 }                   x  cm (upright)           x \leq \frac { 1 } { 2 }
+
+What the tokens mean is the reader's business. Linear in the (bounded) text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+from mentor_pl.rewards.answers.tokens import Token, readable, with_arguments
+
+_CACHED = 1024  # texts whose tokens are kept: a group of rollouts shares its reference
+
+
+def words(text: str) -> list[str]:
+    """The words of a text."""
+    return text.split()
+
+
+FUNCTIONS = frozenset(
+    words(
+        """sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh arcsinh arccosh arctanh ln log lg exp cis
+        max min gcd lcm"""
+    )
+)
+PLAIN_NAMES = FUNCTIONS | frozenset(
+    words(
+        """binom frac sqrt pi alpha beta gamma delta epsilon theta lambda mu sigma phi omega cup cap infty times cdot
+    leq geq neq"""
+    )
+)
+_SAME = {
+    name: target
+    for target, names in {
+        r"\frac": "dfrac tfrac cfrac nicefrac sfrac", r"\binom": "dbinom tbinom", r"\leq": "le leqslant leqq",
+        r"\geq": "ge geqslant geqq", r"\neq": "ne", "<": "lt", ">": "gt", r"\{": "lbrace", r"\}": "rbrace",
+        "|": "mid vert lvert rvert", r"\emptyset": "varnothing", r"\setminus": "backslash", r"\cup": "bigcup cupdot",
+        r"\lor": "vee", r"\land": "wedge", "*": "ast cdot times cdotp bullet", "/": "div", "(": "lparen",
+        ")": "rparen", r"\sqrt": "surd", "\\tan": "tg", r"\cot": "ctg cotg", r"\arctan": "arctg", r"\infty": "infin",
+        r"\to": "implies Rightarrow rightarrow longrightarrow mapsto iff Leftrightarrow", r"\dots": "ldots cdots dotsc",
+        r"\circ": "degree textdegree textcirc", ",": "comma", ":": "colon ratio", r"\pmod": "mod", r"\,": "quad qquad",
+        r"\approx": "simeq thickapprox sim", r"\mathbb": "Bbb", r"\phi": "varphi",
+        r"\epsilon": "varepsilon", r"\theta": "vartheta", "'": "'", r"\csc": "cosec", r"\sinh": "sh", r"\cosh": "ch",
+        r"\tanh": "th", r"\arccot": "arcctg", r"\$": "pounds euro", r"\lnot": "neg", r"\choose": "brack",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
+_OTHER_NAMES = frozenset(["tg", "ctg", "cotg", "arctg", "cosec"])
+_UPRIGHT = frozenset(
+    words(
+        """text mbox hbox textbf textit textrm textnormal textsf texttt textsc mathrm mathsf operatorname textup emph"""
+    )
+)
+_STYLES = _UPRIGHT | frozenset(
+    words(
+        """left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr displaystyle textstyle scriptstyle limits
+    nolimits mathbf mathit mathcal mathtt mathnormal boldsymbol bm bold pmb underline overbrace underbrace
+    ensuremath mathop mathbin mathstrut bf it rm sf tt cal large Large LARGE huge small normalsize checkmark
+    blacksquare square boxed fbox newline hfill displaylimits"""
+    )
+)
+_WITH_ARGUMENT = frozenset(words("""color textcolor hspace vspace phantom hphantom label tag raisebox"""))
+_PLAIN_ENVIRONMENTS = re.compile(r"(?:aligned|align|equation|gather|gathered|split|center|displaymath)\*?")
+_SIGNS = {
+    "−": "-", "×": "*", "⋅": "*", "·": "*", "•": "*", "∗": "*", "÷": "/", "∕": "/",
+    "⁄": "/", "≤": r"\leq ", "≥": r"\geq ", "⩽": r"\leq ", "⩾": r"\geq ", "≠": r"\neq ", "≈": r"\approx ",
+    "±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
+    "°": r"^\circ ", "º": r"^\circ ", "′": "'", "’": "'", "∣": "|", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∠": r"\angle ",
+    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "⟨": r"\langle ", "⟩": r"\rangle ", "∖": r"\setminus ",
+    "→": r"\to ", "⇒": r"\to ", "∨": r"\lor ", "∧": r"\land ", "Ω": r"\Omega ", "µ": r"\mu ", "Å": r"\AA ",
+    "ħ": r"\hbar ",
+    "…": r"\dots ", "⋯": r"\dots ", "。": ".", "\u200b": "", "\ufeff": "", "\u2061": "", "\x7f": " ",
+    "¢": r"\text{cents}",
+    # A backslash lost to a string escape: "\f" of \frac, "\t" of \text, "\b" of \binom, "\r" of \rho.
+    "\x0crac": r"\frac", "\text": r"\text", "\times": r"\times", "\tan": r"\tan", "\theta": r"\theta",
+    "\x08inom": r"\binom", "\x08egin": r"\begin", "\rho": r"\rho", "\right": r"\right",
+}  # fmt: skip
+_CATEGORIES = {"Sc": r"\$", "Pd": "-", "Zs": " ", "Cc": " "}
+_SIGN = re.compile("|".join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True)))
+_SCRIPTS = re.compile(r"([\^_])\{([^{}]*)\}\1\{(?=[^{}]*\})")
+_LEXEME = re.compile(
+    r"(?P<space>(?:\s|~|\\[,;: >\n/]|\\(?=\s|$))+)|(?P<thin>\\!)|(?P<math>\\[()\[\]]|(?<!\\)\$)"
+    r"|(?P<number>[1-9]\d{0,2}(?:(?:,|\{,\}|\\[,;:]|,\\!\s*|\\!,\\!)\d{3})+(?:\.\d+)?(?!\d)|[1-9]\d?(?:,\d\d)+,\d{3}(?!\d)"
+    r"|[1-9]\d{0,2}(?:(?: |\\ |~|_)\d{3})+(?!\d)|[1-9]\d{0,2}(?:\.\d{3}){2,}(?!\d)"
+    r"|\d+\.(?:\d+|(?=\s*\\(?:overline|bar|dot)))|\.\d+|\d+)"
+    r"|\\begin\s*\{(?P<begin>[a-zA-Z]+\*?)\}(?:\s*\{[lcr|\s]*\})?|\\end\s*\{(?P<end>[a-zA-Z]+\*?)\}"
+    r"|(?P<command>\\(?:[a-zA-Z]+|.))|(?P<letters>(?:or|and)(?=[A-Z])|[^\W\d_]+)|(?P<sign><=|>=|!=|\*\*|==|.)",
+    re.DOTALL,
+)
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z(){}[\]])")
+_TIMES = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))|(?<=\d)\s+[xX]\s+(?=\d)")
+_DEGREES = re.compile(r"(?<=\d)\s*\\(?:degree|circ|textdegree|textcirc)(?![a-zA-Z])")
+_CROSS = re.compile(
+    r"(\\(?:vec|mathbf|boldsymbol|bm|nabla)(?![a-zA-Z])[^\\]{0,6})\\times(?![a-zA-Z])"
+)  # does not commute
+_SIGN_NAMES = {"<=": r"\leq", ">=": r"\geq", "!=": r"\neq", "**": "^", "==": "="}
+
+
+@lru_cache(maxsize=_CACHED)
+def tokenise(text: str) -> tuple[Token, ...]:
+    """The tokens of a text; a single one where it is too long or too deep to be read."""
+    text = text if text.isascii() and text.isprintable() else _spelled(text)
+    if not readable(text):
+        return (Token(text.strip()),)
+    found: list[Token] = []
+    modes: list[bool] = []  # of the open braces: whether each is upright
+    upright, gap, styled, brackets, position = False, False, False, 0, 0
+    environments: list[bool] = []  # whether each open one only arranges
+    if r"\begin" not in text:  # rows end with two backslashes; elsewhere a string escape has doubled them
+        text = _DOUBLED.sub(r"\\", text)
+    text = _CROSS.sub(r"\1\\cross ", text)
+    text = _TIMES.sub("*", _DEGREES.sub(r"^\\circ ", text))
+    while position < len(text):
+        match = _LEXEME.match(text, position)
+        assert match is not None  # the last alternative takes any character
+        kind, spelling, position = match.lastgroup or "", match.group(), match.end()
+        if kind == "space":
+            gap = True
+            continue
+        if kind in ("thin", "math") and not (kind == "math" and spelling in (r"\(", r"\[") and upright):
+            continue
+        if kind == "begin" or kind == "end":
+            plain = bool(_PLAIN_ENVIRONMENTS.fullmatch(match[kind]))
+            environments = [*environments, plain] if kind == "begin" else environments[:-1]
+            if not plain:
+                found.append(Token(rf"\{kind}{{{match[kind]}}}", gap))
+            continue
+        if spelling in ("&", "\\\\") and environments and environments[-1]:  # rows of formulas are a list
+            if spelling != "&":
+                found.append(Token(","))
+            continue
+        if kind == "command":
+            name = spelling[1:]
+            if name in _WITH_ARGUMENT:
+                argument = re.compile(r"\s*\{[^{}]*\}").match(text, position)
+                position = argument.end() if argument else position
+                continue
+            if name in _STYLES:
+                if name in ("left", "right") and (bracket := re.compile(r"\s*[.<>]").match(text, position)):
+                    found += [Token(t) for t in {"<": [r"\langle"], ">": [r"\rangle"]}.get(bracket[0].strip(), [])]
+                    position = bracket.end()
+                styled = name in _UPRIGHT
+                continue
+            spelling = _SAME.get(name, spelling)
+            if name == "not" and re.match(r"\s*=", text[position:]):
+                spelling, position = r"\neq", text.index("=", position) + 1
+            if spelling == r"\,":
+                gap = True
+                continue
+        elif kind == "number":
+            if brackets > 0 and re.match(r"\d+,\d", spelling):  # in brackets a comma without a space parts two numbers
+                spelling = spelling.partition(",")[0]
+                position = match.start() + len(spelling)
+            spelling = re.sub(r"\{,\}|\\[,;:! ]|[, ~_]", "", spelling)
+            spelling = spelling.replace(".", "") if spelling.count(".") > 1 else spelling
+        elif kind == "sign":
+            spelling = _SIGN_NAMES.get(spelling, spelling)
+        elif kind == "letters" and gap and spelling in ("min", "sec") and found and found[-1][-1].isdigit():
+            found.append(Token(spelling, gap, True))
+            gap = styled = False
+            continue
+        elif kind == "letters" and (spelling in PLAIN_NAMES or spelling in ("inf", "infinity", "oo")):
+            spelling = "\\" + spelling if spelling in PLAIN_NAMES else r"\infty"
+        elif kind == "letters" and spelling in _OTHER_NAMES:
+            spelling = _SAME[spelling]
+        brackets += (spelling in ("(", "[", r"\{")) - (spelling in (")", "]", r"\}"))
+        if spelling == "{":
+            modes.append(upright)
+            upright = upright or styled
+        elif spelling == "}":
+            upright = modes.pop() if modes else False
+        found.append(Token(spelling, gap, upright or (styled and spelling != "{")))
+        gap = styled = False
+    return with_arguments(found)
+
+
+def _spelled(text: str) -> str:
+    """Unicode as LaTeX: signs by a table, letters and digits of other styles by what Unicode says they stand for."""
+    text = re.sub(r"√\s*(\d+)", r"\\sqrt{\1}", text)
+    text = _SIGN.sub(lambda match: _SIGNS[match.group()], text)
+    text = "".join(character if character.isascii() else _ascii(character) for character in text)
+    while (joined := _SCRIPTS.sub(r"\1{\2", text)) != text:
+        text = joined
+    return text
+
+
+def _ascii(character: str) -> str:
+    tag, _, rest = unicodedata.decomposition(character).partition(" ")
+    plain = (
+        unicodedata.normalize("NFKC", character) if (tag.startswith("<") and tag != "<compat>") or rest else character
+    )
+    plain = "".join(str(unicodedata.digit(c)) if c.isdigit() else _greek(c) for c in plain)
+    if tag in ("<super>", "<sub>"):
+        return f"{'^' if tag == '<super>' else '_'}{{{plain.replace('−', '-')}}}"
+    if tag == "<fraction>":
+        top, _, bottom = plain.partition("⁄")
+        return rf"\frac{{{top}}}{{{bottom}}}"
+    return plain
+
+
+def _greek(character: str) -> str:
+    words = unicodedata.name(character, "").split()
+    if len(words) == 4 and words[0] == "GREEK" and words[2] == "LETTER":
+        name = words[3].lower().replace("lamda", "lambda")
+        return "\\" + (name if words[1] == "SMALL" else name.capitalize()) + " "
+    category = unicodedata.category(character)
+    return _CATEGORIES.get(category, character)
+
+
+def same_text(answer: str, reference: str) -> bool:
+    """Whether the two are spelled alike, styles and spaces aside, words in any case."""
+    if answer == reference:
+        return bool(answer.strip())
+    ours, theirs = tokenise(answer), tokenise(reference)
+    return bool(_spelling(ours)) and _spelling(ours) == _spelling(theirs)
+
+
+def _spelling(tokens: Sequence[str]) -> list[str]:
+    end = len(tokens)
+    while end and tokens[end - 1] in (".", ",", ";", ":"):
+        end -= 1
+    in_words = all(token.isalpha() for token in tokens[:end]) and end and len(tokens[0]) > 1
+    return [token.casefold() if in_words else token for token in tokens[:end]]
