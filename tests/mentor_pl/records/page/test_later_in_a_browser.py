@@ -133,3 +133,16 @@ def test_a_run_of_which_nothing_was_found_later_has_no_such_view(page, recorded_
     assert plain.all("#views [data-value=later]") == []
     plain.keys("n")
     assert (plain.texts("#facts .later"), len(plain.all("#facts .command"))) == ([], 1)
+
+
+def test_a_token_is_opened_in_the_rollout_of_its_own_process(page, tmp_path) -> None:
+    """Each process counts its groups from 0."""
+    run = tmp_path / "two processes"
+    write_step(run, 5, table([MIXED, MIXED | {"rank": 1, "problem": 8}]))
+    one = Replaced(5, 1, 0, 1, 8, 1, IDS["U"], IDS["D"], "U", "D", (), 1.0, -2.0, -0.5)
+    write_absorbed(run, scored_rows([one], [-1.5], [-0.75], 5))
+    write_page([run], tmp_path / "page.html", (), 1000, 10**7)
+    found = page(tmp_path / "page.html", "#0/5/0/1")
+    found.click("#views [data-value=later]")
+    found.click("#view [aria-label=absorbed] .lead")
+    found.wait("return location.hash === '#0/5/1/1'")
