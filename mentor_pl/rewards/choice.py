@@ -53,6 +53,7 @@ _DENIED = re.compile(
     r"(?:\s+(?:to\s+)?be)?[\s\"'(*]*\Z|\b[A-J][)\]}*]{0,2}\s*(?:,?\s*or(?:\s+maybe)?|/)[\s\"'(*]*\Z",
     re.IGNORECASE,
 )
+_LISTED = re.compile(r"(?:^|[\s(])([A-J])[).:]", re.MULTILINE)  # options
 _BOXES = re.compile(r"\}\s*(?:or|/)\s*\$?\\boxed")  # several, one of which is meant
 _STATED = re.compile(r"answer(?:\s+is|:)\s*", re.IGNORECASE)
 
@@ -70,9 +71,13 @@ def chosen_letter(text: str, choices: Sequence[str] = (), settled: Settled = "la
         return _letter(single[0 if settled == "first" else -1]) if single else None
     if letter := _by_text(_STATED.split(text.strip().rpartition("\n")[2])[-1], choices):
         return letter
+    if len(listed := "".join(_LISTED.findall(text))) > 2 and LETTERS.startswith(listed):
+        return None
+    denied: set[int] = set()
     for pattern in _WEAKER:
-        found = [match for match in pattern.finditer(text) if not _DENIED.search(text, 0, match.start())]
-        letters = [_letter(match) for match in found]
+        found = list(pattern.finditer(text))
+        denied |= {match.end(match.lastindex or 0) for match in found if _DENIED.search(text, 0, match.start())}
+        letters = [_letter(match) for match in found if match.end(match.lastindex or 0) not in denied]
         if letters:
             return None if len(letters) > 2 and "".join(letters[-3:]) in LETTERS else letters[-1]
     return None

@@ -21,7 +21,7 @@ def lone_letter(reference: str) -> str:
 
 def stated_letter(answer: str) -> str:
     """The one letter that an answer states, perhaps with the text of its choice, or nothing."""
-    text = " ".join(tokenise(answer)).strip(" .*_'\"")
+    text = " ".join(tokenise(answer.replace("**", ""))).strip(" .*_'\"")
     match = _STATED.fullmatch(text)
     if match is None:
         return ""

@@ -117,7 +117,8 @@ class _Braces:
             if token == r"\sqrt" and self.next == "[":
                 self.place += 1
                 return [token, Token("["), *self.group("]"), Token("]"), *self.argument(True)]
-            return [token, *self.argument(token not in ("^", "_"))]
+            found = [token, *self.argument(token not in ("^", "_"))]
+            return [*self.item(), *found] if token == "^" and self.next == "_" else found  # v^2_0 is v_0^2
         return [token]
 
     @property

@@ -47,6 +47,7 @@ def test_parts_are_split_outside_brackets_alone() -> None:
         (r"\frac x { y + 1 }", r"\frac { x } { y + 1 }"),
         ("x ^ 12", "x ^ { 12 }"),  # all of a number, as plain text means it
         ("x ^ - 2", "x ^ { - 2 }"),
+        ("v ^ 2 _ 0", "v _ { 0 } ^ { 2 }"),  # the index first
         ("x ^ ab", "x ^ { a } b"),
         ("x ^ ( n + 1 )", "x ^ { n + 1 }"),
         (r"\sqrt 2 x", r"\sqrt { 2 } x"),
