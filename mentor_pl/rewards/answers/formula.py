@@ -134,6 +134,8 @@ class FormulaReader:
     def starts_factor(self) -> bool:
         """Whether a factor without a sign begins here."""
         token = self.next
+        if not self.depth and "".join(self.rest[:3]) in ("m/s", "m/min"):
+            return False
         if not token or token in "+-,;:=<>)]}^_!'*/%":
             return False
         if token == "|":

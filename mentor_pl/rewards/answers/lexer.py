@@ -68,7 +68,7 @@ _STYLES = _UPRIGHT | frozenset(
 _WITH_ARGUMENT = frozenset(words("""color textcolor hspace vspace phantom hphantom label tag raisebox"""))
 _PLAIN_ENVIRONMENTS = re.compile(r"(?:aligned|align|equation|gather|gathered|split|center|displaymath)\*?")
 _SIGNS = {
-    "−": "-", "×": "*", "⋅": "*", "·": "*", "•": "*", "∗": "*", "÷": "/", "∕": "/",
+    "−": "-", "×": "*", "⋅": "*", "·": "*", "•": "*", "∙": "*", "∗": "*", "÷": "/", "∕": "/",
     "⁄": "/", "≤": r"\leq ", "≥": r"\geq ", "⩽": r"\leq ", "⩾": r"\geq ", "≠": r"\neq ", "≈": r"\approx ",
     "±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
     "°": r"^\circ ", "º": r"^\circ ", "′": "'", "’": "'", "∣": "|", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∠": r"\angle ",

@@ -115,7 +115,7 @@ def _trimmed(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
 
 def _several(tokens: tuple[Token, ...], parts: list[tuple[Token, ...]], separators: list[Token]) -> Answer:
     """A list; of groups of names, tuples; of inequalities, the set that they make."""
-    loose = [sign for sign in (";", "and", "or") if sign in separators and "," in separators]
+    loose = [sign for sign in (";", "and", "or") if sign in separators and len(set(separators)) > 1]
     if loose:
         groups = [read_tokens(group) for group in split(tokens, loose[0].__eq__)[0] if group]
         named = [one for one in groups if isinstance(one, Group) and all(isinstance(part, Named) for part in one.parts)]

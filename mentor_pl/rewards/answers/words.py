@@ -29,7 +29,7 @@ _PARTS = {
     "twelfth": 12,
 }
 _PARTS |= {f"{word}th": number for word, number in (_VALUES | _MULTIPLES | {"hundred": 100}).items()}
-_ORDINAL = re.compile(r"(?:st|nd|rd|th)(?![a-z])|(\^\{(?:st|nd|rd|th)\})")
+_ORDINAL = re.compile(r"st|nd|rd|th|\^\{(?:st|nd|rd|th)\}")
 _SIGNS = ("negative", "minus")
 
 
@@ -66,9 +66,9 @@ def number_in_words(tokens: Tokens) -> tuple[Any, Tokens] | None:
         elif token != "-" or not in_words:
             break
         place += 1
-    ordinal = _ORDINAL.match("".join(tokens[1:5])) if part is not None and place == 1 else None
-    if ordinal:
-        behind = tokens[5 if ordinal[1] else 2 :]
+    raised = _ORDINAL.fullmatch("".join(tokens[1:5]))
+    if part is not None and place == 1 and (raised or _ORDINAL.fullmatch("".join(tokens[1:2]))):
+        behind = tokens[5 if raised else 2 :]
         return part, () if all(token.isalpha() for token in behind) else behind  # 12th grade
     return (total + part, tokens[place:]) if part is not None and in_words else None
 
