@@ -97,6 +97,8 @@ def _agree(one: Answer, other: Answer) -> bool:
     if not (isinstance(one, Value) and isinstance(other, Value)):
         return True
     a, b = one.expression, other.expression
+    if a.is_number and b.is_number and one.unit.powers != other.unit.powers:
+        return True  # of two measures, which are not compared
     return bool(a == b or (a.is_number and b.is_number and abs(sympy.N(a - b, 30)) < 1e-9 * (1 + abs(sympy.N(b)))))
 
 

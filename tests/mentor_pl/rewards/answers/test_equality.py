@@ -137,6 +137,8 @@ SAME = [
     ("120 min", "2 hours"),
     (r"\text{(C) } 42", "42"),
     (r"(0, 2] \cup [1, 3)", "(0, 3)"),
+    (r"20 \times 2 = 40 \text{ cubic inches}", "40"),
+    (r"\$2 = 3", "3"),  # sides of two measures are not compared
 ]
 DIFFERENT = [
     ("3 million", "3 billion"),
@@ -220,6 +222,7 @@ DIFFERENT = [
     (r"\{1\}", "1"),
     ("(1, 2)", r"\{1, 2\}"),
     ("2 = 3", "3"),
+    (r"\angle A + \angle B = 40^\circ", r"\angle A = 40^\circ"),
     ("5 or more", "5"),
     ("not 5", "5"),
     ("x < y", "y < x"),
