@@ -138,7 +138,7 @@ SAME = [
     (r"\text{(C) } 42", "42"),
     (r"(0, 2] \cup [1, 3)", "(0, 3)"),
     (r"20 \times 2 = 40 \text{ cubic inches}", "40"),
-    (r"\$2 = 3", "3"),  # sides of two measures are not compared
+    (r"2 \$ = 3", "3"),  # sides of two measures are not compared
 ]
 DIFFERENT = [
     ("3 million", "3 billion"),
