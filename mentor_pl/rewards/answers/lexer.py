@@ -51,7 +51,8 @@ _SAME = {
     }.items()
     for name in names.split()
 }  # fmt: skip
-_OTHER_NAMES = frozenset(["tg", "ctg", "cotg", "arctg", "cosec"])
+_OTHER_NAMES = {name: _SAME[name] for name in ("tg", "ctg", "cotg", "arctg", "cosec")}
+_OTHER_NAMES |= dict.fromkeys(("inf", "infinity", "oo"), r"\infty")
 _UPRIGHT = frozenset(
     words(
         """text mbox hbox textbf textit textrm textnormal textsf texttt textsc mathrm mathsf operatorname textup emph"""
@@ -99,6 +100,11 @@ _DEGREES = re.compile(r"(?<=\d)\s*\\(?:degree|circ|textdegree|textcirc)(?![a-zA-
 _CROSS = re.compile(
     r"(\\(?:vec|mathbf|boldsymbol|bm|nabla)(?![a-zA-Z])[^\\]{0,6})\\times(?![a-zA-Z])"
 )  # does not commute
+_ARGUMENT = re.compile(r"\s*\{[^{}]*\}")
+_ANGLE = re.compile(r"\s*[.<>]")
+_EQUALS = re.compile(r"\s*=")
+_TWO_NUMBERS = re.compile(r"\d+,\d")
+_MARKS = re.compile(r"\{,\}|\\[,;:! ]|[, ~_]")
 _SIGN_NAMES = {"<=": r"\leq", ">=": r"\geq", "!=": r"\neq", "**": "^", "==": "="}
 
 
@@ -108,76 +114,99 @@ def tokenise(text: str) -> tuple[Token, ...]:
     text = text if text.isascii() and text.isprintable() else _spelled(text)
     if not readable(text):
         return (Token(text.strip()),)
-    found: list[Token] = []
-    modes: list[bool] = []  # of the open braces: whether each is upright
-    upright, gap, styled, brackets, position = False, False, False, 0, 0
-    environments: list[bool] = []  # whether each open one only arranges
     if r"\begin" not in text:  # rows end with two backslashes; elsewhere a string escape has doubled them
         text = _DOUBLED.sub(r"\\", text)
     text = _CROSS.sub(r"\1\\cross ", text)
-    text = _TIMES.sub("*", _DEGREES.sub(r"^\\circ ", text))
-    while position < len(text):
-        match = _LEXEME.match(text, position)
-        assert match is not None  # the last alternative takes any character
-        kind, spelling, position = match.lastgroup or "", match.group(), match.end()
-        if kind == "space":
-            gap = True
-            continue
-        if kind in ("thin", "math") and not (kind == "math" and spelling in (r"\(", r"\[") and upright):
-            continue
-        if kind == "begin" or kind == "end":
-            plain = bool(_PLAIN_ENVIRONMENTS.fullmatch(match[kind]))
-            environments = [*environments, plain] if kind == "begin" else environments[:-1]
-            if not plain:
-                found.append(Token(rf"\{kind}{{{match[kind]}}}", gap))
-            continue
-        if spelling in ("&", "\\\\") and environments and environments[-1]:  # rows of formulas are a list
-            if spelling != "&":
-                found.append(Token(","))
-            continue
-        if kind == "command":
-            name = spelling[1:]
-            if name in _WITH_ARGUMENT:
-                argument = re.compile(r"\s*\{[^{}]*\}").match(text, position)
-                position = argument.end() if argument else position
-                continue
-            if name in _STYLES:
-                if name in ("left", "right") and (bracket := re.compile(r"\s*[.<>]").match(text, position)):
-                    found += [Token(t) for t in {"<": [r"\langle"], ">": [r"\rangle"]}.get(bracket[0].strip(), [])]
-                    position = bracket.end()
-                styled = name in _UPRIGHT
-                continue
-            spelling = _SAME.get(name, spelling)
-            if name == "not" and re.match(r"\s*=", text[position:]):
-                spelling, position = r"\neq", text.index("=", position) + 1
-            if spelling == r"\,":
-                gap = True
-                continue
-        elif kind == "number":
-            if brackets > 0 and re.match(r"\d+,\d", spelling):  # in brackets a comma without a space parts two numbers
-                spelling = spelling.partition(",")[0]
-                position = match.start() + len(spelling)
-            spelling = re.sub(r"\{,\}|\\[,;:! ]|[, ~_]", "", spelling)
-            spelling = spelling.replace(".", "") if spelling.count(".") > 1 else spelling
-        elif kind == "sign":
-            spelling = _SIGN_NAMES.get(spelling, spelling)
-        elif kind == "letters" and gap and spelling in ("min", "sec") and found and found[-1][-1].isdigit():
-            found.append(Token(spelling, gap, True))
-            gap = styled = False
-            continue
-        elif kind == "letters" and (spelling in PLAIN_NAMES or spelling in ("inf", "infinity", "oo")):
-            spelling = "\\" + spelling if spelling in PLAIN_NAMES else r"\infty"
-        elif kind == "letters" and spelling in _OTHER_NAMES:
-            spelling = _SAME[spelling]
-        brackets += (spelling in ("(", "[", r"\{")) - (spelling in (")", "]", r"\}"))
+    return with_arguments(_Lexer(_TIMES.sub("*", _DEGREES.sub(r"^\\circ ", text))).tokens())
+
+
+class _Lexer:
+    """A pass over a text."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.place = text, 0
+        self.found: list[Token] = []
+        self.gap = self.styled = self.upright = False  # styled: a command for upright text stands before
+        self.modes: list[bool] = []  # of the open braces: whether each stands in upright text
+        self.arranging: list[bool] = []  # of the open environments: whether each only arranges formulas
+        self.brackets = 0
+
+    def tokens(self) -> list[Token]:
+        """All of them."""
+        while self.place < len(self.text):
+            match = _LEXEME.match(self.text, self.place)
+            assert match is not None  # the last alternative takes any character
+            self.place = match.end()
+            kind, text = match.lastgroup or "", match.group()
+            if kind in ("begin", "end"):
+                self.environment(kind, match[kind])
+            elif kind == "space":
+                self.gap = True
+            elif text in ("&", "\\\\") and self.arranging[-1:] == [True]:  # rows of formulas are a list
+                self.found += [Token(",")] if text != "&" else []
+            elif kind == "command":
+                self.command(text, text[1:])
+            elif kind == "number":
+                self.number(match.start(), text)
+            elif kind == "letters":
+                self.letters(text)
+            elif kind == "sign" or (self.upright and text in (r"\(", r"\[")):
+                self.add(_SIGN_NAMES.get(text, text))
+        return self.found
+
+    def add(self, spelling: str, upright: bool = False) -> None:
+        """A token, which may open or close a bracket."""
+        self.brackets += (spelling in ("(", "[", r"\{")) - (spelling in (")", "]", r"\}"))
         if spelling == "{":
-            modes.append(upright)
-            upright = upright or styled
+            self.modes.append(self.upright)
+            self.upright, self.styled = self.upright or self.styled, False
         elif spelling == "}":
-            upright = modes.pop() if modes else False
-        found.append(Token(spelling, gap, upright or (styled and spelling != "{")))
-        gap = styled = False
-    return with_arguments(found)
+            self.upright = self.modes.pop() if self.modes else False
+        self.found.append(Token(spelling, self.gap, self.upright or self.styled or upright))
+        self.gap = self.styled = False
+
+    def environment(self, kind: str, name: str) -> None:
+        """Its beginning or its end, which is a token unless it only arranges formulas."""
+        plain = bool(_PLAIN_ENVIRONMENTS.fullmatch(name))
+        self.arranging = [*self.arranging, plain] if kind == "begin" else self.arranging[:-1]
+        if not plain:
+            self.add(rf"\{kind}{{{name}}}")
+
+    def command(self, text: str, name: str) -> None:
+        """A command, in its one spelling; one for style or space is none."""
+        if name in _WITH_ARGUMENT:
+            argument = _ARGUMENT.match(self.text, self.place)
+            self.place = argument.end() if argument else self.place
+        elif name in ("left", "right") and (bracket := _ANGLE.match(self.text, self.place)):
+            self.place = bracket.end()
+            for angle in {"<": [r"\langle"], ">": [r"\rangle"]}.get(bracket[0].strip(), []):
+                self.add(angle)
+        elif name in _STYLES:
+            self.styled = name in _UPRIGHT
+        elif name == "not" and (equals := _EQUALS.match(self.text, self.place)):
+            self.place = equals.end()
+            self.add(r"\neq")
+        elif _SAME.get(name) == r"\,":
+            self.gap = True
+        else:
+            self.add(_SAME.get(name, text))
+
+    def number(self, start: int, text: str) -> None:
+        """A number without the marks between its thousands; in brackets a comma without a space parts two numbers."""
+        if self.brackets > 0 and _TWO_NUMBERS.match(text):
+            text = text.partition(",")[0]
+            self.place = start + len(text)
+        text = _MARKS.sub("", text)
+        self.add(text.replace(".", "") if text.count(".") > 1 else text)
+
+    def letters(self, text: str) -> None:
+        """A run of letters: a word, a command in plain text, or letters side by side."""
+        if text in ("min", "sec") and self.gap and self.found and self.found[-1][-1].isdigit():
+            self.add(text, upright=True)
+        elif text in PLAIN_NAMES:
+            self.add("\\" + text)
+        else:
+            self.add(_OTHER_NAMES.get(text, text))
 
 
 def _spelled(text: str) -> str:
