@@ -17,6 +17,7 @@ from typing import Any
 import sympy
 
 from mentor_pl.rewards.answers.cheap import Ambiguous, TooLarge, Unreadable, safe_binomial, safe_factorial, safe_power
+from mentor_pl.rewards.answers.functions import OF_SEVERAL, value_of
 from mentor_pl.rewards.answers.lexer import FUNCTIONS, words
 from mentor_pl.rewards.answers.tokens import Token
 from mentor_pl.rewards.answers.units import is_unit_word
@@ -29,15 +30,6 @@ _GREEK = frozenset(
     )
 )
 _ACCENTS = frozenset((r"\bar", r"\overline", r"\dot", r"\ddot", r"\hat", r"\vec", r"\tilde"))
-_CALLED: dict[str, Any] = {
-    "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "cot": sympy.cot, "sec": sympy.sec, "csc": sympy.csc,
-    "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "sinh": sympy.sinh, "cosh": sympy.cosh,
-    "tanh": sympy.tanh, "ln": sympy.log, "exp": sympy.exp, "cis": lambda x: sympy.cos(x) + sympy.I * sympy.sin(x),
-    "lg": lambda x: sympy.log(x, 10), "arccot": sympy.acot, "arcsinh": sympy.asinh, "arccosh": sympy.acosh,
-    "arctanh": sympy.atanh,
-}  # fmt: skip
-_INVERSE = {"sin": sympy.asin, "cos": sympy.acos, "tan": sympy.atan, "sinh": sympy.asinh, "cosh": sympy.acosh}
-_OF_SEVERAL: dict[str, Any] = {"max": sympy.Max, "min": sympy.Min, "gcd": sympy.gcd, "lcm": sympy.lcm}
 _CLOSING = {"(": ")", "[": "]", "{": "}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", "|": "|"}
 _MAX_TOKENS = 250
 _FUNCTION_LETTERS = frozenset(("f", "g", "h", "F", "G", "H", "P", "zeta", "J_0"))
@@ -306,9 +298,9 @@ class FormulaReader:
             else:
                 self.accept("^")
                 exponent = self.inside("{", self.sum)
-        if name in _OF_SEVERAL:
+        if name in OF_SEVERAL:
             self.place += self.next == r"\{"
-            return _OF_SEVERAL[name](*self.values())
+            return OF_SEVERAL[name](*self.values())
         if self.next in ("(", "["):
             argument = self.inside(self.next, self.sum)
         else:
@@ -317,13 +309,7 @@ class FormulaReader:
             while self.starts_factor() and self.next.removeprefix("\\") not in FUNCTIONS and not self.number_beside():
                 argument = sympy.Mul(argument, self.power())
             self.depth -= 1
-        if exponent == -1 and name in _INVERSE:
-            return _INVERSE[name](argument)
-        if name == "log":
-            value = sympy.log(argument) / sympy.log(10 if base is None else base)
-        else:
-            value = _CALLED[name](argument)
-        return value if exponent is None else safe_power(value, exponent)
+        return value_of(name, argument, base, exponent)
 
     def values(self) -> list[Any]:
         """Values between commas, in brackets or behind a brace."""

@@ -27,13 +27,13 @@ from mentor_pl.rewards.answers.letters import LETTERS
 from mentor_pl.rewards.answers.lexer import tokenise
 from mentor_pl.rewards.answers.relations import relation
 from mentor_pl.rewards.answers.sets import NAMED_SETS, combined, set_builder
+from mentor_pl.rewards.answers.structures import Reading, based, matrix, plus_minus, ratio, residue
 from mentor_pl.rewards.answers.tokens import Token, Tokens, depths, split
 from mentor_pl.rewards.answers.units import MONEY, PLAIN, read_unit
 from mentor_pl.rewards.answers.words import number_in_words
 
 _SEPARATORS = frozenset((",", ";", "and", "or", r"\lor", r"\land"))
 _PERCENT = (["%"], [r"\%"], ["percent"], ["pct"], ["per", "cent"])
-_BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _CLAUSES = frozenset((r"\forall", "for", "where", "with", "when", "whenever", "if", "such"))
 _HEDGES = frozenset(("about", "approximately", "roughly", "around", "circa", r"\approx", ",", ";", ":", r"\\", "="))
 _CONNECTIVES = frozenset(("so", "thus", "hence", "therefore", "then"))
@@ -45,10 +45,6 @@ _CHANGES = frozenset(
 _CONDITIONS = frozenset((r"\in", r"\geq", r"\leq", r"\neq", ">", "<"))
 _ARTICLES = frozenset(("the", "a", "an", "on"))
 _DECIMAL = re.compile(r"[+-]?(?:\d*\.\d+|\d+\.\d*)(?:\*10\^\{([+-]?\d+)\}|[eE]([+-]?\d+))?")
-_MATRIX = re.compile(r"\\begin\{([pbBvV]?matrix|smallmatrix|array|cases)\}")
-_RESIDUE = re.compile(r"(.+) (?:\\pmod \{ (\d+) \}|\( (?:\\pmod \{|mod) (\d+)(?: \})? \)|\\bmod (\d+))")
-_BASED = re.compile(r"\(?(-?[0-9A-F.]+)\)?(?:_\{\(?(?:base)?(\d+|[a-z]+)\)?\}|\(?base(\d+)\)?)")
-_TIME = re.compile(r"(\d{1,2})(?::(\d\d))?([ap])\.?m", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1024)  # of texts: tokens that differ in their style alone are equal
@@ -145,8 +141,8 @@ def _single(tokens: tuple[Token, ...]) -> Answer:
         and any(len(token) > 3 for token in tokens)
     ):
         return _words(tokens)
-    for reading in (_relation, _set, _bracketed, _matrix, _residue, _based, _ratio, _plus_minus):
-        answer = reading(tokens)
+    for reading in (relation, _set, _bracketed, matrix, residue, based, ratio, plus_minus):
+        answer = reading(tokens, read_tokens)
         if answer is not None:
             return answer
     try:
@@ -188,18 +184,14 @@ def _value(tokens: Tokens, expression: Any, rest: Sequence[Token]) -> Answer:
     return Value(tokens, expression, places, percent, unit)
 
 
-def _relation(tokens: tuple[Token, ...]) -> Answer | None:
-    return relation(tokens, read_tokens)
-
-
-def _set(tokens: tuple[Token, ...]) -> Answer | None:
+def _set(tokens: tuple[Token, ...], read: Reading) -> Answer | None:
     """Unions, differences and intersections of sets."""
     parts, signs = split(tokens, (r"\cup", r"\setminus", r"\cap").__contains__)
     if not signs and tokens[-1:] == (r"\}",):  # a difference of sets may have a minus sign
         parts, signs = split(tokens, "-".__eq__)
         signs = [Token(r"\setminus")] if len(parts) == 2 and parts[0] and parts[1][0] == r"\{" else []
     if signs and all(parts):
-        found = [read_tokens(part) for part in parts]
+        found = [read(part) for part in parts]
         if set(signs) == {r"\cup"}:
             flat = [
                 one
@@ -211,7 +203,7 @@ def _set(tokens: tuple[Token, ...]) -> Answer | None:
     return NAMED_SETS.get("".join(tokens))
 
 
-def _bracketed(tokens: tuple[Token, ...]) -> Answer | None:
+def _bracketed(tokens: tuple[Token, ...], read: Reading) -> Answer | None:
     """A pair of brackets around the whole: a set, a tuple, an interval, or a single answer."""
     if len(tokens) < 2 or tokens[0] not in ("(", "[", r"\{", r"\langle") or min(depths(tokens)[1:-1], default=1) < 1:
         return None
@@ -223,100 +215,19 @@ def _bracketed(tokens: tuple[Token, ...]) -> Answer | None:
             if token in ("|", ":") and not depth
         ]
         if bars and bars[0] and len(inside) > bars[0] + 2:  # the set of those for which something holds
-            return set_builder(tokens, inside[: bars[0]], read_tokens(inside[bars[0] + 1 :]))
+            return set_builder(tokens, inside[: bars[0]], read(inside[bars[0] + 1 :]))
         parts = split(inside, _SEPARATORS.__contains__)[0]
-        elements = tuple(one for part in parts if part for one in _elements(read_tokens(part)))
+        elements = tuple(one for part in parts if part for one in _elements(read(part)))
         named = bool(elements) and all(isinstance(one, Named) for one in elements)
         return Group(tokens, "list" if named else "set", elements)
     parts = split(inside, (",", ";").__contains__)[0]
     if kind == "[]" and all(part[:1] == ("[",) and part[-1:] == ("]",) for part in parts):
-        return Group(tokens, "matrix", tuple(Group(p, "()", tuple(_elements(read_tokens(p[1:-1])))) for p in parts))
+        return Group(tokens, "matrix", tuple(Group(p, "()", tuple(_elements(read(p[1:-1])))) for p in parts))
     if len(parts) > 1 and all(parts):
-        return Group(tokens, "()" if kind == r"\langle\rangle" else kind, tuple(map(read_tokens, parts)))
-    single = relation(inside, read_tokens) is None
-    return read_tokens(inside) if kind in ("()", "[]") and inside and single else None
+        return Group(tokens, "()" if kind == r"\langle\rangle" else kind, tuple(map(read, parts)))
+    single = relation(inside, read) is None
+    return read(inside) if kind in ("()", "[]") and inside and single else None
 
 
 def _elements(answer: Answer) -> Sequence[Answer]:
     return answer.parts if isinstance(answer, Group) and answer.kind == "list" else [answer]
-
-
-def _matrix(tokens: tuple[Token, ...]) -> Answer | None:
-    """Rows of entries; those of a determinant are no matrix."""
-    if len(tokens) > 3 and tokens[0] in ("(", "[") and tokens[1].startswith(r"\begin"):
-        tokens = tokens[1:-1]
-    start = next((place for place, token in enumerate(tokens) if token.startswith(r"\begin")), 0)
-    if start and tokens[-1].startswith(r"\end"):
-        return _multiple(tokens, start - (tokens[start - 1] == "*"), _matrix(tokens[start:]))
-    match = _MATRIX.fullmatch(tokens[0]) if tokens else None
-    if match is None or not tokens[-1].startswith(r"\end") or any(t.startswith(r"\begin") for t in tokens[1:]):
-        return None
-    rows = [row for row in split(tokens[1:-1], r"\\".__eq__)[0] if row]
-    found = [Group(row, "()", tuple(map(read_tokens, split(row, "&".__eq__)[0]))) for row in rows]
-    if match[1] == "array" and len(found) == len(found[0].parts) == 1:
-        return found[0].parts[0]
-    if match[1] == "cases":  # of formulas with their conditions, or a system of equations
-        system = all(len(row.parts) == 1 for row in found)
-        return Group(tokens, "list" if system else "cases", tuple(row.parts[0] if system else row for row in found))
-    return Group(tokens, "determinant" if match[1] in ("vmatrix", "Vmatrix") else "matrix", tuple(found))
-
-
-def _multiple(tokens: tuple[Token, ...], end: int, matrix: Answer | None) -> Answer | None:
-    """A number or a formula times a matrix: the matrix of the products."""
-    if not isinstance(matrix, Group) or matrix.kind != "matrix":
-        return None
-    factor = read_tokens(tokens[:end]) if end else None
-    rows = [row.parts for row in matrix.parts if isinstance(row, Group)]
-    if not isinstance(factor, Value) or not all(isinstance(entry, Value) for row in rows for entry in row):
-        return Nonsense(tokens)
-    products = [
-        Group(
-            (),
-            "()",
-            tuple(Value((), factor.expression * entry.expression) for entry in row if isinstance(entry, Value)),
-        )
-        for row in rows
-    ]
-    return Group(tokens, "matrix", tuple(products))
-
-
-def _residue(tokens: tuple[Token, ...]) -> Answer | None:
-    """`2 \\pmod 5`, `2 (mod 5)`, `2 \\bmod 5`."""
-    match = _RESIDUE.fullmatch(" ".join(tokens))
-    if match is None:
-        return None
-    modulus = sympy.Integer(match[2] or match[3] or match[4])
-    return Group(tokens, "residue", (read_tokens(tokens[: len(match[1].split(" "))]), Value((), modulus)))
-
-
-def _based(tokens: tuple[Token, ...]) -> Answer | None:
-    """`101_2`, `(101)_{two}`: digits with a base."""
-    match = _BASED.fullmatch("".join(tokens))
-    name = (match[2] or match[3]) if match else ""
-    base = int(name) if name.isdigit() else _BASES.get(name)
-    if not match or not base or (match[1].isalpha() and base < 11):
-        return None
-    number = match[1].removeprefix("-").replace(".", "", 1).isdigit()
-    digits = read(match[1]) if number else Words((), match[1])
-    return Group(tokens, "base", (digits, Value((), sympy.Integer(base))))
-
-
-def _ratio(tokens: tuple[Token, ...]) -> Answer | None:
-    """`3:4`, `3 \\text{ to } 4`, and a time of day: `3:30 p.m.`."""
-    if match := _TIME.fullmatch("".join(tokens)):
-        minutes = 60 * (int(match[1]) % 12 + 12 * (match[3] in "pP")) + int(match[2] or 0)
-        return Group(tokens, "time", (Value((), sympy.Integer(minutes)),))
-    parts, signs = split(tokens, (":", "to").__contains__)
-    if not signs or not all(parts):
-        return None
-    found = tuple(map(read_tokens, parts))
-    return Group(tokens, "ratio", found) if all(isinstance(part, Value) for part in found) else Answer(tokens)
-
-
-def _plus_minus(tokens: tuple[Token, ...]) -> Answer | None:
-    """`a \\pm b` as a list of its two values."""
-    if r"\pm" not in tokens and r"\mp" not in tokens:
-        return None
-    both = ({r"\pm": "+", r"\mp": "-"}, {r"\pm": "-", r"\mp": "+"})
-    found = [read_tokens(tuple(Token(signs.get(t, t), t.gap, t.upright) for t in tokens)) for signs in both]
-    return Group(tokens, "list", tuple(found))

@@ -3,7 +3,7 @@ r"""Relations: names with their values, chains of equal values, equations, inequ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sympy
@@ -12,6 +12,7 @@ from mentor_pl.rewards.answers.answer import Answer, Group, Named, Nonsense, Rel
 from mentor_pl.rewards.answers.cheap import Unreadable
 from mentor_pl.rewards.answers.formula import whole_formula
 from mentor_pl.rewards.answers.sets import as_answer
+from mentor_pl.rewards.answers.structures import Reading
 from mentor_pl.rewards.answers.tokens import Token, Tokens, depths, split
 
 _SIGNS = frozenset(("=", "<", ">", r"\leq", r"\geq", r"\neq", r"\approx", r"\equiv", r"\in"))
@@ -27,7 +28,6 @@ _TERM = re.compile(
     r"|[a-zA-Z](?:_\{[^{}]*\})?(?:\^\{-1\})?\(.*\)|\\frac\{d.*\}\{d.*\}|\\[a-z]+\^\{\d\}"
 )
 _CONSTANTS = (r"\pi", "e", "i", r"\infty")
-Reading = Callable[[tuple[Token, ...]], Answer]
 
 
 def relation(tokens: tuple[Token, ...], read: Reading) -> Answer | None:
