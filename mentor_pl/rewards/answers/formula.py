@@ -20,7 +20,7 @@ from mentor_pl.rewards.answers.cheap import Ambiguous, TooLarge, Unreadable, saf
 from mentor_pl.rewards.answers.functions import OF_SEVERAL, value_of
 from mentor_pl.rewards.answers.lexer import FUNCTIONS, words
 from mentor_pl.rewards.answers.tokens import Token
-from mentor_pl.rewards.answers.units import is_unit_word
+from mentor_pl.rewards.answers.units import is_unit_word, letters_apart
 
 _GREEK = frozenset(
     words(
@@ -38,11 +38,7 @@ _FACTORS = frozenset((r"\frac", r"\binom", r"\sqrt", r"\pi", r"\lfloor", r"\lcei
 
 
 def whole_formula(tokens: Sequence[Token]) -> Any:
-    """The formula that all of the tokens are.
-
-    Raises:
-        Unreadable: they are none.
-    """
+    """The formula that all of the tokens are, or else `Unreadable`."""
     reader = FormulaReader(tokens)
     expression = reader.sum()
     if reader.next:
@@ -59,26 +55,10 @@ class FormulaReader:
     """A recursive descent over tokens, whose nesting is bounded. It stops where a unit begins."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
-        self.tokens: list[Token] = []
-        for token in tokens:
-            words = token.isalpha() and len(token) > 1 and not (is_unit_word(token) and self.behind_number(token))
-            whole = (
-                not words
-                or token == "per"
-                or (len(token) > 2 and token.isupper())
-                or (len(token) > 3 and token.islower())
-            )
-            parts = [token] if whole else [Token(letter, False, token.upright) for letter in token]
-            self.tokens += [Token(parts[0], token.gap, token.upright), *parts[1:]]
+        self.tokens = letters_apart(tokens)
         self.place, self.depth, self.bars = 0, 0, False
         if len(self.tokens) > _MAX_TOKENS:
             raise TooLarge
-
-    def behind_number(self, token: Token) -> bool:
-        """Whether a word is upright, or has but a number before it and, if it is short, a gap: 5 km, but not 2mg."""
-        number = len(self.tokens) == 1 and self.tokens[0][-1].isdigit()
-        size = token in ("km", "cm", "mm", "kg") and bool(self.tokens) and (token.gap or number)
-        return token.upright or len(token) > 3 or size or (number and token.gap)
 
     @property
     def next(self) -> Token:
@@ -132,14 +112,10 @@ class FormulaReader:
             return False
         if token == "|":
             return not self.bars
-        if self.depth == 0 and (is_unit_word(token) or (token == r"\mu" and self.upright_behind())):
+        micro = token == r"\mu" and any(behind.isalpha() and behind.upright for behind in self.rest[1:2])
+        if self.depth == 0 and (is_unit_word(token) or micro):
             return False
         return token[0] != "\\" or token[1:] in _GREEK | FUNCTIONS or token in _FACTORS
-
-    def upright_behind(self) -> bool:
-        """Whether an upright letter follows the token at hand, as in µm."""
-        behind = self.tokens[self.place + 1 : self.place + 2]
-        return bool(behind and behind[0].isalpha() and behind[0].upright)
 
     def number_beside(self) -> bool:
         """Whether a number stands behind a number or a letter: 2 3 is neither 23 nor 6, and x2 is not 2x."""
@@ -197,8 +173,8 @@ class FormulaReader:
             heads = [self.tokens[self.place + 1 : self.place + 2]]
             top = self.inside("{", self.sum)
             heads.append(self.tokens[self.place + 1 : self.place + 2])
-            if heads == [["d"], ["d"]]:
-                raise Ambiguous  # a derivative
+            if heads == [["d"], ["d"]]:  # a derivative
+                raise Ambiguous
             bottom = self.inside("{", self.sum)
             return top * sympy.Pow(bottom, -1) if token == r"\frac" else safe_binomial(top, bottom)
         if token == r"\sqrt":

@@ -24,7 +24,7 @@ def value_of(name: str, argument: Any, base: Any = None, exponent: Any = None) -
     if exponent == -1 and name in _INVERSE:
         return _INVERSE[name](argument)
     if name == "log":
-        value = sympy.log(argument) / sympy.log(10 if base is None else base)
+        value = sympy.log(argument, 10 if base is None else base)
     else:
         value = _CALLED[name](argument)
     return value if exponent is None else safe_power(value, exponent)

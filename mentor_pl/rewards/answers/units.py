@@ -117,6 +117,24 @@ def is_unit_word(token: Token) -> bool:
     return bool(token.upright and token not in "eid") or token in _PLAIN_UNITS or (len(token) > 3 and token.islower())
 
 
+def letters_apart(tokens: Sequence[Token]) -> list[Token]:
+    """With runs of letters as letters side by side, but for words, capitals that name a figure, and units.
+
+    A short unit in plain text has nothing but a number before it and, if it could be a product, a gap: 5 km, not 2mg.
+    """
+    found: list[Token] = []
+    for token in tokens:
+        number = len(found) == 1 and found[0][-1].isdigit()
+        size = token in ("km", "cm", "mm", "kg") and bool(found) and (token.gap or number)
+        unit = is_unit_word(token) and (token.upright or len(token) > 3 or size or (number and token.gap))
+        named = (len(token) > 2 and token.isupper()) or (len(token) > 3 and token.islower())
+        if not token.isalpha() or len(token) == 1 or unit or named or token == "per":
+            found.append(token)
+        else:
+            found += [Token(letter, token.gap and not n, token.upright) for n, letter in enumerate(token)]
+    return found
+
+
 def read_unit(tokens: Sequence[str]) -> Unit | None:
     """The unit that all of `tokens` are, or None."""
     text = re.sub(r" ?([\^_{}]) ?|(?<=-) ", r"\1", " ".join(tokens))
