@@ -27,6 +27,7 @@ from mentor_pl.rewards.answers.values import same_equation, same_value
 
 _COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _MEMBERS = 64  # of a group that are matched pair by pair
+_NOON = 12 * 60
 _UNORDERED = frozenset(("list", "set", "union", "cases"))
 
 
@@ -61,25 +62,8 @@ def same(ours: Answer, theirs: Answer, rules: Conventions) -> bool:
         return True
     if isinstance(ours, Relation) or isinstance(theirs, Relation):
         return _same_relation(ours, theirs)
-    labels = [isinstance(one, Named) and one.name.startswith(LABEL) for one in (ours, theirs)]
-    if isinstance(ours, Named) and isinstance(theirs, Named) and labels[0] == labels[1]:
-        if (
-            ours.name != theirs.name
-            and isinstance(ours.value, Value)
-            and isinstance(theirs.value, Value)
-            and not (labels[0] or ours.variable or theirs.variable)
-        ):
-            return _same_relation(ours, theirs)
-        identity = r"\equiv" in (*ours.tokens, *theirs.tokens)
-        if ours.name != theirs.name or (bool(ours.variable) != bool(theirs.variable) and not identity):
-            return False
-        renamed = _renamed(ours.value, ours.variable, theirs.variable)
-        return same(renamed, theirs.value, rules)
     if isinstance(ours, Named) or isinstance(theirs, Named):
-        if rules.left_side == "require" and not any(labels):
-            return False
-        ours, theirs = (one.value if isinstance(one, Named) else one for one in (ours, theirs))
-        return same(ours, theirs, rules)
+        return _same_named(ours, theirs, rules)
     if _decimal_comma(ours, theirs) or (theirs.tokens[:1] == ("0",) and _decimal_comma(theirs, ours)):
         return True
     if isinstance(ours, Group) or isinstance(theirs, Group):
@@ -90,6 +74,21 @@ def same(ours: Answer, theirs: Answer, rules: Conventions) -> bool:
     if isinstance(ours, Words) and isinstance(theirs, Words):
         return ours.text == theirs.text
     return not {Words, Nonsense} & {type(ours), type(theirs)} and judged_equal(ours.tokens, theirs.tokens)
+
+
+def _same_named(ours: Answer, theirs: Answer, rules: Conventions) -> bool:
+    """Names where both have one, and values; a label, as in `Area: 5`, is compared with another label alone."""
+    labels = [isinstance(one, Named) and one.name.startswith(LABEL) for one in (ours, theirs)]
+    if not (isinstance(ours, Named) and isinstance(theirs, Named)) or labels[0] != labels[1]:
+        a, b = (one.value if isinstance(one, Named) else one for one in (ours, theirs))
+        return (rules.left_side != "require" or any(labels)) and same(a, b, rules)
+    functions = bool(ours.variable), bool(theirs.variable)
+    if ours.name == theirs.name:
+        identity = r"\equiv" in (*ours.tokens, *theirs.tokens)  # f \equiv 0 is f(x) = 0
+        renamed = _renamed(ours.value, ours.variable, theirs.variable)
+        return (functions[0] == functions[1] or identity) and same(renamed, theirs.value, rules)
+    equations = isinstance(ours.value, Value) and isinstance(theirs.value, Value)
+    return equations and not any((*labels, *functions)) and _same_relation(ours, theirs)
 
 
 def _decimal_comma(one: Answer, other: Answer) -> bool:
@@ -138,47 +137,43 @@ def _left_side(name: str) -> Any:
 def _same_group(ours: Answer, theirs: Answer, rules: Conventions) -> bool:
     a, b = (one if isinstance(one, Group) else Group(one.tokens, "single", (one,)) for one in (ours, theirs))
     kinds = {a.kind, b.kind}
-    parts_a, parts_b = a.parts, b.parts
-    if "union" in kinds:
-        sets = as_set(a), as_set(b)
-        if None not in sets:
-            return bool(sets[0] == sets[1])
+    if "union" in kinds and None not in (sets := (as_set(a), as_set(b))):
+        return bool(sets[0] == sets[1])
     if kinds <= {"single", "residue", "base"}:
         if a.kind == b.kind:
-            return all(same(x, y, rules) for x, y in zip(parts_a, parts_b, strict=True))
-        allowed = "residue" in kinds or rules.base_suffix == "optional"
-        return allowed and "single" in kinds and same(parts_a[0], parts_b[0], rules)
+            return all(same(x, y, rules) for x, y in zip(a.parts, b.parts, strict=True))
+        dropped = "residue" in kinds or rules.base_suffix == "optional"
+        return dropped and "single" in kinds and same(a.parts[0], b.parts[0], rules)
     if "time" in kinds:
-        return (
-            rules.units != "require" and bool(_minutes(a) & _minutes(b))
-            if len(kinds) == 2
-            else same(parts_a[0], parts_b[0], rules)
-        )
+        return bool(_minutes(a) & _minutes(b)) and (len(kinds) == 1 or rules.units != "require")
     if "ratio" in kinds:
-        return len(kinds) == 1 and _proportional(parts_a, parts_b)
-    if "matrix" in kinds and kinds <= {"matrix", "()", "[]"}:
-        if a.kind != b.kind:
-            parts_a, parts_b = (_flat(one) for one in (a, b))
-        ordered = True
-    elif "matrix" in kinds or "determinant" in kinds:
-        if len(kinds) == 2:
-            return _unread(ours, theirs) and judged_equal(ours.tokens, theirs.tokens)
-        ordered = True
-    else:
-        if "single" in kinds and not kinds <= {"single", "list"}:
-            return _unread(ours, theirs) and judged_equal(ours.tokens, theirs.tokens)
-        if len(kinds) == 2 and not (kinds <= {"list", "set", "single"} or kinds <= {"list", "()"}):
-            return False
-        ordered = not kinds <= {"single", *_UNORDERED} and (kinds & {"(]", "[)", "[]"} or rules.tuple_order == "keep")  # type: ignore[assignment]
-        ordered = bool(ordered) or (kinds <= {"list", "single"} and rules.list_order == "keep")
-    if not ordered and len(parts_a) != len(parts_b):  # a value given twice is one value
-        parts_a, parts_b = (tuple({_key(part): part for part in parts}.values()) for parts in (parts_a, parts_b))
-    if len(parts_a) != len(parts_b) or len(parts_a) > _MEMBERS:
+        return len(kinds) == 1 and _proportional(a.parts, b.parts)
+    if kinds == {"matrix", "()"} or kinds == {"matrix", "[]"}:
+        return _same_members(_flat(a), _flat(b), True, rules)
+    if len(kinds) == 1 or kinds <= {"single", "list"} or kinds == {"list", "set"} or kinds == {"list", "()"}:
+        return _same_members(a.parts, b.parts, _ordered(kinds, rules), rules)
+    unread = any(type(one) is Answer for one in (ours, theirs))
+    return unread and judged_equal(ours.tokens, theirs.tokens)
+
+
+def _ordered(kinds: set[str], rules: Conventions) -> bool:
+    """Whether the order of a group's members counts."""
+    if "()" in kinds:
+        return rules.tuple_order == "keep"
+    if kinds <= {"list", "single"}:
+        return rules.list_order == "keep"
+    return not kinds <= _UNORDERED
+
+
+def _same_members(ours: Sequence[Answer], theirs: Sequence[Answer], ordered: bool, rules: Conventions) -> bool:
+    if not ordered and len(ours) != len(theirs):  # a value given twice is one value
+        ours, theirs = (tuple({_key(part): part for part in parts}.values()) for parts in (ours, theirs))
+    if len(ours) != len(theirs) or len(ours) > _MEMBERS:
         return False
     if ordered:
-        return all(same(x, y, rules) for x, y in zip(parts_a, parts_b, strict=True))
-    left = list(parts_b)
-    for part in parts_a:
+        return all(same(x, y, rules) for x, y in zip(ours, theirs, strict=True))
+    left = list(theirs)
+    for part in ours:
         match = next((other for other in left if same(part, other, rules)), None)
         if match is None:
             return False
@@ -190,10 +185,6 @@ def _key(part: Answer) -> Any:
     return part.key or (part.value.key if isinstance(part, Named) else "") or id(part)
 
 
-def _unread(*answers: Answer) -> bool:
-    return any(type(answer) is Answer for answer in answers)
-
-
 def _flat(group: Group) -> tuple[Answer, ...]:
     """The entries of a vector; a matrix of several rows and columns stays as it is."""
     if group.kind != "matrix":
@@ -203,15 +194,14 @@ def _flat(group: Group) -> tuple[Answer, ...]:
 
 
 def _minutes(group: Group) -> set[int]:
-    """The minutes of the day that a time of day, or hours and minutes without a half of the day, may be."""
-    if group.kind == "time":
-        value = group.parts[0]
-        return {int(value.expression)} if isinstance(value, Value) else set()
+    """The minutes of the day that a time may be: two where hours and minutes do not say which half of the day."""
     values = [part.expression for part in group.parts if isinstance(part, Value)]
+    if group.kind == "time":
+        return {int(values[0])}
     if group.kind != "ratio" or len(values) != 2 or not all(value.is_Integer for value in values):
         return set()
-    minutes = int(values[0]) * 60 + int(values[1])
-    return {minutes, minutes + 720} if minutes < 720 else {minutes, minutes - 720} if minutes < 780 else {minutes}
+    minutes = 60 * int(values[0]) + int(values[1])
+    return {minutes} if minutes >= _NOON + 60 else {minutes % _NOON, minutes % _NOON + _NOON}
 
 
 def _proportional(ours: Sequence[Answer], theirs: Sequence[Answer]) -> bool:

@@ -18,16 +18,15 @@ import sympy
 
 from mentor_pl.rewards.answers.cheap import Ambiguous, TooLarge, Unreadable, safe_binomial, safe_factorial, safe_power
 from mentor_pl.rewards.answers.functions import OF_SEVERAL, value_of
-from mentor_pl.rewards.answers.lexer import FUNCTIONS, words
+from mentor_pl.rewards.answers.lexer import FUNCTIONS, word_set
 from mentor_pl.rewards.answers.tokens import Token
 from mentor_pl.rewards.answers.units import is_unit_word, letters_apart
 
-_GREEK = frozenset(
-    words(
-        """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi omicron rho
-        varrho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega
-        hbar ell"""
-    )
+_GREEK = word_set(
+    """
+    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi omicron rho varrho
+    sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell
+    """
 )
 _ACCENTS = frozenset((r"\bar", r"\overline", r"\dot", r"\ddot", r"\hat", r"\vec", r"\tilde"))
 _CLOSING = {"(": ")", "[": "]", "{": "}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", "|": "|"}

@@ -9,8 +9,8 @@ from mentor_pl.rewards.answers.lexer import tokenise
 LETTERS = "ABCDEFGHIJ"
 _LEAD = r"(?:(?:the|correct|final|best|right|answer|option|choice|is|letter|:)\s+)*"
 _STATED = re.compile(rf"{_LEAD}[(\[]?\s*(?P<letter>[A-J])(?P<bracket>\s*[)\]])?(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
+_GOES_ON = ("or ", ": or", "to ")  # to another choice
 _OTHERS = re.compile(r"(?<![\w'])[A-J](?![\w'])")
-_AS_WORD = re.compile(r"\s*[.:]?\s*(?:[a-z']|\Z)")
 
 
 def lone_letter(reference: str) -> str:
@@ -26,17 +26,8 @@ def stated_letter(answer: str) -> str:
     if match is None:
         return ""
     letter, rest = match["letter"], match["rest"].strip()
-    if rest[:1] == "-" and not re.search(r"[A-J]\W{0,3}\s[-–—]", answer):
-        return ""  # B-2
-    if not rest or rest == ".":
+    if rest in ("", "."):
         return letter.upper()
-    marked = match["bracket"] or rest[0] in ".:-)"
-    if (
-        not letter.isupper()
-        or not marked
-        or _OTHERS.search(rest)
-        or rest[0] in ","
-        or rest.startswith(("or ", ": or", "to "))
-    ):
-        return ""
-    return letter
+    difference = rest[0] == "-" and not re.search(r"[A-J]\W{0,3}\s[-–—]", answer)  # B-2
+    marked = (match["bracket"] or rest[0] in ".:-)") and rest[0] != "," and not rest.startswith(_GOES_ON)
+    return letter if letter.isupper() and marked and not difference and not _OTHERS.search(rest) else ""

@@ -18,22 +18,22 @@ from mentor_pl.rewards.answers.tokens import Token, readable, with_arguments
 _CACHED = 1024  # texts whose tokens are kept: a group of rollouts shares its reference
 
 
-def words(text: str) -> list[str]:
+def word_set(text: str) -> frozenset[str]:
     """The words of a text."""
-    return text.split()
+    return frozenset(text.split())
 
 
-FUNCTIONS = frozenset(
-    words(
-        """sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh arcsinh arccosh arctanh ln log lg exp cis
-        max min gcd lcm"""
-    )
+FUNCTIONS = word_set(
+    """
+    sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh arcsinh arccosh arctanh ln log lg exp cis max
+    min gcd lcm
+    """
 )
-PLAIN_NAMES = FUNCTIONS | frozenset(
-    words(
-        """binom frac sqrt pi alpha beta gamma delta epsilon theta lambda mu sigma phi omega cup cap infty times cdot
-    leq geq neq"""
-    )
+PLAIN_NAMES = FUNCTIONS | word_set(
+    """
+    binom frac sqrt pi alpha beta gamma delta epsilon theta lambda mu sigma phi omega cup cap infty times cdot leq
+    geq neq
+    """
 )
 _SAME = {
     name: target
@@ -53,20 +53,20 @@ _SAME = {
 }  # fmt: skip
 _OTHER_NAMES = {name: _SAME[name] for name in ("tg", "ctg", "cotg", "arctg", "cosec")}
 _OTHER_NAMES |= dict.fromkeys(("inf", "infinity", "oo"), r"\infty")
-_UPRIGHT = frozenset(
-    words(
-        """text mbox hbox textbf textit textrm textnormal textsf texttt textsc mathrm mathsf operatorname textup emph"""
-    )
+_UPRIGHT = word_set(
+    """
+    text mbox hbox textbf textit textrm textnormal textsf texttt textsc mathrm mathsf operatorname textup emph
+    """
 )
-_STYLES = _UPRIGHT | frozenset(
-    words(
-        """left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr displaystyle textstyle scriptstyle limits
+_STYLES = _UPRIGHT | word_set(
+    """
+    left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr displaystyle textstyle scriptstyle limits
     nolimits mathbf mathit mathcal mathtt mathnormal boldsymbol bm bold pmb underline overbrace underbrace
     ensuremath mathop mathbin mathstrut bf it rm sf tt cal large Large LARGE huge small normalsize checkmark
-    blacksquare square boxed fbox newline hfill displaylimits"""
-    )
+    blacksquare square boxed fbox newline hfill displaylimits
+    """
 )
-_WITH_ARGUMENT = frozenset(words("""color textcolor hspace vspace phantom hphantom label tag raisebox"""))
+_WITH_ARGUMENT = word_set("color textcolor hspace vspace phantom hphantom label tag raisebox")
 _PLAIN_ENVIRONMENTS = re.compile(r"(?:aligned|align|equation|gather|gathered|split|center|displaymath)\*?")
 _SIGNS = {
     "−": "-", "×": "*", "⋅": "*", "·": "*", "•": "*", "∙": "*", "∗": "*", "÷": "/", "∕": "/",

@@ -26,7 +26,7 @@ from mentor_pl.rewards.answers.formula import FormulaReader
 from mentor_pl.rewards.answers.letters import LETTERS
 from mentor_pl.rewards.answers.lexer import tokenise
 from mentor_pl.rewards.answers.relations import relation
-from mentor_pl.rewards.answers.sets import NAMED_SETS, combined, set_builder
+from mentor_pl.rewards.answers.sets import ABOVE, NAMED_SETS, combined, set_builder
 from mentor_pl.rewards.answers.structures import Reading, based, matrix, plus_minus, ratio, residue
 from mentor_pl.rewards.answers.tokens import Token, Tokens, depths, split
 from mentor_pl.rewards.answers.units import MONEY, PLAIN, read_unit
@@ -36,9 +36,10 @@ _SEPARATORS = frozenset((",", ";", "and", "or", r"\lor", r"\land"))
 _PERCENT = (["%"], [r"\%"], ["percent"], ["pct"], ["per", "cent"])
 _CLAUSES = frozenset((r"\forall", "for", "where", "with", "when", "whenever", "if", "such"))
 _HEDGES = frozenset(("about", "approximately", "roughly", "around", "circa", r"\approx", ",", ";", ":", r"\\", "="))
-_CONNECTIVES = frozenset(("so", "thus", "hence", "therefore", "then"))
+_FRONTS = frozenset((r"\forall", "for", "so", "thus", "hence", "therefore", "then"))
 _ENDS = frozenset((".", ",", ";", ":", r"\\", "\\", r"\qed"))
 _DENIALS = frozenset(("or", "not", "and", "mod", "but"))
+_NO_LABELS = _DENIALS | {"minus", "twice"}
 _CHANGES = frozenset(
     ("wrong", "squared", "cubed", "thousand", "million", "hundred", "dozen", "base", "false", "incorrect")
 )
@@ -59,14 +60,10 @@ def read_tokens(tokens: tuple[Token, ...]) -> Answer:
     if len(found) > 1 and found[0] in (r"\$", "USD", "Rs"):
         amount = read_tokens(found[2 if found[1] == "." else 1 :])
         return replace(amount, tokens=found, unit=MONEY) if isinstance(amount, Value) else amount
-    label = next((n for n, token in enumerate(found) if not token.isalpha() or len(token) < 2), 0)
-    if (
-        label
-        and found[label] == ":"
-        and found[label + 1 :]
-        and not (_DENIALS | {"minus", "twice"}) & set(map(str.casefold, found[:label]))
-    ):
-        return Named(tokens, LABEL + " ".join(found[:label]).casefold(), "", read_tokens(found[label + 1 :]))
+    label = found[: _words_ahead(found)]
+    behind = found[len(label) + 1 :]
+    if label and found[len(label) : len(label) + 1] == (":",) and behind and not _NO_LABELS & _small(label):
+        return Named(tokens, LABEL + " ".join(label).casefold(), "", read_tokens(behind))
     number = number_in_words(found)
     if number is not None:
         return _value(found, *number)
@@ -75,38 +72,67 @@ def read_tokens(tokens: tuple[Token, ...]) -> Answer:
 
 
 def _trimmed(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Without punctuation at its ends, a remark in brackets behind it, a label or a hedge before it, or a clause on
-    where it holds."""
+    """Without what stands around an answer, however much of it there is."""
     found = tokens
-    while found and found[-1] in _ENDS:
-        found = found[:-1]
-    while (
-        found and found[0].casefold() in _HEDGES and not (found[0] == r"\approx" and found[1:2] and found[1].isalpha())
-    ):
-        found = found[1:]
-    if found and found[0].casefold() in (r"\forall", "for", *_CONNECTIVES) and "," in found:
-        found = found[found.index(Token(",")) + 1 :]
-    open_ones = depths(found)
-    clauses = [n for n, token in enumerate(found) if n and token in _CLAUSES and not open_ones[n]]
-    if clauses and not _SEPARATORS & set(found) and found[clauses[0] - 1] != "=":
-        found = found[: clauses[0]]
-    if found[-1:] == (")",) and "(" in found[1:]:
-        start = len(found) - 1 - found[::-1].index(Token("("))
-        remark = found[start + 1 : -1]
-        beside = start and (found[start].upright or found[start].gap) and not _DENIALS & set(remark)
-        words_alone = all(token.isalpha() or token == "." for token in remark) and not _CHANGES & set(remark)
-        if (
-            beside
-            and remark
-            and ((words_alone and len(max(remark)) > 1) or (_CONDITIONS & set(remark) and found[start].gap))
-        ):
-            found = found[:start]
-    if found[:1] == ("(",) and found[2:3] == (")",) and found[1] in LETTERS and found[1].upright and found[3:]:
-        found = found[3:]  # a choice's letter
-    words = next((n for n, token in enumerate(found) if not token.isalpha() or len(token) < 2), len(found))
-    if 1 < words < len(found) and found[words - 1] == "is" and not _DENIALS & set(found[:words]):  # the sum is 12
-        found = found[words:]
+    for part in (_without_ends, _without_front, _without_clause, _without_remark):
+        found = part(found)
     return found if found == tokens else _trimmed(found)
+
+
+def _without_ends(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Without punctuation behind it, and punctuation or hedges before it; `\\approx x` may be a negation."""
+    start, end = 0, len(tokens)
+    while end and tokens[end - 1] in _ENDS:
+        end -= 1
+    while start < end and tokens[start].casefold() in _HEDGES:
+        if tokens[start] == r"\approx" and start + 1 < end and tokens[start + 1].isalpha():
+            break
+        start += 1
+    return tokens[start:end]
+
+
+def _without_front(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Without `for all x,`, `therefore,`, `the sum is`, or a choice's letter in brackets."""
+    if tokens and tokens[0].casefold() in _FRONTS and "," in tokens:
+        return tokens[tokens.index(Token(",")) + 1 :]
+    if tokens[:1] == ("(",) and tokens[2:3] == (")",) and tokens[1] in LETTERS and tokens[1].upright and tokens[3:]:
+        return tokens[3:]
+    words = _words_ahead(tokens)
+    said = 1 < words < len(tokens) and tokens[words - 1] == "is" and not _DENIALS & set(tokens[:words])
+    return tokens[words:] if said else tokens
+
+
+def _without_clause(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Without a clause on where it holds; where there are several answers, each has its own."""
+    clauses = [
+        place
+        for place, (token, depth) in enumerate(zip(tokens, depths(tokens), strict=True))
+        if place and token in _CLAUSES and not depth
+    ]
+    cut = clauses and not _SEPARATORS & set(tokens) and tokens[clauses[0] - 1] != "="
+    return tokens[: clauses[0]] if cut else tokens
+
+
+def _without_remark(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Without words or a condition in brackets at its end."""
+    if tokens[-1:] != (")",) or "(" not in tokens[1:]:
+        return tokens
+    start = len(tokens) - 1 - tokens[::-1].index(Token("("))
+    remark, gap, upright = set(tokens[start + 1 : -1]), tokens[start].gap, tokens[start].upright
+    if not start or not remark or _DENIALS & remark or not (gap or upright):
+        return tokens
+    words = all(token.isalpha() or token == "." for token in remark) and any(len(token) > 1 for token in remark)
+    dropped = (words and not _CHANGES & remark) or (bool(_CONDITIONS & remark) and gap)
+    return tokens[:start] if dropped else tokens
+
+
+def _words_ahead(tokens: Sequence[str]) -> int:
+    """How many words of several letters stand at the beginning."""
+    return next((n for n, token in enumerate(tokens) if not token.isalpha() or len(token) < 2), len(tokens))
+
+
+def _small(tokens: Sequence[str]) -> set[str]:
+    return {token.casefold() for token in tokens}
 
 
 def _several(tokens: tuple[Token, ...], parts: list[tuple[Token, ...]], separators: list[Token]) -> Answer:
@@ -159,7 +185,7 @@ def _single(tokens: tuple[Token, ...]) -> Answer:
 def _words(tokens: tuple[Token, ...]) -> Answer:
     words = [token.casefold() for token in tokens if token.isalpha()]
     if words[:1] in (["infinite"], ["infinitely"], ["infinity"]):
-        return Answer((Token(r"\infty"),))
+        return ABOVE
     if words[:1] == ["no"] and words[-1] in ("solution", "solutions"):
         return Group(tokens, "set", ())
     return Words(tokens, " ".join(words[1:] if len(words) > 1 and words[0] in _ARTICLES else words))

@@ -11,11 +11,11 @@ import sympy
 from mentor_pl.rewards.answers.answer import Answer, Group, Named, Nonsense, Relation, Value
 from mentor_pl.rewards.answers.cheap import Unreadable
 from mentor_pl.rewards.answers.formula import whole_formula
-from mentor_pl.rewards.answers.sets import as_answer
+from mentor_pl.rewards.answers.sets import ABOVE, BELOW, as_answer
 from mentor_pl.rewards.answers.structures import Reading
 from mentor_pl.rewards.answers.tokens import Token, Tokens, depths, split
 
-_SIGNS = frozenset(("=", "<", ">", r"\leq", r"\geq", r"\neq", r"\approx", r"\equiv", r"\in"))
+_RELATIONS = frozenset(("=", "<", ">", r"\leq", r"\geq", r"\neq", r"\approx", r"\equiv", r"\in"))
 _INEQUALITIES: dict[str, Any] = {"<": sympy.Lt, ">": sympy.Gt, r"\leq": sympy.Le, r"\geq": sympy.Ge, r"\neq": sympy.Ne}
 _TURNED = {">": "<", r"\geq": r"\leq"}
 _FUNCTION = re.compile(r"(\\?[a-zA-Z]+(?:_\{[^{}]*\})?'*)\(([a-z])\)")
@@ -32,7 +32,7 @@ _CONSTANTS = (r"\pi", "e", "i", r"\infty")
 
 def relation(tokens: tuple[Token, ...], read: Reading) -> Answer | None:
     """The answer that a relation is, its sides read by `read`; None where the tokens hold no sign of one."""
-    sides, signs = split(tokens, _SIGNS.__contains__)
+    sides, signs = split(tokens, _RELATIONS.__contains__)
     if not signs:
         return None
     if not all(sides):
@@ -110,8 +110,8 @@ def _interval(tokens: Tokens, sides: list[tuple[Token, ...]], signs: list[Token]
     if len(places) != 1 or not set(signs) <= {"<", r"\leq"} or not 0 <= places[0] >= len(sides) - 2 or places[0] > 1:
         return None
     place = places[0]
-    low = read(sides[0]) if place else Answer((Token("-"), Token(r"\infty")))
-    high = read(sides[-1]) if place < len(sides) - 1 else Answer((Token(r"\infty"),))
+    low = read(sides[0]) if place else BELOW
+    high = read(sides[-1]) if place < len(sides) - 1 else ABOVE
     opening = "[" if place and signs[0] == r"\leq" else "("
     closing = "]" if place < len(sides) - 1 and signs[-1] == r"\leq" else ")"
     return Named(tokens, *(name_of(sides[place]) or ("", "")), Group(tokens, opening + closing, (low, high)))

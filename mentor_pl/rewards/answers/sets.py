@@ -10,9 +10,9 @@ import sympy
 from mentor_pl.rewards.answers.answer import Answer, Group, Named, Nonsense, Value
 from mentor_pl.rewards.answers.tokens import Token, Tokens
 
-_INFINITY = (Token(r"\infty"),)
-_REALS = Group((Token(r"\mathbb"),), "()", (Answer((Token("-"), *_INFINITY)), Answer(_INFINITY)))
-_POSITIVE = Group((Token(r"\mathbb"),), "()", (Value((), sympy.Integer(0)), Answer(_INFINITY)))
+BELOW, ABOVE = Answer((Token("-"), Token(r"\infty"))), Answer((Token(r"\infty"),))  # what has no bound
+_REALS = Group((Token(r"\mathbb"),), "()", (BELOW, ABOVE))
+_POSITIVE = Group((Token(r"\mathbb"),), "()", (Value((), sympy.Integer(0)), ABOVE))
 NAMED_SETS = {
     r"\emptyset": Group((Token(r"\emptyset"),), "set", ()), r"\mathbb{R}": _REALS, "allreals": _REALS,
     "allrealnumbers": _REALS, r"\mathbb{R}^{+}": _POSITIVE, r"\mathbb{R}_{+}": _POSITIVE,
@@ -33,14 +33,7 @@ def as_answer(tokens: Tokens, found: Any) -> Answer | None:
         return Group(tokens, "set", tuple(Value((), value) for value in found.args))
     if not isinstance(found, sympy.Interval):
         return _REALS if found == sympy.S.Reals else None
-    ends = tuple(
-        Answer((Token("-"), *_INFINITY))
-        if end == -sympy.oo
-        else Answer(_INFINITY)
-        if end == sympy.oo
-        else Value((), end)
-        for end in (found.start, found.end)
-    )
+    ends = tuple({-sympy.oo: BELOW, sympy.oo: ABOVE}.get(end) or Value((), end) for end in (found.start, found.end))
     return Group(tokens, f"{'(' if found.left_open else '['}{')' if found.right_open else ']'}", ends)
 
 

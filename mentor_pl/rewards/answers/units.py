@@ -12,32 +12,38 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from mentor_pl.rewards.answers.lexer import words
+from mentor_pl.rewards.answers.lexer import word_set
 from mentor_pl.rewards.answers.tokens import Token
 
 # Closed classes of words: numerals, signs of operations and relations, negations, hedges, conjunctions.
-_CLOSED = frozenset(
-    words(
-        """a about above add all almost although always and any approximately around as at because below between but by
-        chance cubed decrease divided double dozen dozens each either equal equals even every except exactly exceeds
-        factorial fails false few fewer for from greater half halves hundred hundreds if increase is isn it its less let
-        many maybe minus misses mod modulo more most negative negatives nor no none not nothing null of only onwards or
-        other others out over pair pairs percent perhaps plus point positive possibly power probably quarter quarters
-        remainder right root score scores several since so some sometimes sqrt square squared squares subtract tens than
-        thanks that then there these they this thousand thousands times to true twice under undefined unless until up
-        upwards was were when where which with without wrong yes zero zeros"""
-    )
+_CLOSED = word_set(
+    """
+    a about above add all almost although always and any approximately around as at because below between but by
+    chance cubed decrease divided double dozen dozens each either equal equals even every except exactly exceeds
+    factorial fails false few fewer for from greater half halves hundred hundreds if increase is isn it its less let
+    many maybe minus misses mod modulo more most negative negatives nor no none not nothing null of only onwards or
+    other others out over pair pairs percent perhaps plus point positive possibly power probably quarter quarters
+    remainder right root score scores several since so some sometimes sqrt square squared squares subtract tens than
+    thanks that then there these they this thousand thousands times to true twice under undefined unless until up
+    upwards was were when where which with without wrong yes zero zeros
+    """
 )
-_PLURALS = frozenset(words("people men women children feet teeth mice geese sheep fish deer dice cattle police yen"))
+_PLURALS = word_set(
+    """
+    people men women children feet teeth mice geese sheep fish deer dice cattle police yen
+    """
+)
 _NUMERAL = re.compile(
     r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)"
     r"(?:ths?)?|(?:third|fourth|fif|sixth|seventh|eighth|nin|tenth|eleventh|twelf|\w+teen|\w+tie|hundred|thousand)(?:th)?s?"
     r"|\w+illion(?:th)?s?"
 )
-_PLAIN_UNITS = frozenset(
-    words("""mm cm dm km nm ft yd mi mg kg lb lbs oz sec min mins hr hrs ml mL mph kph Hz kHz MHz kJ pct""")
+_PLAIN_UNITS = word_set(
+    """
+    mm cm dm km nm ft yd mi mg kg lb lbs oz sec min mins hr hrs ml mL mph kph Hz kHz MHz kJ pct
+    """
 )
-_MONEY = dict.fromkeys(words("""$ dollar dollars usd rs euro euros yuan rupees bucks"""), Fraction(1))
+_MONEY = dict.fromkeys(word_set("$ dollar dollars usd rs euro euros yuan rupees bucks"), Fraction(1))
 _MONEY |= dict.fromkeys(["cent", "cents", "¢"], Fraction(1, 100))
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _SYMBOLS = {
@@ -64,15 +70,8 @@ class Unit:
 
 
 _NO_UNITS = frozenset(("pi", "c", "k", "e", "bn", "mn", "thou", "inverse"))
-_ALIASES = {
-    "sec": "second",
-    "amp": "ampere",
-    "amps": "ampere",
-    "yrs": "year",
-    "yr": "year",
-    "hrs": "hour",
-    "litre": "liter",
-}
+_ALIASES = {"sec": "second", "amp": "ampere", "amps": "ampere", "yr": "year", "yrs": "year", "hrs": "hour"}
+_ALIASES |= {"litre": "liter"}
 PLAIN, DEGREE, MONEY = Unit(), Unit(powers=(("degree", 1),)), Unit(powers=(("money", 1),))
 
 
@@ -100,9 +99,12 @@ def _named(word: str) -> Unit | None:
     if word not in _NO_UNITS and not _NUMERAL.fullmatch(lower) and not (len(word) > 1 and lower in _CLOSED):
         for spelling in (_ALIASES.get(lower, word), lower) if len(word) > 2 else (word,):
             if known := _registry().parse_unit_name(spelling):
-                factor, base = _registry().get_base_units("".join(known[0][:2]))
-                powers = tuple(sorted((name, int(power)) for name, power in base._units.items()))
-                return Unit(Fraction(str(factor)), powers)
+                name = "".join(known[0][:2])
+                try:
+                    base = _registry().Quantity(1, name).to_base_units()
+                except TypeError:  # a logarithmic one, as dB, is a base of its own
+                    return Unit(powers=((name, 1),))
+                return Unit(Fraction(base.magnitude), tuple(sorted((one, int(n)) for one, n in base.unit_items())))
     plural = lower in _PLURALS or (len(lower) > 3 and lower.endswith("s") and not lower.endswith(("ss", "us", "is")))
     noun = plural and not _closed(word)
     return Unit(Fraction(1), ((lower.removesuffix("s"), 1),)) if noun else None

@@ -7,36 +7,27 @@ from typing import Any
 
 import sympy
 
-from mentor_pl.rewards.answers.lexer import words
 from mentor_pl.rewards.answers.tokens import Tokens
 
-_SMALL = words(
-    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen"""
-)
-_TENS = words("twenty thirty forty fifty sixty seventy eighty ninety")
+_SMALL = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _VALUES = {word: number for number, word in enumerate(_SMALL)} | {w: 10 * n for n, w in enumerate(_TENS, 2)} | {"a": 1}
 _MULTIPLES = {"dozen": 12, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PARTS = {
-    "half": 2,
-    "halve": 2,
-    "third": 3,
-    "quarter": 4,
-    "fourth": 4,
-    "fifth": 5,
-    "eighth": 8,
-    "ninth": 9,
-    "twelfth": 12,
-}
+    "half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12,
+}  # fmt: skip
 _PARTS |= {f"{word}th": number for word, number in (_VALUES | _MULTIPLES | {"hundred": 100}).items()}
 _ORDINAL = re.compile(r"st|nd|rd|th|\^\{(?:st|nd|rd|th)\}")
-_SIGNS = ("negative", "minus")
+_NEGATIVE = ("negative", "minus")
 
 
 def number_in_words(tokens: Tokens) -> tuple[Any, Tokens] | None:
     """(number, tokens behind it) where the tokens begin with a number of which a part is in words; else None."""
     spelled = [token.casefold() for token in tokens]
-    if spelled[:1] and spelled[0] in _SIGNS and len(spelled) > 1:
+    if spelled[:1] and spelled[0] in _NEGATIVE and len(spelled) > 1:
         if spelled[1][0].isdigit() and len(spelled) == 2:
             return -sympy.Rational(spelled[1]), ()
         found = number_in_words(tokens[1:])

@@ -13,7 +13,7 @@ from mentor_pl.rewards.answers.answer import Answer, Nonsense
 from mentor_pl.rewards.answers.cheap import Unreadable
 from mentor_pl.rewards.answers.equality import equal, grade_request, same
 from mentor_pl.rewards.answers.formula import FormulaReader
-from mentor_pl.rewards.answers.lexer import tokenise, words
+from mentor_pl.rewards.answers.lexer import tokenise, word_set
 from mentor_pl.rewards.answers.reader import read
 from mentor_pl.rewards.answers.rules import Conventions
 from mentor_pl.rewards.pool.pool import Failure, WorkerPool
@@ -93,7 +93,7 @@ SIGNS = "(){}[]|,;:=<>^_!'&%$#~+-*/. \\½√²٣\u202e\ud800\x00"
 COMMANDS = (
     r"\{ \} \frac \sqrt \binom \left \right. \text{ \begin{pmatrix} \end{array} \sin \overline \pm \cup \in \circ \over"
 )
-PIECES = [*SIGNS, *words(COMMANDS), *words(r"\pmod \infty \$ x 12 1. cm mod and percent the e5")]
+PIECES = [*SIGNS, *sorted(word_set(COMMANDS)), *sorted(word_set(r"\pmod \infty \$ x 12 1. cm mod and percent the e5"))]
 NOISE = st.one_of(st.text(max_size=30), st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 
 

@@ -43,6 +43,13 @@ def test_units_are_products_of_base_units_with_an_exact_factor() -> None:
     assert unit("degrees") == DEGREE
     assert unit("units") == PLAIN
     assert unit("red marbles") == Unit(Fraction(1), (("marble", 1),))
+    assert unit(r"\mathrm{dB}") == Unit(powers=(("decibel", 1),))  # logarithmic: a base of its own
+
+
+def test_degrees_of_heat_are_not_kelvins() -> None:
+    celsius, kelvin, fahrenheit = unit(r"^{\circ}C"), unit(r"\mathrm{K}"), unit(r"^{\circ}F")
+    assert celsius and kelvin and fahrenheit and len({celsius.factor, kelvin.factor, fahrenheit.factor}) == 3
+    assert celsius.powers == kelvin.powers == fahrenheit.powers
 
 
 @pytest.mark.parametrize(
