@@ -48,16 +48,10 @@ def _multiple(tokens: tuple[Token, ...], end: int, entries: Answer | None, read:
         return None
     factor = read(tokens[:end]) if end else None
     rows = [row.parts for row in entries.parts if isinstance(row, Group)]
-    if not isinstance(factor, Value) or not all(isinstance(entry, Value) for row in rows for entry in row):
+    values = [[entry.expression for entry in row if isinstance(entry, Value)] for row in rows]
+    if not isinstance(factor, Value) or sum(map(len, values)) != sum(map(len, rows)):
         return Nonsense(tokens)
-    products = [
-        Group(
-            (),
-            "()",
-            tuple(Value((), factor.expression * entry.expression) for entry in row if isinstance(entry, Value)),
-        )
-        for row in rows
-    ]
+    products = (Group((), "()", tuple(Value((), factor.expression * value) for value in row)) for row in values)
     return Group(tokens, "matrix", tuple(products))
 
 
