@@ -72,12 +72,15 @@ def test_a_call_never_seems_free_however_the_clock_wavers(clock):
     assert (got.expert_call, got.expert_token) == pytest.approx((4.6, 0.0))
 
 
-def test_timings_are_measured_once_and_then_read(folder, measured):
+def test_timings_are_measured_once_and_then_read(folder, measured, caplog):
+    caplog.set_level("INFO")
     policy, expert = pair()
     assert remembered_timings(policy, expert, 8, CPU) == FIRST
     assert measured == [(policy, expert, 8, CPU)]
     assert remembered_timings(*pair(), 8, CPU) == FIRST  # other models of the same shapes
     assert len(measured) == 1
+    (told,) = [record.getMessage() for record in caplog.records]  # before the wait, and once
+    assert told.startswith("measuring how long policy and expert take at 8 rows, once for these models")
     (file,) = folder.iterdir()
     assert json.loads(file.read_text()) == {"policy_step": 1.0, "expert_call": 2.0, "expert_token": 3.0}
 
