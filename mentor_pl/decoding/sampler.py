@@ -42,7 +42,11 @@ class Samples:
 
 
 class Sampler(ABC):
-    """Samples from π_θ, or from a blend of π_θ and π*. The same keys give the same rollouts in any batch."""
+    """Samples from π_θ, or from a blend of π_θ and π*.
+
+    A rollout's law is its row's alone. In 32-true on one machine the same keys give the same tokens in any batch; in
+    bfloat16 logits round by what shares a forward, and a few tokens may differ.
+    """
 
     @abstractmethod
     def __call__(

@@ -1,8 +1,9 @@
 """Noise that depends on what is sampled, not on when: keyed by (seed, step, prompt, rollout, position).
 
 A counter-based generator: 64-bit keys go through the finaliser of SplitMix64 (Steele, Lea and Flood, 2014) on plain
-integer tensors, so the same rollout comes out whatever the batch size, the order of the rows, the number of ranks or
-the device. Torch has no keyed generator of its own.
+integer tensors, so a rollout has the same noise, bit for bit, whatever the batch size, the order of the rows, the
+number of ranks or the device. Its tokens are then the same as far as the models' arithmetic is: in 32-true on one
+machine; in bfloat16 logits round by what shares a forward, and a few differ. Torch has no keyed generator of its own.
 
 Shapes: N rollouts, V vocabulary.
 """

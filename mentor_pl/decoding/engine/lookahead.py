@@ -4,8 +4,8 @@ A call costs c_call before it has read a token, so calls should be few; but of w
 all is lost if that draft is replaced. With r replacements per token and row, a cycle of K draft steps and one call
 keeps E(K) = (1 − (1 − r)^K) / r tokens of a row. A draft step costs c_step, and what it drafts on B rows is read by the
 expert at c_token each, so the time per token (K·(c_step + B·c_token) + c_call) / E(K) has its minimum near K* =
-√(2·c_call / (r·(c_step + B·c_token))). Which tokens come out does not depend on the schedule, since noise is keyed by
-position.
+√(2·c_call / (r·(c_step + B·c_token))). The law of the tokens does not depend on the schedule, since noise is keyed by
+position; in 32-true on one machine, neither do the tokens.
 """
 
 from __future__ import annotations
