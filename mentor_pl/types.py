@@ -182,6 +182,11 @@ class Rollouts:
         return steps < self.response_lengths[:, None]
 
     @property
+    def drawn(self) -> Tensor:
+        """[N, T] bool: response tokens that the policy drew, neither given nor guided."""
+        return self.mask & ~self.given & ~self.guided
+
+    @property
     def graded(self) -> Tensor:
         """[N] bool: rollouts that have a reward."""
         return ~self.rewards.isnan()

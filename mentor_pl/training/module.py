@@ -34,7 +34,6 @@ from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
 from mentor_pl.runtime.collectives import together
-from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.failing_loggers import forgive
 from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.parallel import check_trainer, shard
@@ -44,10 +43,11 @@ from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.finite_steps import FiniteSteps
 from mentor_pl.training.frozen_models import check_expert, load_frozen_models
-from mentor_pl.training.importance import weighted
+from mentor_pl.training.importance import check_cap, weighted
 from mentor_pl.training.ledger import Ledger
 from mentor_pl.training.optimizing import lr_factor, make_optimizer, try_optimizer
 from mentor_pl.training.process_state import process_state, restore, set_place
+from mentor_pl.training.sampling_gap import SamplingGap
 from mentor_pl.training.step_metrics import step_metrics
 from mentor_pl.training.trainer_settings import check_callbacks, check_folders, check_settings
 from mentor_pl.training.update import Update
@@ -74,9 +74,9 @@ class MentorModule(L.LightningModule):
         micro_batch_tokens: tokens in one forward and backward pass, a prompt counted once for those that share it.
             Attention alone works on whole rollouts, so with long prompts and short responses it needs more memory.
         recompute_logprobs: take log π_old from a forward pass of training, before the first update, instead of from
-            sampling. It costs one more forward; `train/logprob_gap` shows whether it is needed.
-        importance_cap: multiply each token's advantage by π_old as recomputed over π_old as sampled, at most by this;
-            needs `recompute_logprobs`.
+            sampling. It costs one more forward; `train/sampling_ratio/clipped` shows whether it is needed.
+        importance_cap: multiply the advantage of each token that the policy drew by π_old as recomputed over π_old as
+            sampled, at most by this; needs `recompute_logprobs`.
         mask_truncated: responses cut off by the length limit are not trained on; in their group's statistics they stay.
         max_grad_norm: gradients are scaled down to this norm.
         gradient_checkpointing: recompute activations in the backward pass: slower, far less memory.
@@ -113,16 +113,11 @@ class MentorModule(L.LightningModule):
         check("model.final_lr", final_lr, at_least=0, at_most=1, because="it is a share of the learning rate")
         check("model.mini_batches", mini_batches, at_least=1)
         check("model.micro_batch_tokens", micro_batch_tokens, at_least=1)
-        check("model.importance_cap", importance_cap, above=0, because="it bounds a ratio", otherwise="or null")
-        if importance_cap is not None and not recompute_logprobs:
-            raise UsageError(
-                f"model.importance_cap is {importance_cap}, but its weights need a pass of training before the update: "
-                "set model.recompute_logprobs to true, or importance_cap to null"
-            )
         check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise=".inf for no clipping")
         self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
         self.algorithm = algorithm if algorithm is not None else Mentor()
         self.algorithm.added = tuple(terms or ())
+        check_cap(importance_cap, recompute_logprobs, self.algorithm)
         self.policy_source = ModelSource(policy, "policy", trust_remote_code)
         self.expert_source = ModelSource(expert, "expert", trust_remote_code) if expert else None
         self.reference_source = ModelSource(reference or policy, "reference", trust_remote_code)
@@ -217,24 +212,24 @@ class MentorModule(L.LightningModule):
         models, terms, size = self.models, self.algorithm.all_terms, self.vocabulary.size
         update = Update(models.policy, models.expert, terms, size, self.micro_batch_tokens, rollouts.alpha)
         batches = mini_batches(rollouts.group, self.mini_batches)
-        gaps, steps, metrics, sampled = [], [], dict[str, float](), rollouts.logprobs
+        steps, sampled = [], rollouts.logprobs
+        gap = SamplingGap(rollouts, update.clip_range, self.importance_cap)
+        unseen: SamplingGap | None = gap  # by a pass at the weights that sampled: the first alone
         if self.recompute_logprobs:
-            logprobs, gap = update.rescored(rollouts, batches)
-            rollouts = replace(rollouts, logprobs=logprobs)
-            gaps.append(gap)
+            rollouts, unseen = replace(rollouts, logprobs=update.rescored(rollouts, batches, gap)), None
         advantages = advantages_of(self.algorithm, rollouts)  # [N] or [N, T]
         self.algorithm.observe(rollouts.only_graded)
         if (cap := self.importance_cap) is not None:
-            advantages, metrics = weighted(advantages, rollouts.logprobs, sampled, cap, rollouts.train_mask)
+            advantages = weighted(advantages, rollouts.logprobs, sampled, cap, rollouts.drawn)
         read = tokens_read(self.policy)
         for rows in batches:
-            means, gap = update.accumulate_gradients(rollouts, advantages, rows, backward=self.manual_backward)
+            means = update.accumulate_gradients(rollouts, advantages, rows, self.manual_backward, unseen)
             steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step + 1))
-            gaps.append(gap)
+            unseen = None
         self.steps_done = rollouts.step + 1
-        metrics |= {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
+        metrics = {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
         metrics["train/skipped_updates"] *= len(steps)
-        metrics["train/logprob_gap"] = float(gaps[0])  # later ones compare with weights that did not sample
+        metrics |= gap.metrics()
         metrics["time/update"] = time.perf_counter() - started
         metrics |= self.ledger.add(rollouts, self.models, tokens_read(self.policy) - read, metrics["time/update"])
         self._log(metrics | step_metrics(rollouts, advantages if update.needs_advantages else None), rollouts)

@@ -18,19 +18,10 @@ from mentor_pl.models.logprobs import expert_says
 from mentor_pl.models.prefix_sharing import prefix_sharing
 from mentor_pl.runtime.collectives import all_max, all_sum, world_size
 from mentor_pl.training.batching import micro_batches
+from mentor_pl.training.sampling_gap import SamplingGap
 from mentor_pl.types import Rollouts
 
 _DIVERGENCES = frozenset({Need.REVERSE_KL, Need.FORWARD_KL})
-
-
-def largest_gap(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
-    """max |log π − log π_old| over response tokens: [B, T], [B, T], [B, T] -> scalar; logged as `train/logprob_gap`.
-
-    At the weights that sampled, in 32-true, it is rounding, about 1e-5. Sampling keeps the log-probabilities of what it
-    draws from, after temperature, top_p and top_k; training knows the temperature alone. So under a filter the gap is
-    −log of the least mass kept, and infinite where the expert says what the policy's filter drops.
-    """
-    return (logprobs - old_logprobs).abs().masked_fill(~mask, 0).max()
 
 
 class Update:
@@ -64,9 +55,20 @@ class Update:
         """Whether nothing is learned of a token without an advantage."""
         return all(term.skips_zero_advantage for term in self.terms)
 
+    @property
+    def clip_range(self) -> tuple[float, float] | None:
+        """The ratios of a token that no term clips."""
+        ranges = [term.clip_range for term in self.terms if term.clip_range is not None]
+        return (max(low for low, _ in ranges), min(high for _, high in ranges)) if ranges else None
+
     def accumulate_gradients(
-        self, rollouts: Rollouts, advantages: Tensor, rows: Tensor, backward: Callable[[Tensor], None]
-    ) -> tuple[dict[str, Tensor], Tensor]:
+        self,
+        rollouts: Rollouts,
+        advantages: Tensor,
+        rows: Tensor,
+        backward: Callable[[Tensor], None],
+        gap: SamplingGap | None = None,
+    ) -> dict[str, Tensor]:
         """Gradients of the loss over the global mini-batch whose share here are `rows` [M].
 
         Rollouts that no term learns from are not read, such as those without any advantage under a surrogate alone.
@@ -77,17 +79,17 @@ class Update:
             advantages: [N] or [N, T].
             rows: [M].
             backward: of a loss.
+            gap: is shown the log-probabilities, where the weights are those that sampled.
 
         Returns:
             for the log, the loss, the entropy of π_old over all tokens, and the terms' own means over the tokens that
-            were read; and the largest |log π_θ − log π_old| of those.
+            were read.
         """
         known = _tokens(rollouts, advantages, rows, rollouts.response_ids.shape[1])
         entropy = (rollouts.entropies[rows] * known.mask).sum()
         totals = all_sum(torch.stack([*(term.weight(known) for term in self.terms), known.mask.sum(), entropy]))
         weights = totals[:-2].where(totals[:-2] > 0, 1)
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=totals.device))
-        gap = torch.zeros((), device=totals.device)
         for some, share in self._passes(rollouts, self._learnable(known, rows)):
             inputs = self._read(rollouts, advantages, some)
             loss = torch.zeros((), device=totals.device)
@@ -104,11 +106,12 @@ class Update:
             with prefix_sharing(self.policy):  # for layers that run again on the way back
                 backward(loss)
             sums["read"] += share * inputs.mask.sum()
-            gap = torch.maximum(gap, largest_gap(inputs.logprobs.detach(), inputs.old_logprobs, inputs.mask))
+            if gap is not None and share:
+                gap.add(some, inputs.logprobs)
         found = dict(zip(sums, all_sum(torch.stack(list(sums.values()))), strict=True))
         read = found.pop("read").clamp(min=1)
         means = {name.removeprefix("read/"): v / read if name.startswith("read/") else v for name, v in found.items()}
-        return means | {"entropy": totals[-1] / totals[-2].clamp(min=1)}, all_max(gap)
+        return means | {"entropy": totals[-1] / totals[-2].clamp(min=1)}
 
     def _learnable(self, known: Tokens, rows: Tensor) -> Tensor:
         """Those of `rows` [M] that may carry a gradient."""
@@ -116,14 +119,16 @@ class Update:
         return rows[learned.any(1).cpu()]
 
     @torch.no_grad()
-    def rescored(self, rollouts: Rollouts, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """log π_old [N, T] as the updates' own passes compute it, and how far sampling's are from that."""
+    def rescored(self, rollouts: Rollouts, batches: Sequence[Tensor], gap: SamplingGap | None = None) -> Tensor:
+        """log π_old [N, T] as the updates' own passes compute it; `gap` is shown it."""
         logprobs = rollouts.logprobs.clone()
         for mini_batch in batches:
-            for rows, _ in self._passes(rollouts, mini_batch):
+            for rows, share in self._passes(rollouts, mini_batch):
                 values = self._logprobs(rollouts, rows).logprobs
                 logprobs[rows, : values.shape[1]] = values
-        return logprobs, all_max(largest_gap(logprobs, rollouts.logprobs, rollouts.mask))
+                if gap is not None and share:
+                    gap.add(rows, values)
+        return logprobs
 
     def _passes(self, rollouts: Rollouts, rows: Tensor) -> Iterator[tuple[Tensor, float]]:
         """The micro-batches of `rows` [M]: rows [B] of each, and the weight 1.

@@ -1,8 +1,15 @@
-"""What becomes of alternatives where rollouts are chosen, reordered and joined."""
+"""Which tokens the policy drew; what becomes of alternatives where rollouts are chosen, reordered and joined."""
+
+from types import SimpleNamespace
 
 import torch
 
-from mentor_pl.types import Alternatives
+from mentor_pl.types import Alternatives, Rollouts
+
+
+def test_the_policy_drew_what_is_neither_given_nor_guided_nor_padding():
+    mask, given, guided = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]).bool()
+    assert Rollouts.drawn.fget(SimpleNamespace(mask=mask, given=given, guided=guided)).tolist() == [0, 0, 1, 0]
 
 
 def kept(*places):

@@ -72,13 +72,13 @@ def gradients(module: MentorModule, algorithm: Algorithm, rollouts: Rollouts) ->
     )
     batches, sampled = mini_batches(rollouts.group, module.mini_batches), rollouts.logprobs
     if module.recompute_logprobs:
-        rollouts = replace(rollouts, logprobs=update.rescored(rollouts, batches)[0])
+        rollouts = replace(rollouts, logprobs=update.rescored(rollouts, batches))
     advantages = advantages_of(algorithm, rollouts)
     if (cap := module.importance_cap) is not None:
-        advantages, _ = weighted(advantages, rollouts.logprobs, sampled, cap, rollouts.train_mask)
+        advantages = weighted(advantages, rollouts.logprobs, sampled, cap, rollouts.drawn)
     parameters, found, means = list(module.policy.parameters()), [], []
     for rows in batches:
-        metrics, _ = update.accumulate_gradients(rollouts, advantages, rows, backward=module.manual_backward)
+        metrics = update.accumulate_gradients(rollouts, advantages, rows, backward=module.manual_backward)
         found.append([_local(p.grad).clone() if p.grad is not None else _local(p) * 0 for p in parameters])
         for parameter in parameters:
             parameter.grad = None

@@ -25,7 +25,7 @@ from mentor_pl.runtime.printable import printable
 from mentor_pl.training.frozen_models import check_expert, load_frozen_models
 from mentor_pl.training.module import MentorModule
 
-_SHOWN = ("train/loss", "train/grad_norm", "train/entropy", "train/logprob_gap")
+_SHOWN = ("train/loss", "train/grad_norm", "train/entropy", "train/logprob_gap/max")
 
 
 def replay(run: Path, step: int, algorithm: Path | None = None) -> None:

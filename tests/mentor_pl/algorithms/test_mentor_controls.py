@@ -130,7 +130,7 @@ def test_the_released_codes_departures_are_in_force_and_said(run, caplog):
     assert second.gamma >= 1.5
     # drafted by the policy as it was, but compared with the policy as it is: the gap is rounding
     assert job.module.models.reference is not None
-    assert job.trainer.callback_metrics["train/logprob_gap"] < 1e-4
+    assert job.trainer.callback_metrics["train/logprob_gap/max"] < 1e-4
 
 
 def test_settings_of_ones_own_win_over_those_of_the_released_code():

@@ -48,7 +48,7 @@ class Probe(L.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         names = ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "origin")
-        gap = trainer.callback_metrics["train/logprob_gap"].item()
+        gap = trainer.callback_metrics["train/logprob_gap/max"].item()
         self.rollouts.append({name: getattr(batch, name) for name in names} | {"gamma": batch.gamma, "gap": gap})
 
     def on_train_end(self, trainer, pl_module):

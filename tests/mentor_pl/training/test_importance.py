@@ -1,42 +1,51 @@
-"""Weights for the gap between sampler and trainer: by hand, without a gap, over ranks, and through a whole run."""
+"""Weights for the gap between sampler and trainer: by hand, for a mixture's law, without a gap, and through a run."""
 
 import math
 from dataclasses import replace
 
+import lightning.pytorch as L
 import pytest
 import torch
 from runs import Gradients
 
 from mentor_pl.algorithms.distillation import Distillation
 from mentor_pl.algorithms.grpo import GRPO
+from mentor_pl.algorithms.parts.losses.divergence import Divergence
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.importance import weighted
 from mentor_pl.training.loader import RolloutLoader
 from mentor_pl.training.update import Update
 
-MASK = torch.tensor([[True, True], [True, False]])
+EVERY = torch.ones(2, 2, dtype=torch.bool)
 TRAINER = torch.tensor([[0.5, 0.3], [0.1, 1.0]]).log()
-SAMPLER = torch.tensor([[0.25, 0.5], [0.1, 1.0]]).log()  # ratios 2, 0.6, 1; padding 1
+SAMPLER = torch.tensor([[0.25, 0.5], [0.1, 1.0]]).log()  # ratios 2, 0.6, 1, 1
 
 
 def test_advantages_are_multiplied_by_the_ratio_up_to_the_cap():
-    by_rollout, metrics = weighted(torch.tensor([10.0, -1.0]), TRAINER, SAMPLER, 1.5, MASK)
+    by_rollout = weighted(torch.tensor([10.0, -1.0]), TRAINER, SAMPLER, 1.5, EVERY)
     assert torch.allclose(by_rollout, torch.tensor([[15.0, 6.0], [-1.0, -1.0]]))
-    assert metrics == pytest.approx({"train/importance": (1.5 + 0.6 + 1) / 3, "train/importance_capped": 1 / 3})
-    by_token, _ = weighted(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), TRAINER, SAMPLER, 9.0, MASK)
+    by_token = weighted(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), TRAINER, SAMPLER, 9.0, EVERY)
     assert torch.allclose(by_token, torch.tensor([[2.0, 1.2], [3.0, 4.0]]))
 
 
-def test_a_token_that_the_samplers_filter_dropped_has_the_caps_weight():
-    weights, _ = weighted(torch.ones(2), TRAINER, SAMPLER.masked_fill(~MASK | MASK, -math.inf), 2.0, MASK)
-    assert weights.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+def test_a_token_that_the_policy_did_not_draw_keeps_its_advantage():
+    """The first, guided: what the policy makes of it had no part in its draw."""
+    drawn = torch.tensor([[False, True], [True, True]])
+    assert torch.allclose(
+        weighted(torch.tensor([10.0, -1.0]), TRAINER, SAMPLER, 1.5, drawn), torch.tensor([[10.0, 6.0], [-1.0, -1.0]])
+    )
+    dropped = SAMPLER.masked_fill(~drawn, -math.inf)  # by the policy's filter
+    assert weighted(torch.ones(2), TRAINER, dropped, 1.5, drawn)[0, 0] == 1
 
 
-def test_the_log_is_of_the_tokens_of_all_ranks(monkeypatch):
-    """As if another rank had three tokens of weight 1."""
-    monkeypatch.setattr("mentor_pl.training.importance.all_sum", lambda sums: sums + torch.tensor([3.0, 0.0, 3.0]))
-    _, metrics = weighted(torch.ones(2), TRAINER, SAMPLER, 1.5, MASK)
-    assert metrics == pytest.approx({"train/importance": (1.5 + 0.6 + 1 + 3) / 6, "train/importance_capped": 1 / 6})
+def test_the_weights_of_a_mixture_are_right_for_its_law():
+    """Two tokens, w = .5, π* = (.9, .1); the sampler has π = (.4, .6) where the trainer has (.5, .5). Over all draws of
+    coin and token, what a token adds in weight is its probability under the mixture of the trainer's policy."""
+    w, expert, sampler, trainer = 0.5, torch.tensor([0.9, 0.1]), torch.tensor([0.4, 0.6]), torch.tensor([0.5, 0.5])
+    probabilities = torch.stack([(1 - w) * sampler, w * expert])  # [coin, token]
+    drawn = torch.tensor([[True, True], [False, False]])
+    added = weighted(probabilities, trainer.log().expand(2, 2), sampler.log().expand(2, 2), 9.0, drawn).sum(0)
+    assert torch.allclose(added, torch.tensor([0.7, 0.3]))  # .5 · .5 + .5 · .9, .5 · .5 + .5 · .1
 
 
 def corrupted(monkeypatch, difference):
@@ -64,8 +73,28 @@ def test_a_run_whose_sampler_is_off_by_a_factor_has_gradients_times_that_factor(
     for plain, ours in zip(*gradients, strict=True):
         assert (ours - factor * plain).norm() <= 1e-4 * ours.norm()
     logged = job.trainer.callback_metrics
-    assert float(logged["train/importance"]) == pytest.approx(factor, abs=1e-4)
-    assert float(logged["train/importance_capped"]) == (cap == factor)
+    assert float(logged["train/sampling_ratio/mean"]) == pytest.approx(2, abs=1e-4)
+    assert float(logged["train/sampling_ratio/capped"]) == (cap == factor)
+
+
+class Advantages(L.Callback):
+    """Keeps a step's rollouts and the advantages that the update used."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.rollouts, self.used = batch, outputs["advantages"]
+
+
+def test_in_mixture_rollouts_only_tokens_that_the_policy_drew_are_weighed(run, monkeypatch):
+    corrupted(monkeypatch, math.log(2))
+    used = {}
+    for cap in (None, 9.0):
+        seen = Advantages()
+        run(steps=1, callbacks=[seen], module_options={"recompute_logprobs": True, "importance_cap": cap}).fit()
+        used[cap] = seen.used
+    mask, guided = seen.rollouts.mask, seen.rollouts.guided
+    assert guided.any()
+    factors = torch.where(guided, 1.0, 2.0)
+    assert (used[9.0] - factors * used[None][:, None]).abs()[mask].max() <= 1e-4 * used[None].abs().max()
 
 
 def test_an_advantage_made_of_log_probabilities_is_made_of_those_that_were_recomputed(run, monkeypatch, equal_weights):
@@ -81,7 +110,7 @@ def test_an_advantage_made_of_log_probabilities_is_made_of_those_that_were_recom
 def test_without_a_gap_nothing_changes_but_rounding(run, monkeypatch):
     rescored = Update.rescored
     monkeypatch.setattr(
-        Update, "rescored", lambda self, rollouts, some: (rollouts.logprobs, rescored(self, rollouts, some)[1])
+        Update, "rescored", lambda self, rollouts, *rest: rescored(self, rollouts, *rest) * 0 + rollouts.logprobs
     )
     weights = [
         run(steps=2, module_options={"recompute_logprobs": True, "importance_cap": cap}).fit() for cap in (None, 2.0)
@@ -94,8 +123,17 @@ def test_without_a_gap_nothing_changes_but_rounding(run, monkeypatch):
     [
         ({"importance_cap": 2.0}, r"importance_cap is 2.0, but .* set model.recompute_logprobs to true"),
         ({"importance_cap": 0.0, "recompute_logprobs": True}, "importance_cap is 0.0"),
+        (
+            {"importance_cap": 2.0, "recompute_logprobs": True, "algorithm": Distillation(4)},
+            r"multiply advantages, and the loss of Distillation \(reverse_kl\) has none: set importance_cap to null",
+        ),
     ],
 )
 def test_a_cap_that_cannot_work_is_refused(run, options, said):
     with pytest.raises(UsageError, match=said):
         run(module_options=options)
+
+
+def test_one_term_with_an_advantage_is_enough_for_a_cap(run):
+    terms = [Divergence()]
+    run(module_options={"importance_cap": 2.0, "recompute_logprobs": True, "algorithm": GRPO(8), "terms": terms})

@@ -72,12 +72,14 @@ class Term(ABC):
         coefficient: what the term counts for; with 0 it is not there.
         skips_zero_advantage: whether a token without advantage adds nothing, neither to the sum nor to its gradient;
             rollouts that no term `learns` from are left out of the update's forward.
+        clip_range: least and greatest ratio π_θ / π_old of a token that is not clipped; none where no token is.
         needs: what of `LossInputs` it reads beyond what is always there.
     """
 
     name: str
     coefficient: float = 1.0
     skips_zero_advantage: bool = False
+    clip_range: tuple[float, float] | None = None
     needs: frozenset[Need] = frozenset()
 
     def strength(self, alpha: float) -> float:

@@ -56,6 +56,7 @@ class ClippedSurrogate(Term):
         check("loss clip_high", clip_high, above=0, because="the ratio's upper bound 1 + clip_high is above 1")
         check("loss dual_clip", dual_clip, above=1, because="it bounds ratios above 1", otherwise="or null")
         self.clip_low, self.clip_high, self.dual_clip, self.aggregation = clip_low, clip_high, dual_clip, aggregation
+        self.clip_range = 1 - clip_low, 1 + clip_high
         self.ratio = ratio
         self.needs = frozenset({Need.EXPERT_LOGPROBS} if ratio == "mixture" else ())
 

@@ -24,7 +24,7 @@ class Only(Term):
     def __init__(self, term: Term, origin: Origin) -> None:
         self.term, self.origin = term, origin
         self.name, self.coefficient, self.needs = term.name, term.coefficient, term.needs
-        self.skips_zero_advantage = term.skips_zero_advantage
+        self.skips_zero_advantage, self.clip_range = term.skips_zero_advantage, term.clip_range
 
     def strength(self, alpha: float) -> float:
         return self.term.strength(alpha)

@@ -35,6 +35,11 @@ def test_rollouts_are_read_where_the_inner_term_learns_from_them(loss_inputs):
     assert not Only(NegativeLogLikelihood(), Origin.POLICY).skips_zero_advantage
 
 
+def test_the_clip_range_is_the_inner_terms():
+    assert Only(ClippedSurrogate(0.2, 0.28), Origin.POLICY).clip_range == (0.8, 1.28)
+    assert Only(NegativeLogLikelihood(), Origin.POLICY).clip_range is None
+
+
 def test_what_the_inner_term_needs_is_needed():
     assert Only(ClippedSurrogate(ratio="mixture"), Origin.MIXTURE).needs == {Need.EXPERT_LOGPROBS}
 
