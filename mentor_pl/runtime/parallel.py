@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -145,7 +145,7 @@ def shard(policy: Any, mesh: DeviceMesh, param_dtype: torch.dtype | None = None)
 
 @contextmanager
 def gathered(policy: nn.Module) -> Iterator[None]:
-    """Every parameter whole on every rank, so that forwards inside need no collective.
+    """Every parameter whole on every rank, so that forwards inside need no collective and run no hook of FSDP2.
 
     Ranks may then decode different numbers of steps. Does nothing to a model that is not sharded.
     """
@@ -158,9 +158,31 @@ def gathered(policy: nn.Module) -> Iterator[None]:
     for module in sharded:
         module.unshard()
     try:
-        yield
+        with _without_hooks(sharded):
+            yield
     finally:
         for module in sharded:
             module.reshard()
         for module in inner:  # the root's parameters are wanted again at once by the backward pass: it stays as it is
             module.set_reshard_after_forward(True, recurse=False)
+
+
+@contextmanager
+def _without_hooks(sharded: Sequence[Any]) -> Iterator[None]:
+    """Forwards of `sharded`, which are whole, without FSDP2's hooks; others' hooks stay.
+
+    Even where nothing is to be gathered its hooks make two streams wait in every forward: no CUDA graph can be recorded
+    of that, and every step pays for it.
+    """
+    every = [(m, hooks) for m in sharded for hooks in (m._forward_pre_hooks, m._forward_hooks)]
+    before = [dict(hooks) for _, hooks in every]
+    for module, hooks in every:
+        for name, hook in list(hooks.items()):
+            if getattr(hook, "__self__", None) is module._get_fsdp_state():
+                del hooks[name]
+    try:
+        yield
+    finally:
+        for (_, hooks), kept in zip(every, before, strict=True):
+            hooks.clear()
+            hooks.update(kept)

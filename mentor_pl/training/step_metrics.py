@@ -29,7 +29,7 @@ def step_metrics(rollouts: Rollouts, advantages: Tensor | None) -> dict[str, flo
         without, groups = all_sum(torch.tensor([int((~signal).sum()), len(signal)], device=signal.device)).tolist()
         metrics["train/without_signal"] = without / max(1, groups)
     metrics |= {f"time/{part}": seconds for part, seconds in rollouts.seconds.items()}
-    metrics |= {f"decode/{name}": count for name, count in DecodeStats.of(rollouts.decoding).per_token().items()}
+    metrics |= {f"decode/{name}": count for name, count in DecodeStats.of(rollouts.decoding).rates().items()}
     timeouts = [part.sum() for name, part in rollouts.reward_parts.items() if name.split("_")[0] == "timeout"]
     if timeouts:
         metrics["reward/timeouts"] = float(all_sum(torch.stack(timeouts).sum()))

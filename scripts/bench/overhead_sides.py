@@ -167,7 +167,7 @@ class Clock(L.Callback):
             "update: backward": 2 * policy * learned,
         }
         mixed = batch.gate_weights.sum(1) > 0
-        among = counts.per_token() | {"response tokens": float(counts.tokens), "lost, modelled": 0.0}
+        among = counts.rates() | {"response tokens": float(counts.tokens), "lost, modelled": 0.0}
         if mixed.any():
             tokens = batch.response_lengths[mixed].sum()
             replaced = float(batch.replaced[mixed].sum() / tokens)

@@ -87,7 +87,7 @@ def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> 
         console.print(table)
     coin = cases["coin"].samples
     assert coin is not None
-    per = coin.stats.per_token()
+    per = coin.stats.rates()
     figures = [
         Figure("coin ÷ plain, time", ratio(cases, "coin", "plain"), "", 1.6, "at most", "aim 1.4"),
         Figure("algorithm1 K = 4 ÷ coin, time", ratio(cases, "algorithm1 K = 4", "coin"), "", 1.05, detail="aim 1.3"),

@@ -85,7 +85,7 @@ def sampler_table(cases: dict[str, Case], task: Work, memory: dict[str, int]) ->
         line = [name, f"{task.tokens / case.median:,.0f}", f"{ratio(cases, name, 'plain'):.2f}"]
         line.append("" if model is None else f"{model:.2f}")
         if case.samples is not None:
-            per = case.samples.stats.per_token()
+            per = case.samples.stats.rates()
             line += [f"{1000 * per[count]:.1f}" for count in ("policy_forwards", "expert_calls")]
             line += [f"{per[count]:.2f}" for count in ("expert_tokens", "scored_positions", "rolled_back", "padding")]
         else:

@@ -2,15 +2,17 @@
 
 Shapes are bucketed, so that a few dozen graphs serve responses of any length. Graphs live as long as one call of a
 sampler: sharded parameters are gathered to new addresses every time, and the cache is given back after it. Models
-whose forward cannot be recorded, because it waits for the host, are decoded without.
+whose forward cannot be recorded, because it waits for the host, are decoded without, and a warning says so.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
+
+from mentor_pl.runtime.collectives import rank
 
 ROW_BUCKET = 8
 
@@ -32,11 +34,14 @@ class Replayed:
         step: works on tensors of fixed addresses alone and never waits for the host.
         slots: R, the greatest number of rows.
         length: greatest width.
+
+    Attributes:
+        replays: calls so far that were replayed.
     """
 
     def __init__(self, step: Callable[[int, int], None], slots: int, length: int) -> None:
         self.step, self.slots, self.length = step, slots, length
-        self.recordable = True
+        self.recordable, self.replays = True, 0
         self.seen: set[tuple[int, int]] = set()
         self.graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
 
@@ -46,6 +51,7 @@ class Replayed:
             self._record(shape)
         if shape in self.graphs:
             self.graphs[shape].replay()
+            self.replays += 1
         else:
             self.seen.add(shape)
             self.step(*shape)
@@ -59,6 +65,11 @@ class Replayed:
                 self.step(*shape)
         except RuntimeError as problem:
             self.recordable = False
-            rank_zero_warn(f"decoding without CUDA graphs, which this model does not allow: {problem}")
+            warnings.warn(
+                f"rank {rank()} decodes without CUDA graphs, two to three times more slowly, since a step could not be "
+                f"recorded: {problem}; if the model's forward waits for the host, say so by the sampler's "
+                "cuda_graphs: false",
+                stacklevel=2,
+            )
         else:
             self.graphs[shape] = graph

@@ -97,8 +97,8 @@ class Engine:
             self.runners.append(ModelRunner(models.expert, slots, longest, device))
             self.verifier = Verifier(self.runners[1], self.drafts, guidance, alternatives)
         self.on_gpu = device.type == "cuda"
-        replay = self.on_gpu and cuda_graphs
-        self.step = Replayed(self.drafts.step, slots, longest) if replay else self.drafts.step
+        self.graphs = Replayed(self.drafts.step, slots, longest) if self.on_gpu and cuda_graphs else None
+        self.step = self.graphs or self.drafts.step
         self.stats = DecodeStats()
         self.timings = timings if timings is not None else {}
         self.lengths = torch.zeros(len(prompts), dtype=torch.int64)
@@ -268,6 +268,7 @@ class Engine:
         mask = torch.arange(longest, device=ids.device) < lengths[:, None]  # drafts behind the end do not count
         last = ids.gather(1, lengths[:, None] - 1)
         self.stats.tokens = int(self.lengths.sum())
+        self.stats.graphed = self.graphs.replays if self.graphs is not None else 0
         guided, replaced = to.guided[:n, :longest] & mask, to.replaced[:n, :longest] & mask
         ids = ids.where(mask, 0)
         kept = self.verifier.kept if self.verifier is not None else None

@@ -16,8 +16,9 @@ class DecodeStats:
     Attributes:
         tokens: response tokens that stand at the end.
         policy_forwards: one-token forwards of the policy, each over all rows being decoded.
+        graphed: those of them that replayed a CUDA graph.
         policy_tokens: rows of those forwards, added up.
-        idle: those of them that were fed for a row that had ended or waited for the expert.
+        idle: those of the rows that were fed for a row that had ended or waited for the expert.
         rolled_back: drafted tokens that were rolled back behind a replaced one.
         prefill_tokens: prompt tokens read by policy and expert, once per prompt where its rollouts share it; the expert
             begins with the prompts of its first call.
@@ -32,6 +33,7 @@ class DecodeStats:
 
     tokens: int = 0
     policy_forwards: int = 0
+    graphed: int = 0
     policy_tokens: int = 0
     idle: int = 0
     rolled_back: int = 0
@@ -70,6 +72,7 @@ class DecodeStats:
         named: dict[str, Any] = dict(counts)
         return cls(**named)
 
-    def per_token(self) -> dict[str, float]:
-        """Every count but `tokens`, divided by it."""
-        return {name: count / max(1, self.tokens) for name, count in self.counts().items() if name != "tokens"}
+    def rates(self) -> dict[str, float]:
+        """Every count but `tokens`, divided by it; `graphed` is a share of the policy's forwards."""
+        rates = {name: count / max(1, self.tokens) for name, count in self.counts().items() if name != "tokens"}
+        return rates | {"graphed": self.graphed / max(1, self.policy_forwards)}

@@ -21,8 +21,10 @@ from pathlib import Path
 
 import lightning.pytorch as L
 import torch
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
+from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.runtime.collectives import rank
 from mentor_pl.rewards.base import Grade, Reward
 
@@ -38,7 +40,17 @@ class Probe(L.Callback):
     def __init__(self, folder: str):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.gradients, self.rollouts = [], []
+        self.gradients, self.rollouts, self.hooks, self.whole_hooks = [], [], set(), 0
+
+    def on_fit_start(self, trainer, pl_module):
+        call, sharded = ModelRunner._call, [m for m in pl_module.policy.modules() if isinstance(m, FSDPModule)]
+
+        def counted(runner, *arguments):
+            self.hooks.add(hooks_of(sharded))
+            return call(runner, *arguments)
+
+        ModelRunner._call = counted
+        self.whole_hooks = hooks_of(sharded)
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
         if len(self.gradients) < 4:
@@ -52,7 +64,13 @@ class Probe(L.Callback):
         self.rollouts.append({name: getattr(batch, name) for name in names} | {"gamma": batch.gamma, "gap": gap})
 
     def on_train_end(self, trainer, pl_module):
-        torch.save({"gradients": self.gradients, "rollouts": self.rollouts}, self.folder / f"rank{rank()}.pt")
+        found = {"gradients": self.gradients, "rollouts": self.rollouts}
+        found |= {"hooks while decoding": list(self.hooks), "hooks": self.whole_hooks}
+        torch.save(found, self.folder / f"rank{rank()}.pt")
+
+
+def hooks_of(modules):
+    return sum(len(module._forward_pre_hooks) + len(module._forward_hooks) for module in modules)
 '''
 
 
@@ -153,6 +171,13 @@ def test_two_processes_sample_what_one_does(trained):
                 width = min(ours.shape[-1], theirs.shape[-1]) if ours.ndim == 2 else None
                 assert torch.equal(ours[..., :width], theirs[..., :width]), (step, name)
         assert ranks[0][step]["gamma"] == ranks[1][step]["gamma"] == pytest.approx(whole["gamma"], abs=1e-5)
+
+
+def test_no_forward_of_decoding_runs_a_hook_of_fsdp_and_training_has_them_again(trained):
+    for place in range(2):
+        found = read(trained / f"whole2/rank{place}.pt")
+        assert found["hooks while decoding"] == [0]
+        assert found["hooks"] > 0  # and gradients that are those of one process: the next test
 
 
 def test_all_ranks_report_the_largest_gap_of_any(trained):

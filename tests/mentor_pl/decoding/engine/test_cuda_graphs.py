@@ -65,6 +65,7 @@ def test_a_shape_runs_as_it_is_once_is_recorded_at_its_second_call_and_only_repl
         step(8, 64)
     assert device.ran == [(8, 64), ("replayed", 8, 64), ("replayed", 8, 64)]
     assert device.pools == [None]  # recorded once
+    assert step.replays == 2
 
 
 def test_every_call_runs_exactly_once_in_its_bucket(device):
@@ -108,3 +109,4 @@ def test_a_step_that_cannot_be_recorded_is_run_as_it_is_with_one_warning(device,
             step(8, 64)
     assert device.ran == [(8, 64)] * 4
     assert len(warned) == 1
+    assert step.replays == 0

@@ -183,9 +183,10 @@ def test_statistics_add_up_count_by_count_and_part_by_part():
 
 
 def test_every_count_is_reported_per_response_token():
-    on_host = DecodeStats(tokens=4, policy_forwards=2, rolled_back=6)
-    assert on_host.per_token() == {**dict.fromkeys(NAMES[1:], 0.0), "policy_forwards": 0.5, "rolled_back": 1.5}
-    assert DecodeStats(idle=3).per_token()["idle"] == 3.0  # without any token there is no division by 0
+    cost = DecodeStats(tokens=4, policy_forwards=2, graphed=1, rolled_back=6)
+    expected = {"policy_forwards": 0.5, "graphed": 0.5, "rolled_back": 1.5}  # 1 of 2 forwards was replayed
+    assert cost.rates() == dict.fromkeys(NAMES[1:], 0.0) | expected
+    assert DecodeStats(idle=3).rates()["idle"] == 3.0  # without any token there is no division by 0
 
 
 def test_seconds_are_added_to_their_part_even_after_an_error(monkeypatch):
