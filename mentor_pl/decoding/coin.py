@@ -21,7 +21,9 @@ class Coin(BatchedSampler):
     Args:
         schedule: when the expert is called; by default every K draft steps, K from measured timings.
         rows: rollouts decoded at a time, at most.
-        cache_tokens: places of each model's KV cache, over all rows; more rows than fit wait.
+        cache_tokens: places of each model's KV cache, over all rows; more rows than fit wait. By default from
+            the memory that is free.
+        page_tokens: places of a page; by default 256 on a GPU, and as many as a row has elsewhere.
         cuda_graphs: replay recorded steps on a GPU.
 
     Raises:
@@ -32,10 +34,11 @@ class Coin(BatchedSampler):
         self,
         schedule: LookaheadSchedule | None = None,
         rows: int = 256,
-        cache_tokens: int = 2**18,
+        cache_tokens: int | None = None,
+        page_tokens: int | None = None,
         cuda_graphs: bool = True,
     ) -> None:
-        super().__init__(rows, cache_tokens, cuda_graphs)
+        super().__init__(rows, cache_tokens, page_tokens, cuda_graphs)
         self.schedule = schedule if schedule is not None else FixedK()
 
     def guidance(self, blend: Blend) -> Guidance:

@@ -10,24 +10,31 @@ from mentor_pl.training.plan import Plan
 
 def fitting(estimate: MemoryEstimate, plan: Plan, capacity: float) -> Plan:
     """The plan with the settings changed, the cheapest first, that bring its peak to `capacity` bytes, or near it."""
-    least = plan.longest
-
-    def fits(when: str, changed: Plan) -> bool:
-        return peak([part for part in estimate.parts(changed) if part.when in ("always", when)]) <= capacity
-
-    def halved(changed: Plan, name: str, when: str) -> Plan:
-        while getattr(changed, name) > least and not fits(when, changed):
-            changed = replace(changed, **{name: max(least, getattr(changed, name) // 2)})
-        return changed
-
-    if not fits("always", plan):  # nor with any of these
+    if not _fits(estimate, plan, "always", capacity):  # nor with any of these
         return plan
-    if not fits("update", plan):
-        plan = halved(replace(plan, gradient_checkpointing=True), "micro_batch_tokens", "update")
-    plan = halved(plan, "micro_batch_tokens", "scoring")
-    if not fits("decoding", plan):  # more places than the slots take change nothing
-        used = max(least, estimate.slots(plan) * least)
-        plan = halved(replace(plan, cache_tokens=min(plan.cache_tokens, used)), "cache_tokens", "decoding")
+    if not _fits(estimate, plan, "update", capacity):
+        plan = _halved(estimate, replace(plan, gradient_checkpointing=True), "micro_batch_tokens", "update", capacity)
+    plan = _halved(estimate, plan, "micro_batch_tokens", "scoring", capacity)
+    return fitting_cache(estimate, plan, capacity)
+
+
+def fitting_cache(estimate: MemoryEstimate, plan: Plan, capacity: float) -> Plan:
+    """The plan with places of its caches that bring decoding to `capacity` bytes, or near it."""
+    if _fits(estimate, plan, "decoding", capacity):
+        return plan
+    used = max(plan.longest, estimate.slots(plan) * plan.longest)  # more places than the slots take change nothing
+    plan = replace(plan, cache_tokens=min(plan.cache_tokens, used))
+    return _halved(estimate, plan, "cache_tokens", "decoding", capacity)
+
+
+def _fits(estimate: MemoryEstimate, plan: Plan, when: str, capacity: float) -> bool:
+    return peak([part for part in estimate.parts(plan) if part.when in ("always", when)]) <= capacity
+
+
+def _halved(estimate: MemoryEstimate, plan: Plan, name: str, when: str, capacity: float) -> Plan:
+    """The plan with a setting halved until it fits; a rollout's length is the least."""
+    while getattr(plan, name) > plan.longest and not _fits(estimate, plan, when, capacity):
+        plan = replace(plan, **{name: max(plan.longest, getattr(plan, name) // 2)})
     return plan
 
 

@@ -24,7 +24,7 @@ from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.memory import DecodingBytes, decoding_bytes
-from mentor_pl.decoding.engine.slots import slots_for
+from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.lm_head import buffer_bytes
@@ -34,6 +34,7 @@ from mentor_pl.training.plan import Plan, RoundRows
 
 PHASES = ("decoding", "scoring", "update")
 CUDA_BYTES = 2**30  # of CUDA's context and libraries: an assumption
+_CPU = torch.device("cpu")
 _DIVERGENCES = frozenset({Need.REVERSE_KL, Need.FORWARD_KL})
 
 
@@ -138,7 +139,8 @@ class MemoryEstimate:
 
     def _while_decoding(self, plan: Plan) -> Iterator[Part]:
         yield from self._gathered(plan, "decoding")
-        calls = [self.decoding(plan.forward_dtype, plan.half, *call) for call in self._calls(plan)]
+        how = plan.forward_dtype, plan.half, plan.prompt_tokens, plan.sampling, plan.cache
+        calls = [self.decoding(*how, rollouts, mixed) for _, rollouts, mixed in self._calls(plan)]
         if calls:
             worst = max(calls, key=lambda call: sum(vars(call).values()))
             yield Part("KV cache of the policy", "decoding", worst.policy_cache)
@@ -147,14 +149,14 @@ class MemoryEstimate:
             yield Part("tokens sampled, logits of pending drafts", "decoding", worst.buffers)
             yield Part("work of a forward", "decoding", worst.work)
 
-    def _calls(self, plan: Plan) -> Iterator[tuple[int, int, int, SamplingParams, bool]]:
-        """Slots, rollouts, prompt tokens, sampling and whether mixed, of each call of the engine."""
+    def _calls(self, plan: Plan) -> Iterator[tuple[int, int, bool]]:
+        """Slots, rollouts and whether mixed, of each call of the engine."""
         counts = chain.from_iterable(((one.policy, False), (one.mixed, True)) for one in self.rounds)
         for per_prompt, mixed in counts:
             rollouts = plan.prompts * per_prompt
-            slots = slots_for(rollouts, plan.longest, plan.rows, plan.cache_tokens)
+            slots = PageTable.fitting(rollouts, plan.longest, *plan.cache, _CPU).slots
             if slots:
-                yield slots, rollouts, plan.prompt_tokens, plan.sampling, mixed
+                yield slots, rollouts, mixed
 
     def slots(self, plan: Plan) -> int:
         """Rollouts decoded at a time, at most; 0 where the cache has no place for one, or none is sampled."""
@@ -164,17 +166,17 @@ class MemoryEstimate:
         self,
         dtype: torch.dtype,
         half: bool,
-        slots: int,
-        rollouts: int,
         prompt_tokens: int,
         sampling: SamplingParams,
+        cache: tuple[int, int, int],
+        rollouts: int,
         mixed: bool,
     ) -> DecodingBytes:
         return decoding_bytes(
             self.model("policy", dtype),
             self.model("expert", torch.bfloat16 if half else torch.float32) if mixed and self.has_expert else None,
             half,
-            slots=slots,
+            pages=PageTable.fitting(rollouts, prompt_tokens + sampling.max_new_tokens, *cache, _CPU),
             rollouts=rollouts,
             prompt_tokens=prompt_tokens,
             sampling=sampling,

@@ -28,7 +28,7 @@ class Plan:
         prompts: of a rank and step.
         prompt_tokens: of the longest prompt.
         sampling: temperature, filters, maximum length.
-        rows, cache_tokens: of the sampler.
+        rows, cache_tokens, page_tokens: of the sampler; 0 for pages as long as a row.
     """
 
     ranks: int
@@ -43,11 +43,17 @@ class Plan:
     sampling: SamplingParams
     rows: int
     cache_tokens: int
+    page_tokens: int = 0
 
     @property
     def shards(self) -> int:
         """Parts that the policy is cut into."""
         return self.ranks if self.sharded else 1
+
+    @property
+    def cache(self) -> tuple[int, int, int]:
+        """Rows, places and places of a page of the sampler's caches."""
+        return self.rows, self.cache_tokens, self.page_tokens
 
     @property
     def longest(self) -> int:

@@ -35,7 +35,6 @@ from statistics import NormalDist, fmean
 import numpy as np
 
 from mentor_pl.decoding.engine.lookahead import FixedK
-from mentor_pl.decoding.engine.slots import slots_for
 from mentor_pl.decoding.engine.timings import ForwardTimings
 
 GATHERING, WAITING = "gathering weights", "waiting for the slowest rank"
@@ -146,7 +145,7 @@ class Setting:
     @property
     def slots(self) -> int:
         """Rollouts of a rank decoded at a time, at most."""
-        return slots_for(10**9, self.max_prompt_tokens + self.limit, self.rows, self.cache_tokens)
+        return min(self.rows, self.cache_tokens // (self.max_prompt_tokens + self.limit))
 
 
 @dataclass

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, size, warning
+from mentor_pl.decoding.engine.cache_size import MAX_PLACES
 from mentor_pl.decoding.engine.sampler import BatchedSampler
 from mentor_pl.models.loading import Vocabulary
 from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.machine import host_memory, resident
 from mentor_pl.runtime.parallel import FSDP2Strategy
-from mentor_pl.training.fitting import fitting, ranks_that_fit
+from mentor_pl.training.fitting import fitting, fitting_cache, ranks_that_fit
 from mentor_pl.training.memory import MemoryEstimate, Part, peak
 from mentor_pl.training.plan import Plan, rounds_of
 
 # of the memory that may be planned with: allocators keep what is freed, the C library's up to a third of what is used
 _GPU_SHARE, _HOST_SHARE = 0.95, 0.75
+_ASSUMED_PLACES = 2**18  # of caches that are as large as there is room for, where no memory is to be seen
 
 
 def examine(configuration: Configuration) -> list[Finding]:
@@ -30,6 +33,8 @@ def examine(configuration: Configuration) -> list[Finding]:
         return [warning(f"not estimated: {type(configuration.data.sampler).__name__} is no BatchedSampler")]
     if estimate is None:
         return [warning("not estimated: the models' configurations are needed")]
+    if getattr(configuration.data.sampler, "cache_tokens", 0) is None and _memory(plan):  # as many as there is room for
+        plan = fitting_cache(estimate, replace(plan, cache_tokens=MAX_PLACES), _room(plan))
     parts = estimate.parts(plan)
     findings = [_counted(estimate, plan)]
     findings += [detail(f"{part.name:<47}{size(part.bytes):>11}  {part.when}") for part in parts]
@@ -55,7 +60,8 @@ def plan_of(configuration: Configuration) -> Plan | None:
         prompt_tokens=max((len(prompt.token_ids) for prompt in prompts), default=data.max_prompt_tokens),
         sampling=data.sampling,
         rows=sampler.rows,
-        cache_tokens=sampler.cache_tokens,
+        cache_tokens=sampler.cache_tokens or _ASSUMED_PLACES,
+        page_tokens=sampler.page_tokens_on("cuda" if configuration.cuda else "cpu"),
     )
 
 
@@ -91,14 +97,14 @@ def _verdict(configuration: Configuration, estimate: MemoryEstimate, plan: Plan,
     base, need = 0 if plan.cuda else resident(), peak(parts)
     own = f" beside {size(base)} of Python and its libraries" if base else ""
     what = f"{size(need)} at the peak{own}"
-    have = gpu_memory() if plan.cuda else host_memory() // max(1, plan.ranks)
+    have = _memory(plan)
     if not have:
         return [
             warning(
                 f"{what}; there is no GPU here to compare it with", "compare it with yours, and leave a twentieth free"
             )
         ]
-    room = _GPU_SHARE * have if plan.cuda else _HOST_SHARE * have - base
+    room = _room(plan)
     if need <= room:
         return [ok(f"{what}, of {size(have)} that a process has")]
     text, changed = f"{what}, but a process has {size(have)}", fitting(estimate, plan, room)
@@ -114,6 +120,16 @@ def _verdict(configuration: Configuration, estimate: MemoryEstimate, plan: Plan,
     return [
         problem(text, "no setting of these makes it fit: lower data.sampling.max_new_tokens, or take smaller models")
     ]
+
+
+def _memory(plan: Plan) -> int:
+    """Bytes that a process has; 0 where nothing tells."""
+    return gpu_memory() if plan.cuda else host_memory() // max(1, plan.ranks)
+
+
+def _room(plan: Plan) -> float:
+    """Bytes of them that may be planned with."""
+    return _GPU_SHARE * _memory(plan) if plan.cuda else _HOST_SHARE * _memory(plan) - resident()
 
 
 def options(plan: Plan, changed: Plan, configuration: Configuration) -> str:
@@ -167,25 +183,3 @@ def gpu_memory() -> int:
     """Bytes of the smallest GPU; 0 where there is none."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return min((torch.cuda.get_device_properties(i).total_memory for i in range(count)), default=0)
-
-
-def host_memory() -> int:
-    """Bytes of memory that are free, by the system and by the container's limit; 0 where neither tells."""
-    found = []
-    try:
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        found.append(1024 * int(lines["MemAvailable"].split()[0]))
-        limit, used = (Path("/sys/fs/cgroup", name).read_text().strip() for name in ("memory.max", "memory.current"))
-        found += [int(limit) - int(used)] if limit.isdecimal() else []
-    except (OSError, KeyError, ValueError):
-        pass  # another system, or no container
-    return min(found, default=0)
-
-
-def resident() -> int:
-    """Bytes that this process, which has imported what a run imports, holds; 0 where the system does not tell."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)

@@ -62,7 +62,7 @@ class Drafts:
         guidance: Guidance | None,
     ) -> None:
         self.runner, self.sampling, self.guidance = runner, sampling, guidance
-        device, slots = runner.device, runner.cache.slots
+        device, slots = runner.device, runner.pages.slots
         self.size = vocabulary.size
         self.stops = torch.tensor(vocabulary.stop_ids)  # on the CPU, for the host
         self.stop_ids = self.stops.to(device)
@@ -128,7 +128,7 @@ class Drafts:
         guided = coins <= weights
         self.buffers.guided[rollout, column] = guided
         self.pending[:rows] += drafting if self.guidance.every else drafting & guided
-        slots = self.runner.cache.slots
+        slots = self.runner.pages.slots
         depth = self.guidance.schedule.look_ahead
         if self.logits is None:
             self.logits = logits.new_empty(slots + 1, depth, self.size)
@@ -147,10 +147,11 @@ class Drafts:
 
     def assign(self, requests: Tensor, last: Tensor) -> None:
         """Put rollouts into slots: `requests` as in `Slots.assign`, `last` [·] the last tokens of their prompts."""
-        slots, rollouts, prompts, limits, last = self._put(*requests, last)
+        slots, rollouts, prompts, limits, places, last = self._put(*requests, last)
         self.buffers.context[rollouts, 0] = last
-        self.rollout[slots], self.prompt[slots], self.limit[slots], self.token[slots] = rollouts, prompts, limits, last
-        self.place[slots], self.pending[slots], self.drafting[slots] = 0, 0, True
+        self.rollout[slots], self.prompt[slots], self.limit[slots] = rollouts, prompts, limits
+        self.place[slots], self.token[slots] = places, self.buffers.context[rollouts, places]
+        self.pending[slots], self.drafting[slots] = 0, True
 
     def sync(self, table: Slots) -> None:
         """Let the host know how far the rows have come: the one wait for the device."""
@@ -173,15 +174,15 @@ class Drafts:
         to.replaced[rollouts, lengths - 1] = True
         self.place[slots], self.token[slots], self.drafting[slots] = lengths, ids, drafting.bool()
 
-    def move(self, sources: Tensor, targets: Tensor) -> None:
-        """Let the rollouts of the slots `sources` live in `targets`, as in `Slots.move`, and nothing in `sources`."""
+    def move(self, sources: Tensor, targets: Tensor, used: int) -> None:
+        """Let the rollouts of the slots `sources` live in `targets`, as in `Slots.move`, and nothing from `used` on."""
         if self.logits is not None:
             for source, target in zip(sources.tolist(), targets.tolist(), strict=True):  # all at once is a copy of them
                 self.logits[target] = self.logits[source]
         sources, targets = self._put(sources, targets)
         for column in (self.rollout, self.prompt, self.limit, self.place, self.token, self.pending, self.drafting):
             column[targets] = column[sources]
-        self.rollout[sources], self.drafting[sources], self.pending[sources] = self.idle_row, False, 0
+        self.rollout[used:], self.drafting[used:], self.pending[used:] = self.idle_row, False, 0
 
     def _put(self, *columns: Tensor) -> Tensor:
         """Columns of the host's in one transfer."""

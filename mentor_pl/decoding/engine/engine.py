@@ -2,8 +2,7 @@
 
 Prompts are read once for all rollouts that share them; every rollout then enters with its prompt's last token. Rows
 draft in lockstep (`drafting`), the expert settles their pending drafts when the schedule says so (`verifying`), and a
-row that has ended is replaced by the next rollout that waits. When none waits, the last row moves into the gap, so that
-the rows in use are always the first ones and no forward copies a cache.
+row that has ended is replaced by the next rollout that waits (`scheduler.py`).
 
 Shapes: N rollouts of the call, R slots, A rows in use, T response tokens.
 """
@@ -21,8 +20,8 @@ from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.kv_cache import cached_attention
 from mentor_pl.decoding.engine.lookahead import PRIOR_DRAFTS, PRIOR_REPLACED, AcceptanceStats, LookaheadState
 from mentor_pl.decoding.engine.model_runner import ModelRunner
-from mentor_pl.decoding.engine.prefix_cache import Prefixes
-from mentor_pl.decoding.engine.slots import Slots, slots_for
+from mentor_pl.decoding.engine.pages import PageTable
+from mentor_pl.decoding.engine.scheduler import Scheduler
 from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.engine.timings import ForwardTimings, remembered_timings
 from mentor_pl.decoding.engine.verify import Verifier
@@ -47,6 +46,7 @@ class Engine:
         guidance: how the expert takes part; none for on-policy rollouts.
         rows: rollouts decoded at a time, at most.
         cache_tokens: places of each model's cache, over all rows; more rows than fit wait.
+        page_tokens: places of a page; 0 for pages as long as a row.
         limits: maximum length of each rollout; by default `sampling.max_new_tokens` for all.
         on_end: called with a rollout's index and ids as soon as it has ended.
         cuda_graphs: whether a GPU replays recorded steps.
@@ -67,6 +67,7 @@ class Engine:
         *,
         rows: int,
         cache_tokens: int,
+        page_tokens: int = 0,
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
         cuda_graphs: bool = True,
@@ -87,30 +88,27 @@ class Engine:
                 f"max_new_tokens = {sampling.max_new_tokens}: lower the limits or raise max_new_tokens"
             )
         longest = max(len(prompt) + limit for prompt, limit in zip(self.prompts, self.limits, strict=True))
-        self._check(longest, cache_tokens)
-        slots = slots_for(len(prompts), longest, rows, cache_tokens)
         device = models.device
-        self.runners = [ModelRunner(models.policy, slots, longest, device)]
+        self.pages = PageTable.fitting(len(prompts), longest, rows, cache_tokens, page_tokens, device)
+        self._check(longest, cache_tokens)
+        self.runners = [ModelRunner(models.policy, self.pages)]
         self.drafts = Drafts(self.runners[0], keys.to(device), sampling, models.vocabulary, guidance)
         self.verifier: Verifier | None = None
         if guidance is not None:
-            self.runners.append(ModelRunner(models.expert, slots, longest, device))
+            self.runners.append(ModelRunner(models.expert, self.pages))
             self.verifier = Verifier(self.runners[1], self.drafts, guidance, alternatives)
         self.on_gpu = device.type == "cuda"
-        self.graphs = Replayed(self.drafts.step, slots, longest) if self.on_gpu and cuda_graphs else None
+        self.graphs = Replayed(self.drafts.step, self.pages.slots, longest) if self.on_gpu and cuda_graphs else None
         self.step = self.graphs or self.drafts.step
         self.stats = DecodeStats()
         self.timings = timings if timings is not None else {}
-        self.lengths = torch.zeros(len(prompts), dtype=torch.int64)
-        self.table = Slots(slots)
-        self.assigned = 0  # rollouts that have been given a slot; the others wait
-        self.prefixes = Prefixes(self.prompts, slots)
+        self.scheduler = Scheduler(self.prompts, self.limits, self.pages, self.runners, self.drafts, self.stats)
+        self.table = self.scheduler.table
         self.acceptance = AcceptanceStats()
         self.age = self.drafts_since_call = 0
-        self.expert_prefilled = False  # whether the expert reads prompts: from its first call on, and there may be none
 
     def _check(self, longest: int, cache_tokens: int) -> None:
-        if longest > cache_tokens:
+        if not self.pages.slots:
             raise UsageError(
                 f"sampler cache_tokens is {cache_tokens}, but prompt and response of one rollout may take {longest} "
                 "tokens: raise cache_tokens or lower max_new_tokens"
@@ -132,31 +130,46 @@ class Engine:
         """
         with cached_attention(*(runner.model for runner in self.runners)):
             if self.guidance is not None:
-                self.guidance.schedule.begin(self.runners[0].cache.slots, self._timings)
-            self._admit(list(range(self.runners[0].cache.slots)))
+                self.guidance.schedule.begin(self.pages.slots, self._timings)
+            self.scheduler.admit()
             while self.table.used:
                 signals.check()
-                with self.stats.timed("drafting"):
-                    self._draft()
+                steps = self._steps()
+                if self._reserve(steps):
+                    with self.stats.timed("drafting"):
+                        self._draft(steps)
                 if self._due():
-                    if not self.expert_prefilled:
-                        self._prefill_expert()
-                    with self.stats.timed("verifying"):
-                        self._verify()
+                    self._settle()
                 ended = self.table.ended()
                 if len(ended):
                     self._retire(ended)
         return self._samples()
 
-    def _draft(self) -> None:
-        """Lengthen every row that is drafting, by as many tokens as need no sync."""
-        table, steps = self.table, 1
-        if self.on_gpu:
-            schedule = self.guidance.schedule if self.guidance is not None else None
-            steps = STRIDE if schedule is None else max(1, min(schedule.stride, schedule.look_ahead - self.age))
+    def _steps(self) -> int:
+        """Tokens by which rows are lengthened without a sync."""
+        if not self.on_gpu:
+            return 1
+        schedule = self.guidance.schedule if self.guidance is not None else None
+        return STRIDE if schedule is None else max(1, min(schedule.stride, schedule.look_ahead - self.age))
+
+    def _reserve(self, steps: int) -> bool:
+        """See that every row has pages for so many more tokens, where need be those of the newest rows.
+
+        False where pending drafts had to be settled first, after which rows may have ended.
+        """
+        while not self.scheduler.reserve(steps):
+            if self.age:
+                self._settle()
+                return False
+            self.scheduler.preempt()
+        return True
+
+    def _draft(self, steps: int) -> None:
+        """Lengthen every row that is drafting."""
+        table = self.table
         width, before = table.width(), int(table.place[: table.used].sum())
         for i in range(steps):
-            self.step(table.used, min(width + i, self.runners[0].cache.length))
+            self.step(table.used, min(width + i, self.pages.length))
         self.drafts.sync(table)
         drafted = int(table.place[: table.used].sum()) - before
         self.drafts_since_call += drafted
@@ -182,20 +195,14 @@ class Engine:
         return schedule.due(state) or self.age >= schedule.look_ahead or not state.drafting.any()
 
     def _slowest(self) -> float:
-        waiting = self.assigned < len(self.prompts)
-        return 0.0 if waiting else self.table.max_rejection_rate(PRIOR_REPLACED, PRIOR_DRAFTS)
+        return 0.0 if self.scheduler.waiting else self.table.max_rejection_rate(PRIOR_REPLACED, PRIOR_DRAFTS)
 
-    def _prefill_expert(self) -> None:
-        """Have the expert read the prompts of the rows in use."""
-        rollouts = self.table.rollout[: self.table.used].tolist()
-        with self.stats.timed("prefill"):
-            self._count_prefill([0, self.prefixes.catch_up(self.runners[1], rollouts)])
-        self.expert_prefilled = True
-
-    def _count_prefill(self, read: Sequence[int]) -> None:
-        """Tokens that the policy has read, and the expert where it has."""
-        self.stats.prefill_tokens += sum(read)
-        self.stats.expert_prefill_tokens += sum(read[1:])
+    def _settle(self) -> None:
+        """Have the expert settle every pending draft."""
+        if not self.scheduler.expert_prefilled:
+            self.scheduler.prefill_expert()
+        with self.stats.timed("verifying"):
+            self._verify()
 
     def _verify(self) -> None:
         assert self.verifier is not None
@@ -213,61 +220,26 @@ class Engine:
     def _retire(self, ended: Tensor) -> None:
         """Hand over the rollouts of the slots `ended` and fill their places."""
         rollouts, places = self.table.rollout[ended], self.table.place[ended]
-        self.lengths[rollouts] = places
+        self.scheduler.lengths[rollouts] = places
         if self.on_end is not None:
             for rollout, length in zip(rollouts.tolist(), places.tolist(), strict=True):
                 self.on_end(rollout, self.drafts.buffers.context[rollout, 1 : length + 1].tolist())
-        self._admit(ended.tolist())
-
-    def _admit(self, free: list[int]) -> None:
-        """Assign waiting rollouts to the slots `free`; where none waits, close the gaps."""
-        requests = list(range(self.assigned, min(self.assigned + len(free), len(self.prompts))))
-        self.assigned += len(requests)
-        assignment = self.prefixes.assignment(free, requests)
-        if assignment:
-            with self.stats.timed("prefill"):
-                runners = self.runners if self.expert_prefilled else self.runners[:1]
-                self._count_prefill(self.prefixes.fill(assignment, runners))
-            prompts = [self.prompts[rollout] for rollout in assignment.values()]
-            limits = [self.limits[rollout] for rollout in assignment.values()]
-            # slots, rollouts, lengths of their prompts, limits
-            columns = torch.tensor([list(assignment), list(assignment.values()), list(map(len, prompts)), limits])
-            self.table.assign(columns)
-            self.drafts.assign(columns, torch.tensor([prompt[-1] for prompt in prompts]))
-        if len(assignment) < len(free):
-            self._close(set(free) - set(assignment))
-
-    def _close(self, gaps: set[int]) -> None:
-        """Let the last rows move into the gaps, so that the rows in use are the first ones."""
-        table, origins = self.table, dict[int, int]()  # slot -> slot whose row moves there
-        for gap in sorted(gaps, reverse=True):  # from behind, so that what moves is in use
-            table.used -= 1
-            if table.used != gap:
-                origins[gap] = origins.pop(table.used, table.used)
-        if not origins:
-            return
-        targets, sources = torch.tensor([list(origins), list(origins.values())])
-        lengths = (table.prompt + table.place)[sources].tolist()
-        for runner in self.runners:
-            for (target, source), length in zip(origins.items(), lengths, strict=True):
-                runner.cache.copy(source, [target], length)
-        table.move(sources, targets)
-        self.drafts.move(sources, targets)
+        self.scheduler.admit(ended.tolist())
 
     def _timings(self) -> ForwardTimings:
         policy, expert = self.runners
-        rows = policy.cache.slots
+        rows = self.pages.slots
         if rows not in self.timings:
             self.timings[rows] = remembered_timings(policy.model, expert.model, rows, policy.device)
         return self.timings[rows]
 
     def _samples(self) -> Samples:
         to, n = self.drafts.buffers, len(self.prompts)
-        lengths, longest = self.lengths.to(to.context.device), int(self.lengths.max())
+        lengths, longest = self.scheduler.lengths.to(to.context.device), int(self.scheduler.lengths.max())
         ids = to.context[:n, 1 : longest + 1]
         mask = torch.arange(longest, device=ids.device) < lengths[:, None]  # drafts behind the end do not count
         last = ids.gather(1, lengths[:, None] - 1)
-        self.stats.tokens = int(self.lengths.sum())
+        self.stats.tokens = int(self.scheduler.lengths.sum())
         self.stats.graphed = self.graphs.replays if self.graphs is not None else 0
         guided, replaced = to.guided[:n, :longest] & mask, to.replaced[:n, :longest] & mask
         ids = ids.where(mask, 0)

@@ -1,14 +1,14 @@
 """A KV cache whose rows have lengths of their own, and the attention that reads it.
 
-Every rollout owns a slot of the cache. Nothing is ever erased: a forward writes at the places it is given, and reads up
-to the place of each query, so a rejected draft is rolled back, and a finished row replaced, by moving a number.
+Every rollout owns a slot, and a slot has pages (`pages.py`). Nothing is ever erased: a forward writes at the places it
+is given, and reads up to the place of each query, so a rejected draft is rolled back by moving a number.
 
 The places of a forward are an `AttentionMetadata`: one token for each of the first slots (`Decode`), or several tokens
 of some slots, packed one behind the other without padding (`Varlen`). The cache writes by it, `attend_cached` reads by
 it. Query heads that share a key head are folded into the query axis, so that keys are never repeated.
 
-Shapes: R slots, L places of a slot, A rows of a step, B rows and T tokens of a packed chunk, C longest span of a chunk,
-K keys read, H query heads, J key heads, G = H / J, D head size.
+Shapes: R slots, N pages of P places, M pages of a slot at most, A rows of a step, B rows and T tokens of a packed
+chunk, C longest span of a chunk, K keys read, H query heads, J key heads, G = H / J, D head size.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.cache_utils import Cache
 
+from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import attending_by, check_plain, spans
 
 CACHED_ATTENTION = "mentor_ragged"
@@ -37,7 +38,7 @@ class AttentionMetadata(ABC):
 
     @abstractmethod
     def write(self, buffer: Tensor, new: Tensor) -> None:
-        """Store keys or values [·, J, ·, D] of the fed tokens in `buffer` [R, J, L, D]."""
+        """Store keys or values [·, J, ·, D] of the fed tokens in `buffer` [N, J, P, D]."""
 
     @abstractmethod
     def read(self, buffer: Tensor) -> Tensor:
@@ -69,18 +70,23 @@ class AttentionMetadata(ABC):
 
 
 class Decode(AttentionMetadata):
-    """One token for each of the first A slots, at `positions` [A]; keys are read up to `width`."""
+    """One token for each of the first A slots, at `positions` [A]; keys are read up to `width` or its page's end."""
 
-    def __init__(self, positions: Tensor, width: int) -> None:
+    def __init__(self, positions: Tensor, width: int, pages: PageTable) -> None:
         super().__init__()
-        self.positions, self.width = positions, width
-        self.rows = torch.arange(len(positions), device=positions.device)
+        self.positions, self.width, self.table = positions, width, None
+        self.pages, self.offsets = torch.arange(len(positions), device=positions.device), positions
+        if not pages.whole:
+            self.table = pages.table[: len(positions), : pages.pages(width)]  # [A, ≤ M]
+            self.width = self.table.shape[1] * pages.size
+            self.pages = self.table.gather(1, (positions // pages.size)[:, None])[:, 0]
+            self.offsets = positions % pages.size
 
     def write(self, buffer: Tensor, new: Tensor) -> None:
-        buffer[self.rows, :, self.positions] = new[:, :, 0]
+        buffer[self.pages, :, self.offsets] = new[:, :, 0]
 
     def read(self, buffer: Tensor) -> Tensor:
-        return buffer[: len(self.positions), :, : self.width]
+        return buffer[: len(self.positions), :, : self.width] if self.table is None else _collected(buffer, self.table)
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
         return query.reshape(len(self.positions), key_heads, -1, query.shape[-1])
@@ -101,28 +107,35 @@ class Varlen(AttentionMetadata):
 
     Args:
         slots, starts, counts: on the CPU, int64; every count at least 1.
-        total: R, so that reading all slots needs no copy.
-        device: of the cache.
+        pages: of all slots; where a page is a whole row, reading all slots in their order needs no copy.
     """
 
-    def __init__(self, slots: Tensor, starts: Tensor, counts: Tensor, total: int, device: torch.device) -> None:
+    def __init__(self, slots: Tensor, starts: Tensor, counts: Tensor, pages: PageTable) -> None:
         super().__init__()
+        device = pages.table.device
         self.width, self.longest = int((starts + counts).max()), int(counts.max())
         rows = torch.arange(len(slots)).repeat_interleave(counts)  # [T]
         offsets = spans(torch.zeros_like(counts), counts)  # [T]
-        self.all = len(slots) == total and bool((slots == torch.arange(total)).all())
-        self.slots, self.starts = slots.to(device), starts.to(device)
+        self.all = pages.whole and torch.equal(slots, torch.arange(pages.slots))
+        self.whole, self.starts = pages.whole, starts.to(device)
+        table = pages.on_host[slots, : max(1, pages.pages(self.width))]  # [B, ≤ M]
+        self.table = table.to(device)
+        if not pages.whole:
+            self.width = table.shape[1] * pages.size
         self.rows, self.offsets = rows.to(device), offsets.to(device)
         first = (counts.cumsum(0) - counts)[:, None]
         self.padded = (first + torch.arange(self.longest)).clamp(max=len(rows) - 1).to(device)  # [B, C], into T
-        self.positions = (starts[rows] + offsets).to(device)  # [T]
-        self.owners = slots[rows].to(device)  # [T]
+        positions = starts[rows] + offsets  # [T]
+        self.positions, self.places = positions.to(device), (positions % pages.size).to(device)
+        self.pages = table[rows, positions // pages.size].to(device)  # [T]
 
     def write(self, buffer: Tensor, new: Tensor) -> None:
-        buffer[self.owners, :, self.positions] = new[0].transpose(0, 1)
+        buffer[self.pages, :, self.places] = new[0].transpose(0, 1)
 
     def read(self, buffer: Tensor) -> Tensor:
-        return buffer[:, :, : self.width] if self.all else buffer[:, :, : self.width].index_select(0, self.slots)
+        if not self.whole:
+            return _collected(buffer, self.table)
+        return buffer[:, :, : self.width] if self.all else buffer[:, :, : self.width].index_select(0, self.table[:, 0])
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
         padded = query[0].transpose(0, 1)[self.padded]  # [B, C, H, D]; beyond a span's end whatever follows it
@@ -136,12 +149,17 @@ class Varlen(AttentionMetadata):
         return by_token.reshape(1, -1, heads, size)
 
     def visible(self, window: int | None) -> Tensor:
-        places = torch.arange(self.width, device=self.slots.device)
-        queries = self.starts[:, None] + torch.arange(self.longest, device=self.slots.device)  # [B, C]
+        places = torch.arange(self.width, device=self.starts.device)
+        queries = self.starts[:, None] + torch.arange(self.longest, device=self.starts.device)  # [B, C]
         return _causal(queries, places, window)
 
     def spread(self, mask: Tensor, groups: int) -> Tensor:
         return mask[:, None, None].expand(-1, -1, groups, -1, -1).flatten(2, 3)
+
+
+def _collected(buffer: Tensor, table: Tensor) -> Tensor:
+    """The pages [B, ·] of a buffer [N, J, P, D], one behind the other: [B, J, K, D], a copy."""
+    return buffer[table].transpose(1, 2).flatten(2, 3)
 
 
 def _causal(queries: Tensor, places: Tensor, window: int | None) -> Tensor:
@@ -151,16 +169,16 @@ def _causal(queries: Tensor, places: Tensor, window: int | None) -> Tensor:
 
 
 class KVCache(Cache):
-    """Keys and values of R slots with L places each, for any model that writes its cache through `update`.
+    """Keys and values of a model that writes its cache through `update`, in the pages that `pages` hands out.
 
     Set `metadata` before each forward. Buffers are zeroed when the first forward reaches their layer: what has never
     been written is masked, but a NaN in it would still leak through a product with 0.
     """
 
-    def __init__(self, slots: int, length: int) -> None:
+    def __init__(self, pages: PageTable) -> None:
         super().__init__(layers=[])
-        self.slots, self.length = slots, length
-        self.keys: list[Tensor] = []  # per layer, [R, J, L, D]
+        self.pages = pages
+        self.keys: list[Tensor] = []  # per layer, [N, J, P, D]
         self.values: list[Tensor] = []
         self.metadata: AttentionMetadata | None = None
 
@@ -171,7 +189,7 @@ class KVCache(Cache):
         assert self.metadata is not None
         if layer_idx == len(self.keys):
             for buffers, new in ((self.keys, key_states), (self.values, value_states)):
-                buffers.append(new.new_zeros(self.slots, new.shape[1], self.length, new.shape[3]))
+                buffers.append(new.new_zeros(self.pages.count, new.shape[1], self.pages.size, new.shape[3]))
         keys, values = self.keys[layer_idx], self.values[layer_idx]
         self.metadata.write(keys, key_states)
         self.metadata.write(values, value_states)
@@ -182,10 +200,11 @@ class KVCache(Cache):
         return 0
 
     def copy(self, source: int, targets: list[int], length: int) -> None:
-        """Copy the first `length` places of slot `source` to `targets`."""
+        """Let the first `length` places of `targets` be those of slot `source`; pages that they share are."""
+        parts = [part for target in targets for part in self.pages.apart(source, target, length)]
         for buffer in (*self.keys, *self.values):
-            for target in targets:
-                buffer[target, :, :length].copy_(buffer[source, :, :length])
+            for page, copy, places in parts:
+                buffer[copy, :, :places].copy_(buffer[page, :, :places])
 
 
 def attend_cached(

@@ -13,6 +13,7 @@ from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.kv_cache import Varlen, cached_attention
 from mentor_pl.decoding.engine.model_runner import CHUNK_TOKENS, SPAN_TOKENS, ModelRunner
+from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.engine.verify import DECIDED_ELEMENTS
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
@@ -43,43 +44,44 @@ def decoding_bytes(
     expert: DryModel | None,
     autocast: bool,
     *,
-    slots: int,
+    pages: PageTable,
     rollouts: int,
     prompt_tokens: int,
     sampling: SamplingParams,
     vocabulary: Vocabulary,
     guidance: Guidance | None,
 ) -> DecodingBytes:
-    """Of a call with `rollouts` through R `slots`, prompts of `prompt_tokens` and responses as long as they may be.
+    """Of a call with `rollouts` in `pages`, prompts of `prompt_tokens` and responses as long as they may be.
 
     Args:
         policy, expert: the models, the expert where there is `guidance`.
+        pages: on the CPU.
         autocast: in bfloat16.
     """
-    length = prompt_tokens + sampling.max_new_tokens
+    slots = pages.slots
     keys = torch.zeros(rollouts, dtype=torch.int64)
     with torch.no_grad(), policy.running(autocast) as live, cached_attention(policy.model):
-        runner = ModelRunner(policy.model.eval(), slots, length, _CPU)
+        runner = ModelRunner(policy.model.eval(), pages)
         drafts = Drafts(runner, keys.clone(), sampling, vocabulary, guidance)
-        drafts.step(slots, length)
+        drafts.step(slots, pages.length)
         cache = tensor_bytes([*runner.cache.keys, *runner.cache.values])
         buffers, work = live.now - cache, live.peak - live.now
-    work = max(work, _read(policy, autocast, slots, length, prompt_tokens)[1])
+    work = max(work, _read(policy, autocast, pages, prompt_tokens)[1])
     if expert is None or guidance is None:
         return DecodingBytes(cache, 0, buffers, work)
-    expert_cache, expert_work = _read(expert, autocast, slots, length, prompt_tokens)
+    expert_cache, expert_work = _read(expert, autocast, pages, prompt_tokens)
     drafted = slots * guidance.schedule.look_ahead * vocabulary.size  # elements of their logits, if all of them wait
     expert_work = max(expert_work, expert.element_size * drafted + _DECIDING * min(drafted, DECIDED_ELEMENTS))
     return DecodingBytes(cache, expert_cache, buffers, max(work, expert_work))
 
 
-def _read(model: DryModel, autocast: bool, slots: int, length: int, prompt_tokens: int) -> tuple[int, int]:
+def _read(model: DryModel, autocast: bool, pages: PageTable, prompt_tokens: int) -> tuple[int, int]:
     """Bytes of the cache, and the peak beside it of a forward that reads prompts into it, as many as share one."""
     count = min(SPAN_TOKENS, prompt_tokens)
-    some = torch.arange(max(1, min(slots, CHUNK_TOKENS // count)))
-    spans = Varlen(some, torch.zeros_like(some), torch.full_like(some, count), slots, _CPU)  # on the host: not fake
+    some = torch.arange(max(1, min(pages.slots, CHUNK_TOKENS // count)))
+    spans = Varlen(some, torch.zeros_like(some), torch.full_like(some, count), pages)  # on the host: not fake
     with torch.no_grad(), model.running(autocast) as live, cached_attention(model.model):
-        runner = ModelRunner(model.model.eval(), slots, length, _CPU)
+        runner = ModelRunner(model.model.eval(), pages)
         runner.read(torch.zeros(len(some) * count, dtype=torch.int64), spans, torch.zeros(1, dtype=torch.int64))
         cache = tensor_bytes([*runner.cache.keys, *runner.cache.values])
         return cache, live.peak - cache

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.decoding.engine.kv_cache import AttentionMetadata, Decode, KVCache, Varlen
+from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import check_attended
 
 CHUNK_TOKENS = 4096  # rows × longest span of a packed forward: bounds the memory of its activations and masks
@@ -24,14 +25,12 @@ class ModelRunner:
 
     Args:
         model: a Hugging Face causal LM, or what is called as one.
-        slots: R, rollouts read at a time.
-        length: places of a slot.
-        device: of the model.
+        pages: of R slots, on the model's device.
     """
 
-    def __init__(self, model: Any, slots: int, length: int, device: torch.device) -> None:
-        self.model, self.device = model, device
-        self.cache = KVCache(slots, length)
+    def __init__(self, model: Any, pages: PageTable) -> None:
+        self.model, self.pages, self.device = model, pages, pages.table.device
+        self.cache = KVCache(pages)
 
     @cached_property
     def _cache_argument(self) -> str:
@@ -58,7 +57,7 @@ class ModelRunner:
         Args:
             width: K, at least the greatest position plus 1.
         """
-        return self._call(tokens[:, None], positions[:, None], Decode(positions, width), 1)[:, -1]
+        return self._call(tokens[:, None], positions[:, None], Decode(positions, width, self.pages), 1)[:, -1]
 
     def forward(
         self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, scored_positions: Tensor
@@ -88,7 +87,7 @@ class ModelRunner:
     def _forward_fitting(
         self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, scored_positions: Tensor
     ) -> Tensor:
-        metadata = Varlen(slots, starts, counts, self.cache.slots, self.device)
+        metadata = Varlen(slots, starts, counts, self.pages)
         # a model evaluates its head somewhere; where nothing is wanted, at one token
         keep = scored_positions if len(scored_positions) else torch.zeros(1, dtype=torch.int64)
         return self.read(tokens, metadata, keep.to(self.device))[: len(scored_positions)]

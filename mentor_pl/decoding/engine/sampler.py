@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.blends import Blend
+from mentor_pl.decoding.engine.cache_size import places_in_memory
 from mentor_pl.decoding.engine.engine import Engine
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.timings import ForwardTimings
@@ -20,25 +21,44 @@ from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check
 
+PAGE_TOKENS = 256  # the smallest page that every kernel over pages reads
+
 
 class BatchedSampler(Sampler):
     """A sampler on the decoding engine; a subclass says how the expert takes part.
 
     Args:
         rows: rollouts decoded at a time, at most.
-        cache_tokens: places of each model's KV cache, over all rows. A row takes the longest prompt and response; more
-            rows than fit wait. A place of Qwen2.5-7B is 56 KiB in bfloat16, so the default is 14 GiB per model.
+        cache_tokens: places of each model's KV cache, over all rows; more rows than fit wait. By default as many as
+            half of the memory holds that is free when sampling first begins. A place of Qwen2.5-7B is 56 KiB in
+            bfloat16.
+        page_tokens: places of a page, which a row is given as it grows; 0 gives a row the places of the longest prompt
+            and response at once, so that nothing is gathered. By default 256 on a GPU, and 0 elsewhere.
         cuda_graphs: replay recorded steps on a GPU; off for models whose forward waits for the host.
 
     Raises:
         UsageError: for fewer than one row or one place.
     """
 
-    def __init__(self, rows: int = 256, cache_tokens: int = 2**18, cuda_graphs: bool = True) -> None:
+    def __init__(
+        self,
+        rows: int = 256,
+        cache_tokens: int | None = None,
+        page_tokens: int | None = None,
+        cuda_graphs: bool = True,
+    ) -> None:
         check("sampler rows", rows, at_least=1, because="it decodes that many rollouts at a time")
-        check("sampler cache_tokens", cache_tokens, at_least=1, because="it counts tokens")
-        self.rows, self.cache_tokens, self.cuda_graphs = rows, cache_tokens, cuda_graphs
+        if cache_tokens is not None:
+            check("sampler cache_tokens", cache_tokens, at_least=1, because="it counts tokens")
+        if page_tokens is not None:
+            check("sampler page_tokens", page_tokens, at_least=0, because="it counts tokens", otherwise="0 is a row")
+        self.rows, self.cache_tokens, self.page_tokens, self.cuda_graphs = rows, cache_tokens, page_tokens, cuda_graphs
+        self.places = cache_tokens  # found when sampling first begins, where they are not given
         self.timings: dict[int, ForwardTimings] = {}  # rows at a time -> what forwards over them take
+
+    def page_tokens_on(self, device: str) -> int:
+        """Places of a page on a device of this type; 0 for pages as long as a row."""
+        return (PAGE_TOKENS if device == "cuda" else 0) if self.page_tokens is None else self.page_tokens
 
     @abstractmethod
     def guidance(self, blend: Blend) -> Guidance:
@@ -62,6 +82,9 @@ class BatchedSampler(Sampler):
             raise UsageError("mixed-policy rollouts are draws: give a temperature above 0")
         if not prompts:
             return _nothing(models.device)
+        if self.places is None:
+            longest = max(map(len, prompts)) + sampling.max_new_tokens
+            self.places = places_in_memory(models, min(self.rows, len(prompts)), longest)
         engine = Engine(
             models,
             prompts,
@@ -69,7 +92,8 @@ class BatchedSampler(Sampler):
             sampling,
             None if blend is None else self.guidance(blend),
             rows=self.rows,
-            cache_tokens=self.cache_tokens,
+            cache_tokens=self.places,
+            page_tokens=self.page_tokens_on(models.device.type),
             limits=limits,
             on_end=on_end,
             cuda_graphs=self.cuda_graphs,
@@ -79,11 +103,16 @@ class BatchedSampler(Sampler):
         return engine.run()
 
     def state_dict(self) -> dict[str, Any]:
-        """The timings: how far drafts look ahead depends on them, and with it the last bits of every number."""
-        return {"timings": {rows: asdict(timings) for rows, timings in self.timings.items()}}
+        """Timings and places of the caches: which rows share a forward depends on them, and so the last bits do."""
+        return {
+            "timings": {rows: asdict(timings) for rows, timings in self.timings.items()},
+            "places": self.places,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.timings = {rows: ForwardTimings(**timings) for rows, timings in state["timings"].items()}
+        if self.cache_tokens is None:
+            self.places = state.get("places")
 
 
 def _nothing(device: torch.device) -> Samples:

@@ -9,21 +9,12 @@ import torch
 from torch import Tensor
 
 
-def slots_for(rollouts: int, longest: int, rows: int, cache_tokens: int) -> int:
-    """R for a call of so many rollouts, prompt and response of the longest `longest` tokens; 0 where none fits.
-
-    Args:
-        rows: rollouts decoded at a time, at most.
-        cache_tokens: places of each model's cache.
-    """
-    return min(rows, rollouts, cache_tokens // longest)
-
-
 class Slots:
     """Columns of the host's table, one line per slot; [R] int64 on the CPU.
 
     Attributes:
         used: A.
+        age: rows that were assigned before it was.
         rollout: the rollout's place in the call.
         prompt: tokens of its prompt.
         limit: tokens its response may have.
@@ -37,6 +28,7 @@ class Slots:
     """
 
     COLUMNS = (
+        "age",
         "rollout",
         "prompt",
         "limit",
@@ -49,16 +41,19 @@ class Slots:
     )
 
     def __init__(self, slots: int) -> None:
-        self.used = 0
+        self.used = self.assigned = 0
         columns = (torch.zeros(slots, dtype=torch.int64) for _ in self.COLUMNS)
-        self.rollout, self.prompt, self.limit, self.place, self.pending, self.drafting, *rest = columns
+        self.age, self.rollout, self.prompt, self.limit, self.place, self.pending, self.drafting, *rest = columns
         self.rejections, self.verified, self.expert_computed = rest
 
     def assign(self, requests: Tensor) -> None:
-        """Put new requests into slots: slots, rollouts, lengths of their prompts and limits, [4, ·] int64."""
-        slots, rollouts, prompts, limits = requests
+        """Put requests into slots: slots, rollouts, tokens of their prompts, limits, tokens they have; [5, ·] int64."""
+        slots, rollouts, prompts, limits, places = requests
         self.rollout[slots], self.prompt[slots], self.limit[slots], self.drafting[slots] = rollouts, prompts, limits, 1
-        for column in (self.place, self.pending, self.rejections, self.verified, self.expert_computed):
+        self.place[slots] = self.verified[slots] = places
+        self.age[slots] = torch.arange(self.assigned, self.assigned + len(slots))
+        self.assigned += len(slots)
+        for column in (self.pending, self.rejections, self.expert_computed):
             column[slots] = 0
         self.used = max(self.used, int(slots.max()) + 1)
 

@@ -18,6 +18,7 @@ class DecodeStats:
         policy_forwards: one-token forwards of the policy, each over all rows being decoded.
         graphed: those of them that replayed a CUDA graph.
         policy_tokens: rows of those forwards, added up.
+        preempted: rollouts that gave up their pages and were read again later.
         idle: those of the rows that were fed for a row that had ended or waited for the expert.
         rolled_back: drafted tokens that were rolled back behind a replaced one.
         prefill_tokens: prompt tokens read by policy and expert, once per prompt where its rollouts share it; the expert
@@ -35,6 +36,7 @@ class DecodeStats:
     policy_forwards: int = 0
     graphed: int = 0
     policy_tokens: int = 0
+    preempted: int = 0
     idle: int = 0
     rolled_back: int = 0
     prefill_tokens: int = 0

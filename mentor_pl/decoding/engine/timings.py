@@ -24,6 +24,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 
 from mentor_pl.decoding.engine.model_runner import ModelRunner
+from mentor_pl.decoding.engine.pages import PageTable
 
 REPEATS = 5
 WIDTH = 64  # places of the cache that are read while measuring
@@ -73,10 +74,11 @@ def _keep(file: Path, timings: ForwardTimings) -> None:
 
 def measure_timings(policy: Any, expert: Any, rows: int, device: torch.device) -> ForwardTimings:
     """Medians of a few forwards over scratch caches; call inside `ragged_attention`."""
-    runner = ModelRunner(policy, rows, WIDTH, device)
+    pages = PageTable(rows, WIDTH, WIDTH, 0, device)
+    runner = ModelRunner(policy, pages)
     tokens = torch.zeros(rows, dtype=torch.int64, device=device)
     step = _seconds(lambda: runner.step(tokens, tokens + WIDTH - 1, WIDTH), device)
-    runner = ModelRunner(expert, rows, WIDTH, device)
+    runner = ModelRunner(expert, pages)
     few, many = (_chunk_seconds(runner, rows, count, device) for count in (1, 9))
     slope = max(0.0, (many - few) / (8 * rows))
     return ForwardTimings(step, max(few - slope * rows, 0.1 * few), slope)

@@ -14,3 +14,8 @@ def test_the_machine_is_its_processor_cores_and_gpus_as_far_as_the_system_tells(
     monkeypatch.setattr(machine, "_CPU", str(tmp_path / "none"))
     assert machine.described().endswith(", 2 cores, Large GPU")
     assert machine.processor()
+
+
+def test_this_systems_memory_is_read():
+    assert machine.host_memory() == 0 or machine.host_memory() > 2**20
+    assert machine.resident() == 0 or machine.resident() > 2**20

@@ -8,7 +8,7 @@ import pytest
 
 from mentor_pl.cli.doctor import memory
 from mentor_pl.cli.doctor.configuration import Configuration
-from mentor_pl.cli.doctor.memory import examine, graders, host_memory, plan_of, resident
+from mentor_pl.cli.doctor.memory import examine, graders, plan_of
 from mentor_pl.cli.doctor.report import Level
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.maze import MazeReward
@@ -53,6 +53,25 @@ def test_what_does_not_fit_is_a_problem_and_its_options_make_it_fit(
     assert total.remedy.startswith("no setting of these makes it fit")
 
 
+def test_caches_whose_places_are_not_given_take_what_is_left(
+    configuration: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a given number of places does not fit, fewer rows are decoded at a time and nothing is to be changed."""
+    options = ["--data.sampling.max_new_tokens", "200", "--model.gradient_checkpointing", "true"]
+    given = ["--data.sampler", "mentor_pl.decoding.coin.Coin", "--data.sampler.cache_tokens", str(2**18)]
+    plenty = [finding.text for finding in examine(configuration(*options))]
+    capacity(monkeypatch, 2_500_000)
+    less = [finding.text for finding in examine(configuration(*options))]
+    (total,) = [finding for finding in examine(configuration(*options, *given)) if "at the peak" in finding.text]
+    assert total.level is Level.PROBLEM
+    assert "cache_tokens" in total.remedy
+    rows = [
+        next(int(text.split(" decoded at a time")[0].split()[-1]) for text in found if "decoded" in text)
+        for found in (plenty, less)
+    ]
+    assert rows[1] < rows[0]
+
+
 def test_without_a_gpu_to_compare_with_the_parts_are_told_all_the_same(configuration: Read) -> None:
     settings = configuration("--trainer.accelerator", "gpu")
     settings.cuda = True  # also where the tests run beside one
@@ -71,8 +90,3 @@ def test_graders_are_found_within_others_with_the_limits_they_were_given() -> No
     reward = PaperReward(MathReward(workers=3, memory_mb=512))
     assert list(graders(reward)) == [("MathReward", 3, 512 * 2**20)]
     assert list(graders(MazeReward())) == []
-
-
-def test_this_systems_memory_is_read() -> None:
-    assert host_memory() == 0 or host_memory() > 2**20
-    assert resident() == 0 or resident() > 2**20

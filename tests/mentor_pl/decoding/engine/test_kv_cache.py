@@ -13,14 +13,24 @@ from mentor_pl.decoding.engine.kv_cache import (
     attend_cached,
     cached_attention,
 )
+from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import spans
 from mentor_pl.runtime.errors import UsageError
 
 CPU = torch.device("cpu")
 
 
-def packed(slots, starts, counts, total=9):
-    return Varlen(torch.tensor(slots), torch.tensor(starts), torch.tensor(counts), total, CPU)
+def whole(slots, length):
+    """Pages as long as a row."""
+    return PageTable(slots, length, length, 0, CPU)
+
+
+def step(positions, width, length=6):
+    return Decode(torch.tensor(positions), width, whole(len(positions), length))
+
+
+def packed(slots, starts, counts, total=9, length=6):
+    return Varlen(torch.tensor(slots), torch.tensor(starts), torch.tensor(counts), whole(total, length))
 
 
 def numbered(tokens):
@@ -39,7 +49,7 @@ def test_spans_stand_one_behind_the_other():
 
 def test_a_step_writes_one_place_of_each_of_the_first_slots():
     buffer = torch.zeros(3, 1, 4, 1)
-    Decode(torch.tensor([2, 0]), 3).write(buffer, numbered([5, 6]).transpose(0, 2))
+    step([2, 0], 3).write(buffer, numbered([5, 6]).transpose(0, 2))
     assert places(buffer) == [[0, 0, 5, 0], [6, 0, 0, 0], [0, 0, 0, 0]]
 
 
@@ -51,7 +61,7 @@ def test_a_chunk_writes_the_span_of_each_of_its_slots():
 
 def test_a_step_reads_the_first_slots_up_to_its_width_without_a_copy():
     buffer = torch.arange(12.0).view(3, 1, 4, 1)
-    got = Decode(torch.tensor([2, 0]), 3).read(buffer)
+    got = step([2, 0], 3).read(buffer)
     assert places(got) == [[0, 1, 2], [4, 5, 6]]
     assert got.data_ptr() == buffer.data_ptr()
 
@@ -76,7 +86,7 @@ def seen(mask):
 
 
 def test_a_token_sees_itself_and_what_came_before_it_in_its_slot():
-    assert seen(Decode(torch.tensor([2, 0]), 4).visible(None)) == [[[0, 1, 2]], [[0]]]
+    assert seen(step([2, 0], 4).visible(None)) == [[[0, 1, 2]], [[0]]]
     # the second row's second query is padding; nobody reads what it sees
     chunk = seen(packed([5, 1], [1, 0], [2, 1]).visible(None))
     assert chunk[0] == [[0, 1], [0, 1, 2]]
@@ -84,12 +94,12 @@ def test_a_token_sees_itself_and_what_came_before_it_in_its_slot():
 
 
 def test_a_window_ends_with_the_token_itself():
-    assert seen(Decode(torch.tensor([3, 1]), 4).visible(2)) == [[[2, 3]], [[0, 1]]]
+    assert seen(step([3, 1], 4).visible(2)) == [[[2, 3]], [[0, 1]]]
     assert seen(packed([5], [2], [2]).visible(3)) == [[[0, 1, 2], [1, 2, 3]]]
 
 
 def test_layers_with_and_without_a_window_get_masks_of_their_own_and_share_them_among_equals():
-    metadata = Decode(torch.tensor([3]), 4)
+    metadata = step([3], 4)
     wide, narrow = metadata.mask(None, 1, torch.float32), metadata.mask(2, 1, torch.float32)
     assert wide[0, 0, 0].tolist() == [0, 0, 0, 0]
     assert narrow[0, 0, 0].tolist() == [-torch.inf, -torch.inf, 0, 0]
@@ -103,7 +113,7 @@ def test_folded_query_heads_attend_as_repeated_keys_do(kind, groups):
     key_heads, size, length, window = 3, 8, 6, 4
     keys, values = (torch.randn(4, key_heads, length, size, generator=generator) for _ in range(2))
     if kind == "step":
-        metadata = Decode(torch.tensor([3, 5, 0]), length)
+        metadata = step([3, 5, 0], length)
         owners, positions = [0, 1, 2], [3, 5, 0]
         shape = (3, key_heads * groups, 1, size)
     else:
@@ -128,18 +138,18 @@ def update(cache, metadata, new):
 
 
 def test_a_cache_starts_with_zeros_and_keeps_what_is_written_until_it_is_written_again():
-    cache = KVCache(2, 3)
+    cache = KVCache(whole(2, 3))
     update(cache, packed([0, 1], [0, 1], [2, 2], total=2), numbered([1, 2, 3, 4]))
     assert places(cache.keys[0]) == [[1, 2, 0], [0, 3, 4]]
-    keys, values = update(cache, Decode(torch.tensor([1, 0]), 2), numbered([8, 9]).transpose(0, 2))
+    keys, values = update(cache, step([1, 0], 2), numbered([8, 9]).transpose(0, 2))
     assert places(keys) == [[1, 8], [9, 3]]
     assert places(values) == [[-1, -8], [-9, -3]]
     assert places(cache.keys[0]) == [[1, 8, 0], [9, 3, 4]]
 
 
 def test_layers_have_buffers_of_their_own():
-    cache = KVCache(1, 2)
-    cache.metadata = Decode(torch.tensor([0]), 1)
+    cache = KVCache(whole(1, 2))
+    cache.metadata = step([0], 1)
     for layer in (0, 1):
         cache.update(numbered([layer + 1]), numbered([layer + 5]), layer)
     assert [places(keys) for keys in cache.keys] == [[[1, 0]], [[2, 0]]]
@@ -147,7 +157,7 @@ def test_layers_have_buffers_of_their_own():
 
 
 def test_a_copy_moves_the_first_places_of_a_slot_in_keys_and_values():
-    cache = KVCache(3, 3)
+    cache = KVCache(whole(3, 3))
     update(cache, packed([0, 1, 2], [0, 0, 0], [3, 3, 3], total=3), numbered(range(1, 10)))
     cache.copy(1, [0, 2], 2)
     assert places(cache.keys[0]) == [[4, 5, 3], [4, 5, 6], [4, 5, 9]]
@@ -160,8 +170,8 @@ def tiny_gemma2():
 
 
 def test_attention_that_is_more_than_a_softmax_is_a_usage_error_that_names_the_layer():
-    model, cache = tiny_gemma2(), KVCache(1, 4)
-    cache.metadata = Decode(torch.tensor([0]), 1)
+    model, cache = tiny_gemma2(), KVCache(whole(1, 4))
+    cache.metadata = step([0], 1)
     tokens = torch.tensor([[3]])
     options = {"use_cache": False, "position_ids": tokens * 0, "metadata": cache.metadata}
     with cached_attention(model), pytest.raises(UsageError, match="Gemma2Attention caps its attention scores"):
@@ -172,7 +182,7 @@ def test_attention_that_is_more_than_a_softmax_is_a_usage_error_that_names_the_l
 def test_sinks_and_arguments_that_never_arrive_are_usage_errors(options):
     ones = torch.ones(1, 1, 1, 1)
     with pytest.raises(UsageError, match="adds sinks or hides its arguments"):
-        attend_cached(None, ones, ones, ones, None, **{"metadata": Decode(torch.tensor([0]), 1), **options})
+        attend_cached(None, ones, ones, ones, None, **{"metadata": step([0], 1), **options})
 
 
 def test_models_get_their_own_attention_back_even_after_an_error():

@@ -8,6 +8,7 @@ from mentor_pl.algorithms.parts.gates import EntropyGate
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.engine import Engine
 from mentor_pl.decoding.engine.memory import decoding_bytes
+from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import decoding
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
@@ -35,7 +36,7 @@ def test_caches_and_kept_logits_are_those_of_the_engine(half, qwen2_folder, qwen
         DryModel(ModelSource(str(qwen2_folder), "policy"), torch.float32),
         DryModel(ModelSource(str(qwen2_expert_folder), "expert"), dtype),
         half,
-        slots=4,
+        pages=PageTable(4, 14, 14, 0, torch.device("cpu")),
         rollouts=6,
         prompt_tokens=3,
         sampling=SAMPLING,
@@ -56,7 +57,7 @@ def test_without_guidance_there_is_no_expert(qwen2_folder, build_models):
         DryModel(ModelSource(str(qwen2_folder), "policy"), torch.float32),
         None,
         False,
-        slots=2,
+        pages=PageTable(2, 14, 14, 0, torch.device("cpu")),
         rollouts=2,
         prompt_tokens=3,
         sampling=SAMPLING,

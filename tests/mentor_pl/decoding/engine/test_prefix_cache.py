@@ -3,7 +3,9 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.engine.prefix_cache import Prefixes
 
 # prompts a, a, b, c, a of 3, 3, 2, 4 and 3 tokens
@@ -23,7 +25,7 @@ class Notes:
 
 @pytest.fixture
 def prefixes():
-    return Prefixes(PROMPTS, 3)
+    return Prefixes(PROMPTS, PageTable(3, 9, 9, 0, torch.device("cpu")))
 
 
 def test_a_prompt_is_read_once_but_its_last_token_and_copied(prefixes):

@@ -21,7 +21,7 @@ def test_long_stretches_without_a_guided_token_are_read_in_bounded_chunks(lookup
 
     def noted(metadata, *arguments):
         init(metadata, *arguments)
-        shapes.append((len(metadata.slots), metadata.longest))
+        shapes.append((len(metadata.starts), metadata.longest))
 
     monkeypatch.setattr(kv_cache.Varlen, "__init__", noted)
     # only the 20th token is uncertain
