@@ -23,6 +23,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.cache_utils import Cache
 
+from mentor_pl.decoding.engine.paged_attention import attend_in_chunks, attend_pages, usable
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import attending_by, check_plain, spans
 
@@ -32,8 +33,8 @@ CACHED_ATTENTION = "mentor_ragged"
 class AttentionMetadata(ABC):
     """Where the tokens of one forward stand, shared by all layers; `layers` counts those that have attended."""
 
-    def __init__(self) -> None:
-        self.layers = 0
+    def __init__(self, pages: PageTable) -> None:
+        self.layers, self.paged = 0, not pages.whole
         self._masks: dict[tuple[int | None, torch.dtype], Tensor] = {}
 
     @abstractmethod
@@ -43,6 +44,10 @@ class AttentionMetadata(ABC):
     @abstractmethod
     def read(self, buffer: Tensor) -> Tensor:
         """What the queries may attend to: [B, J, K, D]."""
+
+    @abstractmethod
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None) -> Tensor:
+        """Attention of queries as the model makes them to the pages [N, J, P, D] of a cache: [·, ·, H, D]."""
 
     @abstractmethod
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
@@ -73,7 +78,7 @@ class Decode(AttentionMetadata):
     """One token for each of the first A slots, at `positions` [A]; keys are read up to `width` or its page's end."""
 
     def __init__(self, positions: Tensor, width: int, pages: PageTable) -> None:
-        super().__init__()
+        super().__init__(pages)
         self.positions, self.width, self.table = positions, width, None
         self.pages, self.offsets = torch.arange(len(positions), device=positions.device), positions
         if not pages.whole:
@@ -87,6 +92,15 @@ class Decode(AttentionMetadata):
 
     def read(self, buffer: Tensor) -> Tensor:
         return buffer[: len(self.positions), :, : self.width] if self.table is None else _collected(buffer, self.table)
+
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None) -> Tensor:
+        assert self.table is not None
+        pages = keys.transpose(1, 2), values.transpose(1, 2)
+        table, used = self.table.int(), (self.positions + 1).int()
+        if window is None:
+            return attend_in_chunks(query[:, :, 0], *pages, table, used, scale)[:, None]
+        firsts = torch.arange(len(used) + 1, dtype=torch.int32, device=used.device)
+        return attend_pages(query[:, :, 0], *pages, firsts, 1, table, used, scale, window)[0][:, None]
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
         return query.reshape(len(self.positions), key_heads, -1, query.shape[-1])
@@ -111,13 +125,13 @@ class Varlen(AttentionMetadata):
     """
 
     def __init__(self, slots: Tensor, starts: Tensor, counts: Tensor, pages: PageTable) -> None:
-        super().__init__()
+        super().__init__(pages)
         device = pages.table.device
         self.width, self.longest = int((starts + counts).max()), int(counts.max())
         rows = torch.arange(len(slots)).repeat_interleave(counts)  # [T]
         offsets = spans(torch.zeros_like(counts), counts)  # [T]
         self.all = pages.whole and torch.equal(slots, torch.arange(pages.slots))
-        self.whole, self.starts = pages.whole, starts.to(device)
+        self.starts = starts.to(device)
         table = pages.on_host[slots, : max(1, pages.pages(self.width))]  # [B, ≤ M]
         self.table = table.to(device)
         if not pages.whole:
@@ -125,6 +139,8 @@ class Varlen(AttentionMetadata):
         self.rows, self.offsets = rows.to(device), offsets.to(device)
         first = (counts.cumsum(0) - counts)[:, None]
         self.padded = (first + torch.arange(self.longest)).clamp(max=len(rows) - 1).to(device)  # [B, C], into T
+        self.used = (starts + counts).int().to(device)  # [B]
+        self.firsts = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int().to(device)  # [B + 1]
         positions = starts[rows] + offsets  # [T]
         self.positions, self.places = positions.to(device), (positions % pages.size).to(device)
         self.pages = table[rows, positions // pages.size].to(device)  # [T]
@@ -133,9 +149,16 @@ class Varlen(AttentionMetadata):
         buffer[self.pages, :, self.places] = new[0].transpose(0, 1)
 
     def read(self, buffer: Tensor) -> Tensor:
-        if not self.whole:
+        if self.paged:
             return _collected(buffer, self.table)
         return buffer[:, :, : self.width] if self.all else buffer[:, :, : self.width].index_select(0, self.table[:, 0])
+
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None) -> Tensor:
+        pages = keys.transpose(1, 2), values.transpose(1, 2)
+        queries = query[0].transpose(0, 1)  # [T, H, D]
+        return attend_pages(queries, *pages, self.firsts, self.longest, self.table.int(), self.used, scale, window)[0][
+            None
+        ]
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
         padded = query[0].transpose(0, 1)[self.padded]  # [B, C, H, D]; beyond a span's end whatever follows it
@@ -185,15 +208,22 @@ class KVCache(Cache):
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
-        """Write the fed tokens' keys and values and return all that is to be read, [B, J, K, D] each."""
+        """Write the fed tokens' keys and values and return all pages, [N, J, P, D] each, for `attend_cached`."""
         assert self.metadata is not None
         if layer_idx == len(self.keys):
             for buffers, new in ((self.keys, key_states), (self.values, value_states)):
-                buffers.append(new.new_zeros(self.pages.count, new.shape[1], self.pages.size, new.shape[3]))
+                buffers.append(self._buffer(new))
         keys, values = self.keys[layer_idx], self.values[layer_idx]
         self.metadata.write(keys, key_states)
         self.metadata.write(values, value_states)
-        return self.metadata.read(keys), self.metadata.read(values)
+        return keys, values
+
+    def _buffer(self, new: Tensor) -> Tensor:
+        """Pages [N, J, P, D], whose places lie one behind the other where a row is several pages, as kernels ask."""
+        pages, heads, size = self.pages, new.shape[1], new.shape[3]
+        if pages.whole:
+            return new.new_zeros(pages.count, heads, pages.size, size)
+        return new.new_zeros(pages.count, pages.size, heads, size).transpose(1, 2)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Rows have no length in common; positions are always given."""
@@ -219,13 +249,16 @@ def attend_cached(
     check_plain(module, metadata, options, "the decoding engine")
     assert metadata is not None
     metadata.layers += 1
-    heads, key_heads = query.shape[1], key.shape[1]
+    heads, (_, key_heads, page, size) = query.shape[1], key.shape
+    scale, window = options.get("scaling"), options.get("sliding_window")
+    if metadata.paged and usable(heads, key_heads, size, page, query.dtype, query.device):
+        return metadata.attend(query, key, value, scale, window), None
     output = scaled_dot_product_attention(
         metadata.fold(query, key_heads),
-        key,
-        value,
-        attn_mask=metadata.mask(options.get("sliding_window"), heads // key_heads, query.dtype),
-        scale=options.get("scaling"),
+        metadata.read(key),
+        metadata.read(value),
+        attn_mask=metadata.mask(window, heads // key_heads, query.dtype),
+        scale=scale,
     )
     return metadata.unfold(output, heads), None
 

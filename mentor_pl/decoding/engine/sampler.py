@@ -14,14 +14,13 @@ from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.decoding.engine.cache_size import places_in_memory
 from mentor_pl.decoding.engine.engine import Engine
 from mentor_pl.decoding.engine.guidance import Guidance
+from mentor_pl.decoding.engine.paged_attention import PAGE_MULTIPLE
 from mentor_pl.decoding.engine.timings import ForwardTimings
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check
-
-PAGE_TOKENS = 256  # the smallest page that every kernel over pages reads
 
 
 class BatchedSampler(Sampler):
@@ -58,7 +57,7 @@ class BatchedSampler(Sampler):
 
     def page_tokens_on(self, device: str) -> int:
         """Places of a page on a device of this type; 0 for pages as long as a row."""
-        return (PAGE_TOKENS if device == "cuda" else 0) if self.page_tokens is None else self.page_tokens
+        return (PAGE_MULTIPLE if device == "cuda" else 0) if self.page_tokens is None else self.page_tokens
 
     @abstractmethod
     def guidance(self, blend: Blend) -> Guidance:

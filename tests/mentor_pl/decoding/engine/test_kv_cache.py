@@ -121,9 +121,7 @@ def test_folded_query_heads_attend_as_repeated_keys_do(kind, groups):
         owners, positions = [3, 3, 3, 1, 1], [2, 3, 4, 0, 1]
         shape = (1, key_heads * groups, 5, size)
     query = torch.randn(shape, generator=generator)
-    got, _ = attend_cached(
-        None, query, metadata.read(keys), metadata.read(values), None, metadata=metadata, sliding_window=window
-    )
+    got, _ = attend_cached(None, query, keys, values, None, metadata=metadata, sliding_window=window)
     by_token = query[:, :, 0] if kind == "step" else query[0].transpose(0, 1)  # [T, H, D]
     for token, (owner, position) in enumerate(zip(owners, positions, strict=True)):
         visible = slice(max(0, position - window + 1), position + 1)
@@ -134,7 +132,7 @@ def test_folded_query_heads_attend_as_repeated_keys_do(kind, groups):
 
 def update(cache, metadata, new):
     cache.metadata = metadata
-    return cache.update(new, -new, 0)
+    return [metadata.read(buffer) for buffer in cache.update(new, -new, 0)]
 
 
 def test_a_cache_starts_with_zeros_and_keeps_what_is_written_until_it_is_written_again():
@@ -154,6 +152,47 @@ def test_layers_have_buffers_of_their_own():
         cache.update(numbered([layer + 1]), numbered([layer + 5]), layer)
     assert [places(keys) for keys in cache.keys] == [[[1, 0]], [[2, 0]]]
     assert [places(values) for values in cache.values] == [[[5, 0]], [[6, 0]]]
+
+
+def paged():
+    """Three slots of up to 5 places in pages of 2, which lie in disorder: [5, 2, 1], [3, 6] and [4]."""
+    pages = PageTable(3, 5, 2, 6, CPU)
+    pages.free = [4, 6, 3, 1, 2, 5]
+    assert all(pages.reserve(slot, places) for slot, places in enumerate((5, 4, 2)))
+    pages.upload()
+    return pages
+
+
+def test_rows_in_pages_are_written_page_by_page_and_read_one_behind_the_other():
+    cache, pages = KVCache(paged()), paged()
+    chunk = Varlen(torch.tensor([0, 1]), torch.tensor([0, 1]), torch.tensor([5, 2]), pages)
+    keys, _ = update(cache, chunk, numbered(range(1, 8)))
+    assert places(cache.keys[0]) == [[0, 0], [5, 0], [3, 4], [0, 6], [0, 0], [1, 2], [7, 0]]
+    assert places(keys) == [[1, 2, 3, 4, 5, 0], [0, 6, 7, 0, 0, 0]]  # up to the end of the longest one's last page
+    # three rows go on at 1, 3 and 0, and read two pages each
+    keys, _ = update(cache, Decode(torch.tensor([1, 3, 0]), 4, pages), numbered([20, 30, 40]).transpose(0, 2))
+    assert places(keys) == [[1, 20, 3, 4], [0, 6, 7, 30], [40, 0, 0, 0]]
+
+
+def test_what_a_slot_without_a_rollout_writes_reaches_no_page_of_another():
+    pages = paged()
+    pages.release(2)
+    pages.upload()
+    cache = KVCache(pages)
+    update(cache, Decode(torch.tensor([0, 0, 4]), 5, pages), numbered([1, 2, 9]).transpose(0, 2))
+    assert places(cache.keys[0]) == [[9, 0], [0, 0], [0, 0], [2, 0], [0, 0], [1, 0], [0, 0]]
+
+
+def test_a_copy_of_a_row_in_pages_leaves_alone_what_both_share():
+    pages = PageTable(2, 5, 2, 6, CPU)
+    pages.reserve(0, 5)
+    pages.share(0, 1, 5)
+    pages.reserve(1, 5)
+    cache = KVCache(pages)
+    update(cache, Varlen(torch.tensor([0]), torch.tensor([0]), torch.tensor([5]), pages), numbered(range(1, 6)))
+    cache.copy(0, [1], 5)
+    assert pages.on_host.tolist() == [[1, 2, 3], [1, 2, 4]]
+    assert places(cache.keys[0]) == [[0, 0], [1, 2], [3, 4], [5, 0], [5, 0], [0, 0], [0, 0]]
 
 
 def test_a_copy_moves_the_first_places_of_a_slot_in_keys_and_values():

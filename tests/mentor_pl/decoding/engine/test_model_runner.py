@@ -59,10 +59,16 @@ def plain(model, sequence):
         return model(input_ids=torch.tensor([sequence]), use_cache=False).logits[0]
 
 
-@pytest.fixture(params=[LENGTH, 5, 1], ids=["rows", "pages of 5", "pages of 1"])
+@pytest.fixture(
+    params=[(LENGTH, False), (5, False), (1, False), (2, True)],
+    ids=["rows", "pages of 5", "pages of 1", "pages of 2 where they lie"],
+)
 def ragged_of(request):
     """(model, slots) -> a runner whose rows are a page each, or pages that lie in any order."""
-    return lambda model, slots: Ragged(model, slots, request.param)
+    size, kernel = request.param
+    if kernel:
+        request.getfixturevalue("plain_kernel")
+    return lambda model, slots: Ragged(model, slots, size)
 
 
 class Ragged:

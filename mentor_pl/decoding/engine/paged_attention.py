@@ -1,0 +1,148 @@
+r"""Attention that reads the pages of a KV cache where they lie, by FlashAttention's kernel over ragged sequences.
+
+A step has one query per row, too few to fill a GPU, so it is split over keys as well: each row is read in chunks of
+CHUNK_PAGES pages, as if they were rows of their own, and what they find is merged by their log-sum-exps,
+
+    out = \sum_s e^{lse_s - lse} out_s,   lse = \log \sum_s e^{lse_s}.
+
+Chunks are fixed, so what a row finds does not depend on how long others are. The kernel's own splits are turned off:
+they have returned NaN and wrong rows (pytorch/torchtitan#3235, pytorch#194167).
+
+Shapes: A rows, T queries, H query heads, J key heads, D head size, N pages of P places, M pages of a row at most, S
+chunks of a row.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from inspect import signature
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+from torch.nn.functional import pad
+
+CHUNK_PAGES = 4
+PAGE_MULTIPLE = 256  # of FlashAttention 2; the smallest page
+_AGREES = 2e-2  # of outputs near 1 in half precision
+
+
+def attend_pages(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    firsts: Tensor,
+    longest: int,
+    table: Tensor,
+    used: Tensor,
+    scale: float | None,
+    window: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Attention of the last queries of each row to its first `used` places, each to itself and what is before it.
+
+    Args:
+        query: [T, H, D], row by row.
+        keys, values: [N, P, J, D].
+        firsts: [A + 1] int32, where each row's queries begin, and T.
+        longest: queries of a row at most.
+        table: [A, M] int32, pages of each row.
+        used: [A] int32, places of each row, its queries' included.
+        scale: of the scores; by default D^{-1/2}.
+        window: places that a query sees, itself included; none for all.
+
+    Returns:
+        output [T, H, D] and log-sum-exps [T, H] float32.
+    """
+    from torch.nn.attention.varlen import AuxRequest, varlen_attn
+
+    output, lse = varlen_attn(
+        query,
+        keys,
+        values,
+        firsts,
+        None,
+        longest,
+        table.shape[1] * keys.shape[1],
+        return_aux=AuxRequest(lse=True),
+        scale=scale,
+        window_size=(-1 if window is None else window - 1, 0),
+        enable_gqa=query.shape[1] != keys.shape[2],
+        seqused_k=used,
+        block_table=table,
+        num_splits=1,
+    )
+    return output, lse.transpose(0, 1)  # which the kernel has as [H, T], whatever its documentation says
+
+
+def attend_in_chunks(
+    query: Tensor, keys: Tensor, values: Tensor, table: Tensor, used: Tensor, scale: float | None
+) -> Tensor:
+    """Attention of one query per row, split over keys: [A, H, D]; the arguments are those of `attend_pages`."""
+    rows, pages = table.shape
+    chunks, size = -(-pages // CHUNK_PAGES), CHUNK_PAGES * keys.shape[1]
+    starts = size * torch.arange(chunks, dtype=used.dtype, device=used.device)
+    left = (used[:, None] - starts).clamp(0, size)  # [A, S]
+    by_chunk = pad(table, (0, chunks * CHUNK_PAGES - pages)).view(rows * chunks, CHUNK_PAGES)
+    firsts = torch.arange(rows * chunks + 1, dtype=torch.int32, device=used.device)
+    repeated = query.repeat_interleave(chunks, 0)
+    output, lse = attend_pages(repeated, keys, values, firsts, 1, by_chunk, left.flatten(), scale)
+    empty = (left == 0)[..., None]  # [A, S, 1]: what a kernel makes of no key is its own affair
+    weights = lse.view(rows, chunks, -1).masked_fill(empty, -torch.inf).softmax(1)  # [A, S, H]
+    found = output.view(rows, chunks, *query.shape[1:]).float().masked_fill(empty[..., None], 0)
+    return (weights[..., None] * found).sum(1).to(query.dtype)
+
+
+def usable(query_heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether this machine's kernel reads such pages, and reads them right; said once, with the reason where not."""
+    if device.type != "cuda" or page % PAGE_MULTIPLE:
+        return False
+    return _tried(query_heads, key_heads, size, page, dtype, device)
+
+
+@cache
+@torch.no_grad()
+def _tried(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> bool:
+    problem = _problem(heads, key_heads, size, page, dtype, device)
+    what = f"{heads} heads over {key_heads} of {size} in {str(dtype).removeprefix('torch.')}"
+    if problem:
+        rank_zero_info(f"attention of {what} gathers the pages of the KV cache, which is slower: {problem}")
+    else:
+        rank_zero_info(f"attention of {what} reads the pages of the KV cache where they lie")
+    return not problem
+
+
+def _problem(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> str:
+    """What keeps the kernel from being used: it is not there, refuses, or errs; nothing where it works."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return "torch.nn.attention.varlen is not there"
+    if not {"block_table", "num_splits"} <= set(signature(varlen_attn).parameters):
+        return "torch.nn.attention.varlen knows no pages"
+    generator = torch.Generator(device).manual_seed(0)
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, device=device).to(dtype)
+
+    options: dict[str, Any] = {"dtype": torch.int32, "device": device}
+    keys, values = drawn(7, page, key_heads, size), drawn(7, page, key_heads, size)
+    table, used = (
+        torch.tensor([[3, 1, 6, 2, 5], [4, 0, 0, 0, 0]], **options),
+        torch.tensor([4 * page + 3, page - 1], **options),
+    )
+    query = drawn(2, heads, size)
+    try:
+        found = attend_in_chunks(query, keys, values, table, used, None)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        return f"the kernel refuses, {' '.join(str(error).split())[:200]}"
+    for row, count in enumerate(used.tolist()):
+        k, v = (
+            buffer[table[row].long()].flatten(0, 1)[:count].float().repeat_interleave(heads // key_heads, 1)
+            for buffer in (keys, values)
+        )
+        scores = torch.einsum("hd,khd->hk", query[row].float(), k) * size**-0.5
+        right = torch.einsum("hk,khd->hd", scores.softmax(-1), v)
+        if not torch.allclose(found[row].float(), right, atol=_AGREES):
+            return "the kernel errs on this machine"
+    return ""
