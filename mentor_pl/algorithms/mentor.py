@@ -1,6 +1,6 @@
 """MENTOR: rollouts of the policy, then of the mixture, whose failures are not punished. arXiv 2510.04140, [6]–[11].
 
-    γ_p = the p-quantile of H_t over the policy rollouts of the step, all ranks'
+    γ_p = the p-quantile of H_t over the step's first policy rollouts, all ranks'
     mixture rollouts ~ (1 − w_t) π_θ + w_t π*,   w_t = min(1, H_t / γ_p)                                      [6]
     policy rollouts:   A = (R − mean(R_on)) / (std(R_on) + eps),   mean and unbiased std over policy rollouts  [10]
     mixture rollouts:  A = α · max(0, R − mean(R_on)) / R_range                                                [11]
@@ -22,14 +22,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mentor_pl.algorithms.base import Algorithm, Graded, Rounds, Step, mixture_rows, policy_rows
+from mentor_pl.algorithms.base import Algorithm, Rounds, Step, mixture_rows, policy_rows
 from mentor_pl.algorithms.parts.advantages import improvement, standardised
 from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.fidelity import FIDELITIES, Fidelity, departures
 from mentor_pl.algorithms.parts.gates import Gate
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.runtime.ranges import MAX_GROUP, check
-from mentor_pl.types import Origin, Prompt, Rollouts
+from mentor_pl.types import Origin, Prompt, Rollouts, Row
 
 
 class Mentor(Algorithm):
@@ -103,22 +103,27 @@ class Mentor(Algorithm):
         if step.alpha == 0 or self.guided_prompts == 0:
             yield policy_rows(step.prompts, self.on_policy + (self.mixed if self.refill else 0))
             return
-        graded = yield policy_rows(step.prompts, self.on_policy)
-        self.gate.observe(graded.entropies)
-        guided = self._guided(step, graded)
-        others = [prompt for prompt in step.prompts if prompt not in guided] if self.refill else []
-        mixture = mixture_rows(guided, self.mixed, first=self.on_policy)
-        yield mixture + policy_rows(others, self.mixed, first=self.on_policy)
-
-    def _guided(self, step: Step, graded: Graded) -> list[Prompt]:
-        """The problems that are guided."""
-        chosen = step.prompts
-        if self.guided_prompts < 1:
-            chosen = [prompt for prompt in chosen if step.uniform(prompt) <= self.guided_prompts]
+        first = policy_rows(step.prompts, self.on_policy)
+        guided = [prompt for prompt in step.prompts if step.uniform(prompt) <= self.guided_prompts]
+        if not (self.gate.needs_rollouts or self.only_failed):
+            graded = yield first + self._second(step, guided)
+            self.gate.observe(graded.entropies)
+            return
+        graded = yield first
+        if self.gate.needs_rollouts:
+            self.gate.observe(graded.entropies)
         if self.only_failed:
             rates = graded.success_rates()
-            chosen = [prompt for prompt in chosen if rates.get(prompt.index) == 0]
-        return list(chosen)
+            guided = [prompt for prompt in guided if rates.get(prompt.index) == 0]
+        yield self._second(step, guided)
+        if not self.gate.needs_rollouts:
+            self.gate.observe(graded.entropies)
+
+    def _second(self, step: Step, guided: Sequence[Prompt]) -> list[Row]:
+        """The rows beside the first policy rollouts: those of the mixture, and what is the policy's of their share."""
+        others = [prompt for prompt in step.prompts if prompt not in guided] if self.refill else []
+        mixture = mixture_rows(guided, self.mixed, first=self.on_policy)
+        return mixture + policy_rows(others, self.mixed, first=self.on_policy)
 
     def advantages(self, rollouts: Rollouts) -> Tensor:
         mixed = rollouts.origin == Origin.MIXTURE

@@ -57,6 +57,7 @@ class Sampler(ABC):
         sampling: SamplingParams,
         blend: Blend | None = None,
         *,
+        mixed: Sequence[bool] | None = None,
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
         alternatives: int = 0,
@@ -69,6 +70,7 @@ class Sampler(ABC):
             keys: from `noise.rollout_keys`.
             sampling: temperature, filters, maximum length.
             blend: the law of the rows; none samples from the policy alone.
+            mixed: [N] whose law the blend is, by default all; the others are the policy's alone.
             limits: [N] maximum lengths; by default `sampling.max_new_tokens` for all.
             on_end: called with a rollout's index and its token ids as soon as it has ended.
             alternatives: how many of the likeliest tokens of π_θ, π* and π_mix are kept of each guided token.

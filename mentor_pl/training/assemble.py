@@ -21,7 +21,7 @@ from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.collectives import all_objects
 from mentor_pl.training.rounds import Round, joined, joined_columns
 from mentor_pl.training.scoring import right_padded
-from mentor_pl.types import Alternatives, Origin, Rollouts
+from mentor_pl.types import Alternatives, Rollouts
 
 
 def assemble(
@@ -57,7 +57,6 @@ def assemble(
     grades = reward.gather([rows[place].prompt for place in places], [futures[place] for place in places], grading)
     names = dict.fromkeys(name for theirs in all_objects(list(grades.parts)) for name in theirs)
     none = [0.0] * len(places)
-    mixed = any(rows[place].origin == Origin.MIXTURE for place in places)
 
     def column(values: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.tensor(values, dtype=dtype, device=device)
@@ -82,7 +81,7 @@ def assemble(
         reward_range=reward.range[1] - reward.range[0],
         temperature=sampling.temperature,
         alpha=alpha,
-        gamma=algorithm.blend.gamma if mixed and algorithm.blend is not None else NO_GUIDANCE,
+        gamma=next((one.gamma for one in reversed(rounds) if one.gamma is not None), NO_GUIDANCE),
         step=step,
         policy_updates=policy_updates,
         seconds={f"sampling/{part}": seconds for part, seconds in samples.stats.seconds.items()},

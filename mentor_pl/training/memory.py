@@ -151,7 +151,9 @@ class MemoryEstimate:
 
     def _calls(self, plan: Plan) -> Iterator[tuple[int, int, bool]]:
         """Slots, rollouts and whether mixed, of each call of the engine."""
-        counts = chain.from_iterable(((one.policy, False), (one.mixed, True)) for one in self.rounds)
+        apart = self.algorithm.drafter == "initial"
+        kinds = [((one.policy, 0), (0, one.mixed)) if apart else ((one.policy, one.mixed),) for one in self.rounds]
+        counts = [(policy + mixed, mixed > 0) for policy, mixed in chain.from_iterable(kinds)]
         for per_prompt, mixed in counts:
             rollouts = plan.prompts * per_prompt
             slots = PageTable.fitting(rollouts, plan.longest, *plan.cache, _CPU).slots

@@ -43,6 +43,7 @@ class Round:
         self.responses: dict[int, Response] = {}  # by row
         self.futures: dict[int, Future[Grade | None]] = {}  # of grades; likewise
         self.samples = _as_given([], models.device)
+        self.gamma: float | None = None  # under which mixture rows were sampled
 
     def sample(
         self,
@@ -69,12 +70,19 @@ class Round:
         for place in order:
             self._end(place, [])
         parts = [_as_given([self.rows[place] for place in order], self.models.device)]
-        models, initial = self.models, replace(self.models, policy=self.models.reference)
-        mixing = initial if algorithm.drafter == "initial" else models
-        for who, law, origin in ((models, None, Origin.POLICY), (mixing, algorithm.blend, Origin.MIXTURE)):
-            places = [i for i, row in enumerate(self.rows) if row.origin == origin and not row.complete]
+        sampled = [place for place, row in enumerate(self.rows) if not row.complete]
+        mixed = [place for place in sampled if self.rows[place].origin == Origin.MIXTURE]
+        if mixed and algorithm.blend is not None:
+            self.gamma = algorithm.blend.gamma
+        if mixed and algorithm.drafter == "initial":
+            initial = replace(self.models, policy=self.models.reference)
+            calls = [(self.models, [place for place in sampled if place not in mixed]), (initial, mixed)]
+        else:
+            calls = [(self.models, sampled)]
+        for models, places in calls:
             if places:
-                parts.append(self._sampled(places, sampler, who, sampling, law, seed, step, alternatives))
+                law = algorithm.blend if set(mixed) & set(places) else None
+                parts.append(self._sampled(places, sampler, models, sampling, law, seed, step, alternatives))
                 order += places
         self.samples = joined(parts, torch.tensor(order, dtype=torch.int64).argsort())
 
@@ -92,6 +100,10 @@ class Round:
         rows, device = [self.rows[place] for place in places], self.models.device
         numbers = torch.tensor([[row.prompt.index, row.number] for row in rows], device=device)
         prefixes = [row.given for row in rows]
+        mixed = [row.origin == Origin.MIXTURE for row in rows]
+        options: dict[str, Any] = {"alternatives": alternatives} if alternatives else {}
+        if any(mixed) and not all(mixed):
+            options["mixed"] = mixed
         samples = sampler(
             models,
             [row.context + row.given for row in rows],
@@ -100,7 +112,7 @@ class Round:
             law,
             limits=[sampling.max_new_tokens - len(prefix) for prefix in prefixes] if any(prefixes) else None,
             on_end=lambda row, ids: self._end(places[row], ids),
-            **({"alternatives": alternatives} if alternatives else {}),
+            **options,
         )
         return _behind(prefixes, samples) if any(prefixes) else samples
 

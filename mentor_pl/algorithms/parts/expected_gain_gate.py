@@ -28,7 +28,7 @@ class ExpectedGainGate(Gate):
         UsageError: for κ that is not positive.
     """
 
-    needs_expert = True
+    needs_expert, needs_rollouts = True, False
 
     def __init__(self, kappa: float = 1.0) -> None:
         check("gate kappa", kappa, above=0, because="gains, in nats, are divided by it")

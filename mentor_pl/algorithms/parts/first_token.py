@@ -30,7 +30,8 @@ class ExpertFirst(Gate):
     def __init__(self, gate: Gate | None = None, tokens: int = 1) -> None:
         check("gate tokens", tokens, at_least=1, because="so many tokens are the expert's")
         self.gate = gate if gate is not None else EntropyGate()
-        self.tokens, self.needs_expert = tokens, self.gate.needs_expert
+        self.tokens = tokens
+        self.needs_expert, self.needs_rollouts = self.gate.needs_expert, self.gate.needs_rollouts
 
     @property
     def gamma(self) -> float:

@@ -48,9 +48,12 @@ class Gate(ABC):
 
     Attributes:
         needs_expert: whether it weighs `Scored` drafts, so that the expert must read every token, or `Drafted` ones.
+        needs_rollouts: whether it must observe a step's on-policy rollouts before it weighs drafts of the same step;
+            where it need not, a step samples both kinds together.
     """
 
     needs_expert: bool = False
+    needs_rollouts: bool = True
 
     @property
     def gamma(self) -> float:
@@ -58,7 +61,10 @@ class Gate(ABC):
         return NO_GUIDANCE
 
     def observe(self, entropies: Sequence[Tensor]) -> None:  # noqa: B027 (a gate need not learn)
-        """Take in the entropies (nats) of this step's on-policy response tokens, a tensor for each rank."""
+        """Take in the entropies (nats) of this step's on-policy response tokens, a tensor for each rank.
+
+        Called before the step's mixture rollouts where the gate `needs_rollouts`, and after them otherwise.
+        """
 
     def learn(self, rollouts: Rollouts) -> None:  # noqa: B027 (likewise)
         """Learn from a step's graded rollouts; called on every rank."""
@@ -116,8 +122,8 @@ class EntropyGate(Gate):
         )
         check("gate floor", floor, at_least=0, because="entropies, in nats, are never negative")
         self.p, self.source, self.floor, self.ranks = p, source, floor, ranks
-        self._gamma = NO_GUIDANCE
-        self._upcoming = 999.0  # the authors' code: the first step of `previous` is unguided
+        self.needs_rollouts = source == "current"
+        self._gamma = NO_GUIDANCE if self.needs_rollouts else 999.0  # the authors' code: the first step is unguided
 
     @property
     def gamma(self) -> float:
@@ -125,9 +131,7 @@ class EntropyGate(Gate):
 
     def observe(self, entropies: Sequence[Tensor]) -> None:
         parts = [torch.cat(list(entropies))] if self.ranks == "pooled" else [part for part in entropies if len(part)]
-        observed = max(sum(quantile(part, self.p) for part in parts) / len(parts), self.floor)
-        self._gamma = observed if self.source == "current" else self._upcoming
-        self._upcoming = observed
+        self._gamma = max(sum(quantile(part, self.p) for part in parts) / len(parts), self.floor)
 
     def __call__(self, drafts: Drafted) -> Tensor:
         if self._gamma == 0:  # most of the batch is certain: whatever is not, is above the quantile
@@ -135,10 +139,10 @@ class EntropyGate(Gate):
         return (drafts.entropies / self._gamma).clamp(0, 1)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"gamma": self._gamma, "upcoming": self._upcoming}
+        return {"gamma": self._gamma}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._gamma, self._upcoming = float(state["gamma"]), float(state["upcoming"])
+        self._gamma = float(state["gamma"])
 
 
 class ConstantGate(Gate):
@@ -147,6 +151,8 @@ class ConstantGate(Gate):
     Raises:
         UsageError: for a weight outside [0, 1].
     """
+
+    needs_rollouts = False
 
     def __init__(self, weight: float = 0.1) -> None:
         check("gate weight", weight, at_least=0, at_most=1, because="a share lies between 0 and 1")

@@ -22,7 +22,7 @@ class KLGate(Gate):
         UsageError: for κ that is not positive.
     """
 
-    needs_expert = True
+    needs_expert, needs_rollouts = True, False
 
     def __init__(self, kappa: float = 1.0) -> None:
         check("gate kappa", kappa, above=0, because="divergences, in nats, are divided by it")

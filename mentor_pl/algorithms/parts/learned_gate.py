@@ -54,6 +54,7 @@ class LearnedGate(Gate):
         check("gate rate", rate, above=0, at_most=1, because="it is a part of a Newton step")
         check("gate ridge", ridge, above=0, because="without it nothing bounds what few tokens teach")
         self.gate = gate if gate is not None else EntropyGate()
+        self.needs_rollouts = self.gate.needs_rollouts
         self.rate, self.ridge = rate, ridge
         self.b = torch.zeros(4, dtype=torch.float64)
         self.moments = torch.zeros(3, 3, dtype=torch.float64)  # counts, Σ x, Σ x² of the three features

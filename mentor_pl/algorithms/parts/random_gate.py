@@ -41,11 +41,14 @@ class RandomGate(Gate):
         self.mean = 0.0
 
     def observe(self, entropies: Sequence[Tensor]) -> None:
-        self.gate.observe(entropies)
+        if self.gate.needs_rollouts:
+            self.gate.observe(entropies)
         known = torch.cat(list(entropies))
         somewhere = torch.full(known.shape, MAX_COUNT, dtype=torch.int64, device=known.device)  # behind any beginning
         weights = self.gate(Drafted(known, somewhere, somewhere)).double()
         self.mean = float(weights.sum()) / max(1, len(weights))
+        if not self.gate.needs_rollouts:
+            self.gate.observe(entropies)
 
     def __call__(self, drafts: Drafted) -> Tensor:
         chances = uniform(drafts.keys, drafts.positions, DECISION)

@@ -48,6 +48,7 @@ class Drafts:
     Args:
         runner: the policy.
         keys: [N] int64, noise keys of the call's rollouts.
+        mixed: [N] bool, rollouts that the guidance is for.
         sampling: temperature, filters, maximum length.
         vocabulary: V and the stop ids.
         guidance: the blend, which drafts wait for the expert, and D; none for on-policy rollouts.
@@ -57,6 +58,7 @@ class Drafts:
         self,
         runner: ModelRunner,
         keys: Tensor,
+        mixed: Tensor,
         sampling: SamplingParams,
         vocabulary: Vocabulary,
         guidance: Guidance | None,
@@ -69,6 +71,7 @@ class Drafts:
         self.buffers = OutputBuffers(len(keys), sampling.max_new_tokens, device)
         self.idle_row = len(keys)
         self.keys = torch.cat([keys, keys.new_zeros(1)])  # [N + 1]
+        self.mixed = torch.cat([mixed, mixed.new_zeros(1)]).to(device)  # [N + 1]
 
         def column(value: int = 0, dtype: torch.dtype = torch.int64) -> Tensor:
             return torch.full((slots,), value, dtype=dtype, device=device)
@@ -124,10 +127,11 @@ class Drafts:
     ) -> Tensor:
         """Note which drafts wait for the expert, and keep the logits that it will be compared with: w [A]."""
         assert self.guidance is not None
-        weights, column = self.guidance.blend.weights(drafted), drafted.positions
+        mixed, column = self.mixed[rollout], drafted.positions
+        weights = self.guidance.blend.weights(drafted).where(mixed, 0)
         guided = coins <= weights
         self.buffers.guided[rollout, column] = guided
-        self.pending[:rows] += drafting if self.guidance.every else drafting & guided
+        self.pending[:rows] += drafting & (mixed if self.guidance.every else guided)
         slots = self.runner.pages.slots
         depth = self.guidance.schedule.look_ahead
         if self.logits is None:

@@ -47,6 +47,7 @@ class Engine:
         rows: rollouts decoded at a time, at most.
         cache_tokens: places of each model's cache, over all rows; more rows than fit wait.
         page_tokens: places of a page; 0 for pages as long as a row.
+        mixed: [N] rollouts in which the expert takes part; by default all, where there is guidance.
         limits: maximum length of each rollout; by default `sampling.max_new_tokens` for all.
         on_end: called with a rollout's index and ids as soon as it has ended.
         cuda_graphs: whether a GPU replays recorded steps.
@@ -68,6 +69,7 @@ class Engine:
         rows: int,
         cache_tokens: int,
         page_tokens: int = 0,
+        mixed: Sequence[bool] | None = None,
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
         cuda_graphs: bool = True,
@@ -92,7 +94,8 @@ class Engine:
         self.pages = PageTable.fitting(len(prompts), longest, rows, cache_tokens, page_tokens, device)
         self._check(longest, cache_tokens)
         self.runners = [ModelRunner(models.policy, self.pages)]
-        self.drafts = Drafts(self.runners[0], keys.to(device), sampling, models.vocabulary, guidance)
+        every = torch.tensor([True] * len(prompts) if mixed is None else list(mixed))
+        self.drafts = Drafts(self.runners[0], keys.to(device), every, sampling, models.vocabulary, guidance)
         self.verifier: Verifier | None = None
         if guidance is not None:
             self.runners.append(ModelRunner(models.expert, self.pages))

@@ -62,7 +62,7 @@ def decoding_bytes(
     keys = torch.zeros(rollouts, dtype=torch.int64)
     with torch.no_grad(), policy.running(autocast) as live, cached_attention(policy.model):
         runner = ModelRunner(policy.model.eval(), pages)
-        drafts = Drafts(runner, keys.clone(), sampling, vocabulary, guidance)
+        drafts = Drafts(runner, keys.clone(), keys >= 0, sampling, vocabulary, guidance)
         drafts.step(slots, pages.length)
         cache = tensor_bytes([*runner.cache.keys, *runner.cache.values])
         buffers, work = live.now - cache, live.peak - live.now

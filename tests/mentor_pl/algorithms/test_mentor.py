@@ -8,7 +8,9 @@ from torch import Tensor
 
 from mentor_pl.algorithms.base import Graded, Step
 from mentor_pl.algorithms.mentor import Mentor
-from mentor_pl.algorithms.parts.gates import EntropyGate
+from mentor_pl.algorithms.parts.gates import ConstantGate, EntropyGate
+from mentor_pl.algorithms.parts.kl_gate import KLGate
+from mentor_pl.algorithms.parts.random_gate import RandomGate
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Origin, Prompt
 
@@ -36,7 +38,11 @@ def kinds(algorithm, alpha):
     ("options", "alpha", "expected"),
     [
         ({"guided_prompts": 0.0}, 1.0, [(8, 0)]),
-        ({"fidelity": "released_code"}, 1.0, [(8, 0), (0, 4)]),
+        ({"fidelity": "released_code"}, 1.0, [(8, 4)]),  # γ_p is of the step before: nothing need be waited for
+        ({"gate": ConstantGate(0.1)}, 1.0, [(4, 4)]),
+        ({"gate": ConstantGate(0.1), "guided_prompts": 1e-9}, 1.0, [(8, 0)]),
+        ({"gate": KLGate()}, 1.0, [(4, 4)]),
+        ({"gate": RandomGate()}, 1.0, [(4, 0), (0, 4)]),
         ({"fidelity": "released_code"}, 0.0, [(8, 0)]),
         ({"fidelity": "released_code", "on_policy": 4, "refill": True}, 0.0, [(8, 0)]),
         ({}, 1.0, [(4, 0), (0, 4)]),

@@ -34,8 +34,9 @@ def test_a_gate_that_lags_gives_the_gamma_of_the_step_before(models):
     learner = Learner(models, algorithm=Mentor(2, 1, gate=EntropyGate(p=0.5, source="previous")))
     gammas = []
     for entropy in (1.0, 2.0, 4.0):
-        sampler = ScriptedSampler([[1] * 4, [1] * 2], entropies=(entropy, 100.0))
+        sampler = ScriptedSampler([[1] * 6], entropies=(entropy,))
         gammas.append(gather(learner, sampler).gamma)
+        assert sampler.mixed == [[False] * 4 + [True] * 2]  # both kinds in one call
     assert gammas == [999.0, 1.0, 2.0]
 
 

@@ -169,8 +169,10 @@ def test_a_checkpoint_holds_the_samplers_timings_of_every_rank_and_gives_each_it
     job = run(steps=1)
     job.data.sampler.timings = {4: ForwardTimings(1.0, 2.0, 3.0)}
     state = job.data.state_dict()
-    assert state == {"samplers": [{"timings": {4: {"policy_step": 1.0, "expert_call": 2.0, "expert_token": 3.0}}}]}
-    state["samplers"].append({"timings": {4: {"policy_step": 5.0, "expert_call": 6.0, "expert_token": 7.0}}})
+    timings = {4: {"policy_step": 1.0, "expert_call": 2.0, "expert_token": 3.0}}
+    assert state == {"samplers": [{"timings": timings, "places": None}]}
+    timings = {4: {"policy_step": 5.0, "expert_call": 6.0, "expert_token": 7.0}}
+    state["samplers"].append({"timings": timings, "places": None})
     for rank, step in ((0, 1.0), (1, 5.0), (2, 5.0)):  # of more ranks than were saved, the last one's
         monkeypatch.setattr("mentor_pl.training.data.rank", lambda rank=rank: rank)
         job.data.load_state_dict(state)

@@ -6,6 +6,9 @@ import pytest
 import torch
 from collecting import EIGHT, THREE, GivenRounds, Learner, ScriptedSampler, WordReward, gather, guided_by, row
 
+from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.algorithms.parts.gates import ConstantGate
+from mentor_pl.algorithms.parts.random_gate import RandomGate
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.runtime.noise import rollout_keys
 from mentor_pl.training.assemble import joined_rollouts
@@ -35,6 +38,11 @@ class Streaming(WordReward):
         return done
 
 
+def in_two_rounds():
+    """MENTOR with a gate that observes policy rollouts before it guides."""
+    return Mentor(2, 1, gate=RandomGate(ConstantGate(0.5)))
+
+
 def test_responses_are_handed_over_while_others_are_decoded(models):
     returned, sampler = [], Naive()
 
@@ -44,13 +52,13 @@ def test_responses_are_handed_over_while_others_are_decoded(models):
         return samples
 
     reward = Streaming(returned)
-    rollouts = gather(Learner(models, algorithm=guided_by(0.5)), noting, reward=reward)
+    rollouts = gather(Learner(models, algorithm=in_two_rounds()), noting, reward=reward)
     owners = [8, 8, 8, 3, 3, 3]
     given = [
         (owner, text, int(origin)) for owner, text, origin in zip(owners, rollouts.texts, rollouts.origin, strict=True)
     ]
     assert sorted(reward.taken) == sorted(given)  # each once, the on-policy ones before the first call had returned
-    plain = gather(Learner(models, algorithm=guided_by(0.5)), Naive())
+    plain = gather(Learner(models, algorithm=in_two_rounds()), Naive())
     assert plain.texts == rollouts.texts
     assert torch.equal(plain.rewards, rollouts.rewards)
     assert torch.equal(plain.reward_parts["words"], rollouts.reward_parts["words"])

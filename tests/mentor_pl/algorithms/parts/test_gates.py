@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
+from mentor_pl.algorithms.parts.first_token import ExpertFirst
 from mentor_pl.algorithms.parts.gates import ConstantGate, Drafted, EntropyGate, quantile
+from mentor_pl.algorithms.parts.learned_gate import LearnedGate
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -75,16 +77,25 @@ def test_current_takes_gamma_from_this_step_and_forgets_the_last():
     assert [observed(gate, 1.0).gamma, observed(gate, 4.0).gamma, observed(gate, 0.5).gamma] == [1.0, 4.0, 0.5]
 
 
-def test_previous_lags_one_step_and_starts_unguided_at_999():
+def test_previous_starts_unguided_at_999_and_need_not_observe_a_step_before_it_weighs_its_drafts():
     gate = EntropyGate(p=0.5, source="previous")
-    assert [observed(gate, 1.0).gamma, observed(gate, 4.0).gamma, observed(gate, 0.5).gamma] == [999.0, 1.0, 4.0]
+    assert not gate.needs_rollouts
+    assert [gate.gamma, observed(gate, 1.0).gamma, observed(gate, 4.0).gamma] == [999.0, 1.0, 4.0]
+    assert EntropyGate().needs_rollouts
+
+
+@pytest.mark.parametrize("kind", [ExpertFirst, LearnedGate])
+def test_a_gate_over_another_needs_what_that_one_needs(kind):
+    assert kind(EntropyGate()).needs_rollouts
+    assert not kind(EntropyGate(source="previous")).needs_rollouts
+    assert not kind(ConstantGate(0.1)).needs_rollouts
 
 
 def test_floor_bounds_gamma_from_below_in_both_sources():
     assert observed(EntropyGate(p=0.5, floor=1.5), 0.2).gamma == 1.5
     assert observed(EntropyGate(p=0.5, floor=1.5), 2.0).gamma == 2.0
     gate = EntropyGate(p=0.5, source="previous", floor=1.5)
-    assert [observed(gate, 0.2).gamma, observed(gate, 2.0).gamma, observed(gate, 9.0).gamma] == [999.0, 1.5, 2.0]
+    assert [gate.gamma, observed(gate, 0.2).gamma, observed(gate, 2.0).gamma] == [999.0, 1.5, 2.0]
 
 
 @pytest.mark.parametrize("source", ["current", "previous"])

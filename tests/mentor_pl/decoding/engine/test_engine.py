@@ -114,6 +114,32 @@ def test_a_rollout_does_not_depend_on_those_beside_it(pair, prompts, keys, mode,
     assert torch.equal(samples.lengths, whole.lengths[few])
 
 
+# ---------------------------------------------------------------- both kinds in one call
+
+
+@pytest.mark.parametrize("rows", [3, 8])
+def test_policy_rows_beside_mixture_rows_are_those_of_calls_of_their_own(
+    rows, pair, prompts, keys, mode, whole, sample
+):
+    sampler, gate = mode
+    if gate is None:
+        pytest.skip("a call without the expert has rows of one kind")
+    key, mixed = keys(len(prompts)), [i % 3 != 1 for i in range(len(prompts))]
+    alone = sample(sampler(), pair, prompts, key, SAMPLING)
+    both = sample(sampler(rows=rows), pair, prompts, key, SAMPLING, gate, mixed=mixed)
+    assert not torch.equal(alone.ids, whole.ids)
+    for row, is_mixed in enumerate(mixed):
+        expected = whole if is_mixed else alone
+        n = int(both.lengths[row])
+        assert n == int(expected.lengths[row])
+        for name in ("ids", "guided", "replaced", "drafts"):
+            assert torch.equal(getattr(both, name)[row, :n], getattr(expected, name)[row, :n]), name
+        for name in ("logprobs", "entropies", "gate_weights"):
+            assert torch.allclose(getattr(both, name)[row, :n], getattr(expected, name)[row, :n], atol=1e-4), name
+    asked = both.stats.scored_positions
+    assert asked <= whole.stats.scored_positions
+
+
 # ---------------------------------------------------------------- pages
 
 
