@@ -96,9 +96,15 @@ def exponential(keys: Tensor, positions: Tensor, stream: int, size: int) -> Tens
 
 def draft_and_coin(keys: Tensor, positions: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """`exponential` noise [N, V] of DRAFT and `uniform` numbers [N] of COIN, cheaper than one after the other."""
+    draft, coin = draft_state_and_coin(keys, positions)
+    return _exponential(draft, size), coin
+
+
+def draft_state_and_coin(keys: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Likewise, with the numbers [N] int64 at which the noise's sequences start in the place of the noise."""
     streams = torch.arange(DRAFT, COIN + 1, device=keys.device)
     draft, coin = _key_states(keys[:, None], positions[:, None], streams).unbind(1)
-    return _exponential(draft, size), _uniform(coin)
+    return draft, _uniform(coin)
 
 
 def _exponential(states: Tensor, size: int) -> Tensor:

@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.gates import Drafted
-from mentor_pl.decoding.distribution import draw, entropy, log_distribution
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.model_runner import ModelRunner
+from mentor_pl.decoding.engine.one_pass import drafts
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Vocabulary
-from mentor_pl.runtime.noise import DRAFT, draft_and_coin, exponential
 
 
 class OutputBuffers:
@@ -95,17 +94,10 @@ class Drafts:
         """
         drafting, place = self.drafting[:rows], self.place[:rows]
         logits = self.runner.step(self.token[:rows], self.prompt[:rows] - 1 + place, width)[:, : self.size]  # [A, V]
-        logp = log_distribution(logits, self.sampling, self.size)
         rollout = torch.where(drafting, self.rollout[:rows], self.idle_row)
         column = torch.where(drafting, place, 0)
         keys = self.keys[rollout]
-        p = logp.exp()
-        if self.guidance is None:
-            noise, coins = exponential(keys, column, DRAFT, self.size), None
-        else:
-            noise, coins = draft_and_coin(keys, column, self.size)
-        token = p.argmax(-1) if self.sampling.temperature == 0 else draw(p, noise)
-        values = [logp.gather(1, token[:, None]).squeeze(1), entropy(logp, p)]
+        token, *values, coins = drafts(logits, keys, column, self.sampling, self.size, self.guidance is not None)
         if coins is not None:
             drafted = Drafted(values[1], column, keys)
             values.append(self._mark(logits, drafted, coins, rollout, drafting, rows))

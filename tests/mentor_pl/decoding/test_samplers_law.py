@@ -13,7 +13,7 @@ from mentor_pl.algorithms.parts.gates import ConstantGate
 from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.distribution import entropy
-from mentor_pl.decoding.engine import draft, verify
+from mentor_pl.decoding.engine import one_pass, verify
 from mentor_pl.decoding.engine.lookahead import FixedK
 from mentor_pl.decoding.engine.verify import CallResult, Verifier
 from mentor_pl.decoding.naive import Naive
@@ -142,13 +142,13 @@ def test_the_joint_test_catches_the_drafts_noise_drawn_again_for_the_residual(
 def test_the_joint_test_catches_noise_that_is_the_same_at_every_position(
     sampler, decision, counts_of, mixture, gate_of, chi_square, monkeypatch
 ):
-    both, one = draft.draft_and_coin, getattr(verify, decision)
+    both, one = one_pass.draft_and_coin, getattr(verify, decision)
 
     def of_drafts(k, at, size):
         places = [torch.zeros_like(at) if decision == broken else at for broken in ("exponential", "uniform")]
         return both(k, places[0], size)[0], both(k, places[1], size)[1]
 
-    monkeypatch.setattr(draft, "draft_and_coin", of_drafts)
+    monkeypatch.setattr(one_pass, "draft_and_coin", of_drafts)
     monkeypatch.setattr(verify, decision, lambda k, at, *rest: one(k, torch.zeros_like(at), *rest))
     assert chi_square(counts_of(sampler(), BROKEN, gate_of(GAMMA)), mixture) < 1e-9
 
