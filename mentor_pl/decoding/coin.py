@@ -24,6 +24,7 @@ class Coin(BatchedSampler):
         cache_tokens: places of each model's KV cache, over all rows; more rows than fit wait. By default from
             the memory that is free.
         page_tokens: places of a page; by default 256 on a GPU, and as many as a row has elsewhere.
+        ngram_rows: rows in use up to which the next tokens are guessed from what was said; 0 guesses none.
         cuda_graphs: replay recorded steps on a GPU.
 
     Raises:
@@ -36,9 +37,10 @@ class Coin(BatchedSampler):
         rows: int = 256,
         cache_tokens: int | None = None,
         page_tokens: int | None = None,
+        ngram_rows: int = 0,
         cuda_graphs: bool = True,
     ) -> None:
-        super().__init__(rows, cache_tokens, page_tokens, cuda_graphs)
+        super().__init__(rows, cache_tokens, page_tokens, ngram_rows, cuda_graphs)
         self.schedule = schedule if schedule is not None else FixedK()
 
     def guidance(self, blend: Blend) -> Guidance:

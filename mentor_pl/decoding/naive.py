@@ -16,6 +16,7 @@ class Naive(BatchedSampler):
         cache_tokens: places of each model's KV cache, over all rows; more rows than fit wait. By default from
             the memory that is free.
         page_tokens: places of a page; by default 256 on a GPU, and as many as a row has elsewhere.
+        ngram_rows: rows in use up to which the next tokens are guessed from what was said; 0 guesses none.
         cuda_graphs: replay recorded steps on a GPU.
 
     Raises:
@@ -23,9 +24,14 @@ class Naive(BatchedSampler):
     """
 
     def __init__(
-        self, rows: int = 256, cache_tokens: int | None = None, page_tokens: int | None = None, cuda_graphs: bool = True
+        self,
+        rows: int = 256,
+        cache_tokens: int | None = None,
+        page_tokens: int | None = None,
+        ngram_rows: int = 0,
+        cuda_graphs: bool = True,
     ) -> None:
-        super().__init__(rows, cache_tokens, page_tokens, cuda_graphs)
+        super().__init__(rows, cache_tokens, page_tokens, ngram_rows, cuda_graphs)
 
     def guidance(self, blend: Blend) -> Guidance:
         return Guidance(blend, every=True, rule=blend.settle, schedule=FixedK(1))
