@@ -268,7 +268,8 @@ class Engine:
         policy, expert = self.runners
         rows = self.pages.slots
         if rows not in self.timings:
-            self.timings[rows] = remembered_timings(policy.model, expert.model, rows, policy.device)
+            how = 0 if self.pages.whole else self.pages.size, self.graphs is not None
+            self.timings[rows] = remembered_timings(policy.model, expert.model, rows, policy.device, *how)
         return self.timings[rows]
 
     def _samples(self) -> Samples:
