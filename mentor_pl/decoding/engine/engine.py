@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from mentor_pl.decoding.engine.bucketed_spans import BucketedForward
 from mentor_pl.decoding.engine.cuda_graphs import Replayed
 from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
@@ -102,14 +103,14 @@ class Engine:
         every = torch.tensor([True] * len(prompts) if mixed is None else list(mixed))
         self.drafts = Drafts(self.runners[0], keys.to(device), every, sampling, models.vocabulary, guidance)
         self.verifier: Verifier | None = None
+        self.on_gpu, replay = device.type == "cuda", device.type == "cuda" and cuda_graphs
         if guidance is not None:
             self.runners.append(ModelRunner(models.expert, self.pages))
-            self.verifier = Verifier(self.runners[1], self.drafts, guidance, alternatives)
-        self.on_gpu = device.type == "cuda"
-        self.graphs = Replayed(self.drafts.step, self.pages.slots, longest) if self.on_gpu and cuda_graphs else None
+            recorded = BucketedForward(self.runners[1]) if replay else None
+            self.verifier = Verifier(self.runners[1], self.drafts, guidance, alternatives, recorded)
+        self.graphs = Replayed(self.drafts.step, self.pages.slots, longest) if replay else None
         self.step = self.graphs or self.drafts.step
-        self.stats = DecodeStats()
-        self.timings = timings if timings is not None else {}
+        self.stats, self.timings = DecodeStats(), timings if timings is not None else {}
         self.scheduler = Scheduler(self.prompts, self.limits, self.pages, self.runners, self.drafts, self.stats)
         self.table = self.scheduler.table
         self.acceptance = AcceptanceStats()
@@ -265,8 +266,7 @@ class Engine:
         self.scheduler.admit(ended.tolist())
 
     def _timings(self) -> ForwardTimings:
-        policy, expert = self.runners
-        rows = self.pages.slots
+        (policy, expert), rows = self.runners, self.pages.slots
         if rows not in self.timings:
             how = 0 if self.pages.whole else self.pages.size, self.graphs is not None
             self.timings[rows] = remembered_timings(policy.model, expert.model, rows, policy.device, *how)
