@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import torch
@@ -58,6 +59,25 @@ def objects_on_first(value: Any) -> list[Any]:
     found: list[Any] | None = [None] * world_size() if rank() == 0 else None
     dist.gather_object(value, found)
     return found or []
+
+
+def exchanged(parts: Sequence[Any], device: torch.device) -> list[Any]:
+    """Of an object for each rank, in order of rank, those that the ranks have for this one; they must be picklable.
+
+    Each goes to its rank alone, where `all_objects` sends everything to all.
+
+    Args:
+        parts: as many as there are ranks, their tensors on the CPU.
+        device: one that ranks exchange tensors on.
+    """
+    told = [torch.frombuffer(bytearray(pickle.dumps(part)), dtype=torch.uint8) for part in parts]
+    sent = torch.tensor([len(part) for part in told], device=device)
+    received = torch.empty_like(sent)
+    dist.all_to_all_single(received, sent)
+    sizes = received.tolist()
+    heard = torch.empty(sum(sizes), dtype=torch.uint8, device=device)
+    dist.all_to_all_single(heard, torch.cat(told).to(device), sizes, sent.tolist())
+    return [pickle.loads(part.numpy().tobytes()) for part in heard.cpu().split(sizes)]
 
 
 def all_values(values: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from mentor_pl.models.logprobs import expert_says
 from mentor_pl.models.prefix_sharing import prefix_sharing
 from mentor_pl.runtime.collectives import all_max, all_sum, world_size
 from mentor_pl.training.batching import micro_batches
+from mentor_pl.training.dealing import Deal
 from mentor_pl.types import Rollouts
 
 _DIVERGENCES = frozenset({Need.REVERSE_KL, Need.FORWARD_KL})
@@ -30,7 +31,8 @@ def largest_gap(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tensor:
     draws from, after temperature, top_p and top_k; training knows the temperature alone. So under a filter the gap is
     −log of the least mass kept, and infinite where the expert says what the policy's filter drops.
     """
-    return (logprobs - old_logprobs).abs().masked_fill(~mask, 0).max()
+    gaps = (logprobs - old_logprobs).abs().masked_fill(~mask, 0)
+    return gaps.max() if gaps.numel() else gaps.sum()
 
 
 class Update:
@@ -70,7 +72,7 @@ class Update:
         """Gradients of the loss over the global mini-batch whose share here are `rows` [M].
 
         Rollouts that no term learns from are not read, such as those without any advantage under a surrogate alone.
-        The terms' weights count them all the same.
+        The terms' weights count them all the same. What is read is dealt anew among ranks (`dealing.py`).
 
         Args:
             rollouts: of this rank, N of them.
@@ -88,8 +90,9 @@ class Update:
         weights = totals[:-2].where(totals[:-2] > 0, 1)
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=totals.device))
         gap = torch.zeros((), device=totals.device)
-        for some, share in self._passes(rollouts, self._learnable(known, rows)):
-            inputs = self._read(rollouts, advantages, some)
+        deal = Deal(rollouts, advantages, self._learnable(known, rows))
+        for some, share in self._passes(deal.rollouts, deal.rows):
+            inputs = self._read(deal.rollouts, deal.advantages, some)
             loss = torch.zeros((), device=totals.device)
             for term, weight in zip(self.terms, weights, strict=True):
                 output = term(inputs)
@@ -120,9 +123,13 @@ class Update:
         """log π_old [N, T] as the updates' own passes compute it, and how far sampling's are from that."""
         logprobs = rollouts.logprobs.clone()
         for mini_batch in batches:
-            for rows, _ in self._passes(rollouts, mini_batch):
-                values = self._logprobs(rollouts, rows).logprobs
-                logprobs[rows, : values.shape[1]] = values
+            deal = Deal(rollouts, rollouts.logprobs, mini_batch)
+            read = deal.rollouts.logprobs.clone()
+            for rows, share in self._passes(deal.rollouts, deal.rows):
+                values = self._logprobs(deal.rollouts, rows).logprobs
+                if share:
+                    read[rows, : values.shape[1]] = values
+            logprobs[mini_batch] = deal.home(read)
         return logprobs, all_max(largest_gap(logprobs, rollouts.logprobs, rollouts.mask))
 
     def _passes(self, rollouts: Rollouts, rows: Tensor) -> Iterator[tuple[Tensor, float]]:

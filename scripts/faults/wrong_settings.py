@@ -33,7 +33,7 @@ RANGES = {
     f"{LOSS} --model.algorithm.loss.dual_clip=.inf": "dual_clip is inf|or null",
     "--data.steps=0": "data.steps is 0|give at least 1",
     "--data.prompts_per_step=-12": "data.prompts_per_step is -12|give at least 1",
-    "--data.prompts_per_step=7": "data.prompts_per_step is 7|give a multiple of 2",
+    "--data.prompts_per_step=1": "data.prompts_per_step is 1|give at least 2",
     "--data.prompts_per_step=5000": "fewer than data.prompts_per_step = 5000|lower it",
     "--data.seed=-1": "data.seed is -1|give at least 0",
     "--seed_everything=-1": "seed_everything is -1|give at least 0",

@@ -51,7 +51,7 @@ def plan_of(configuration: Configuration) -> Plan | None:
         gradient_checkpointing=model["gradient_checkpointing"],
         micro_batch_tokens=model["micro_batch_tokens"],
         mini_batches=model["mini_batches"],
-        prompts=max(1, data.prompts_per_step // trainer.world_size),
+        prompts=-(-data.prompts_per_step // trainer.world_size),
         prompt_tokens=max((len(prompt.token_ids) for prompt in prompts), default=data.max_prompt_tokens),
         sampling=data.sampling,
         rows=sampler.rows,

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from child_environment import ROOT, child_environment
-from two_processes import on_two_processes
+from two_processes import on_processes, on_two_processes
 
 from mentor_pl.cli.main import main
 from mentor_pl.records.reading import read_step
@@ -58,7 +58,10 @@ class Probe(L.Callback):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, llama_folder, llama_expert_folder):
-    """Runs on 1 and 2 processes: 12 steps, again from the checkpoint after 5, 5 steps alone and then 7 more."""
+    """Runs on 1 and 2 processes: 12 steps, again from the checkpoint after 5, 5 steps alone and then 7 more.
+
+    And 2 steps on 1, 2 and 3 processes, of 5 problems, which they do not divide, and of 2, fewer than 3 are.
+    """
     folder = tmp_path_factory.mktemp("parallel")
     (folder / "probe.py").write_text(PROBE, encoding="utf-8")
     words = ("we", "try", "the", "walk", "check", "sum", "answer")
@@ -123,16 +126,24 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
             ),
         ]
 
+    def uneven(processes, *options):
+        return [
+            words_of(f"{count}on{processes}", "--data.steps", "2", "--data.prompts_per_step", str(count), *options)
+            for count in (5, 2)
+        ]
+
     with pytest.MonkeyPatch.context() as patch:  # in this process, which has everything imported
         patch.chdir(folder)
         patch.syspath_prepend(str(folder))
-        assert [main(words) for words in runs(1)] == [0, 0, 0, 0]
-    first, *others = runs(2, "--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices", "2")
+        assert [main(words) for words in [*runs(1), *uneven(1)]] == [0] * 6
+    sharded = ("--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices")
+    first, *others = runs(2, *sharded, "2")
     command = [sys.executable, "-m", "mentor_pl.cli", *first]  # which starts the other process itself
     done = subprocess.run(command, cwd=folder, env=child_environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    said = on_two_processes(folder, others)
-    assert (folder / "longer2/rank1.pt").exists(), said
+    said = on_two_processes(folder, [*others, *uneven(2, *sharded, "2")])
+    said += on_processes(folder, uneven(3, *sharded, "3"), 3)
+    assert all((folder / name / "rank1.pt").exists() for name in ("longer2", "2on2", "2on3")), said
     return folder
 
 
@@ -173,6 +184,27 @@ def test_two_processes_have_the_gradients_of_one(trained):
         for x, y, z in zip(alone, a, b, strict=True):
             assert torch.equal(y, z)
             assert (x - y).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("problems", [5, 2])
+def test_problems_that_processes_do_not_divide_are_sampled_and_learned_from_as_on_one(trained, problems, processes):
+    """Of the first step: tokens bit for bit, both gradients to 1e-6; a rank may have less than others, or nothing."""
+    one = read(trained / f"{problems}on1/rank0.pt")
+    ranks = [read(trained / f"{problems}on{processes}/rank{rank}.pt") for rank in range(processes)]
+    for name in ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "origin"):
+        groups = one["rollouts"][0][name].unflatten(0, (problems, 8))
+        for rank in range(processes):
+            ours, theirs = groups[rank::processes].flatten(0, 1), ranks[rank]["rollouts"][0][name]
+            width = min(ours.shape[-1], theirs.shape[-1]) if ours.ndim == 2 else None
+            assert len(ours) == len(theirs)
+            assert torch.equal(ours[..., :width], theirs[..., :width]), name
+    for number in (0, 1):
+        norm = torch.stack([gradient.norm() for gradient in one["gradients"][number]]).norm()
+        assert norm > 1e-3
+        for alone, *others in zip(*(run["gradients"][number] for run in (one, *ranks)), strict=True):
+            assert all(torch.equal(other, others[0]) for other in others)
+            assert (alone - others[0]).abs().max() <= 1e-6
 
 
 def test_two_processes_cost_the_tokens_of_one(trained):
