@@ -128,12 +128,26 @@ def load_policy(source: ModelSource, gradient_checkpointing: bool = False) -> An
     """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it).
 
     Raises:
+        UsageError: as `checked_weights`.
+    """
+    return trainable(checked_weights(source, torch.float32), gradient_checkpointing)
+
+
+def checked_weights(source: ModelSource, dtype: torch.dtype) -> Any:
+    """A model on the CPU that can be a policy.
+
+    Raises:
         UsageError: where weights are missing, or where training would not reproduce what was sampled: the model drops
             activations out, or does more to its logits than its output embedding does.
     """
-    model = source.weights(torch.float32)
+    model = source.weights(dtype)
     _check_dropout(source, model)
     _check_head(source, model)
+    return model
+
+
+def trainable(model: Any, gradient_checkpointing: bool) -> Any:
+    """A model as a policy: in training mode, with `token_logprobs` as a method."""
     model.token_logprobs = MethodType(token_logprobs, model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

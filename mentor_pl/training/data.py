@@ -125,8 +125,8 @@ class RolloutDataModule(L.LightningDataModule):
         check("data.prompts_per_step", self.prompts_per_step, at_least=learner.mini_batches, because=updates)
         if self.prompts_per_step < world:
             rank_zero_warn(
-                f"data.prompts_per_step is {self.prompts_per_step}, fewer than the {world} processes, so that some sample "
-                "nothing: raise it, or start fewer"
+                f"data.prompts_per_step is {self.prompts_per_step}, fewer than the {world} processes, so some of them "
+                "sample nothing: raise it, or start fewer"
             )
         if self.dynamic_sampling is not None:
             self.dynamic_sampling.check(learner.algorithm)

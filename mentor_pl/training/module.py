@@ -30,6 +30,7 @@ from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.models.loading import Models, load_policy, shared_vocabulary
 from mentor_pl.models.logprobs import tokens_read
+from mentor_pl.models.sharded_loading import load_policy_in_shards
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
@@ -37,7 +38,7 @@ from mentor_pl.runtime.collectives import together
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.failing_loggers import forgive
 from mentor_pl.runtime.logging import log_once
-from mentor_pl.runtime.parallel import check_trainer, shard
+from mentor_pl.runtime.parallel import check_trainer
 from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.batching import mini_batches
@@ -176,13 +177,18 @@ class MentorModule(L.LightningModule):
             return
         check_trainer(self.trainer, self.device_mesh)
         half = str(self.trainer.precision).startswith("bf16")
-        self.policy = load_policy(self.policy_source, self.gradient_checkpointing)
-        if self.device_mesh is not None:
-            shard(self.policy, self.device_mesh["data_parallel"], torch.bfloat16 if half else None)
+        device = self.trainer.strategy.root_device
+        if self.device_mesh is None:
+            self.policy = load_policy(self.policy_source, self.gradient_checkpointing)
+        else:
+            mesh, gathered_in = self.device_mesh["data_parallel"], torch.bfloat16 if half else None
+            self.policy = load_policy_in_shards(
+                self.policy_source, mesh, device, gathered_in, self.gradient_checkpointing
+            )
         if self.trainer.state.fn == TrainerFn.FITTING:
             dtype = torch.bfloat16 if half else torch.float32
             sources = self.expert_source, self.reference_source
-            self._frozen = load_frozen_models(self.algorithm, *sources, dtype, self.trainer.strategy.root_device)
+            self._frozen = load_frozen_models(self.algorithm, *sources, dtype, device)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
         optimizer = make_optimizer(self.optimizer, self.policy.parameters())

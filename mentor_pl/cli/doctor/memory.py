@@ -133,8 +133,9 @@ def _on_host(configuration: Configuration, estimate: MemoryEstimate, plan: Plan)
     have = host_memory()
     nodes = max(1, configuration.trainer.num_nodes)
     if plan.cuda and have:
-        need = 4 * estimate.policy.parameters * plan.ranks // nodes
-        text = f"loading takes {size(need)} of the host's memory, a policy in float32 for each process, of {size(have)}"
+        need = 4 * estimate.policy.parameters * (1 if plan.sharded else plan.ranks // nodes)
+        who = "which one process reads for all" if plan.sharded else "for each process"
+        text = f"loading takes {size(need)} of the host's memory, a policy in float32, {who}, of {size(have)}"
         remedy = "start fewer processes on a machine, or give it more memory"
         yield ok(text) if need < have else (warning if configuration.missing else problem)(text, remedy)
     for name, workers, each in graders(configuration.data.reward):
