@@ -7,6 +7,7 @@ differently inside one family (Qwen2.5: 151,936 or 152,064 rows), so both models
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
@@ -18,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from mentor_pl.models.logprobs import token_logprobs
+from mentor_pl.models.placement import Placed
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime.errors import UsageError
 
@@ -46,6 +48,11 @@ class Models:
     tokenizer: PreTrainedTokenizerBase
     vocabulary: Vocabulary
     reference: Any | None = None  # the policy as it was, for algorithms that stay near it
+    placed: Placed | None = None  # where the expert lies, if not whole on the device
+
+    def expert_in_use(self, asked: bool = True) -> AbstractContextManager[None]:
+        """The expert whole on the device inside, if it is asked; call on every rank."""
+        return self.placed.in_use() if asked and self.placed is not None else nullcontext()
 
     @property
     def device(self) -> torch.device:

@@ -85,3 +85,11 @@ class Offloaded(Placed):
 
     def whole(self, rest: Tensor, shape: torch.Size) -> Tensor:
         return rest.to(self.device, non_blocking=True, copy=True)
+
+
+def placed(model: Any, device: torch.device, placement: Placement) -> Placed | None:
+    """Put a model, on the CPU, where it is to lie; None where it is whole on the device."""
+    if placement == "replicated":
+        model.to(device)
+        return None
+    return (Sharded if placement == "sharded" else Offloaded)(model, device)

@@ -25,7 +25,7 @@ def load_policy_in_shards(
     source: ModelSource,
     mesh: DeviceMesh,
     device: torch.device,
-    param_dtype: torch.dtype | None = None,
+    param_dtype: torch.dtype = torch.float32,
     gradient_checkpointing: bool = False,
 ) -> Any:
     """What `load_policy` gives, sharded over `mesh`; call on every rank.

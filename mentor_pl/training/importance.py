@@ -15,6 +15,22 @@ import torch
 from torch import Tensor
 
 from mentor_pl.runtime.collectives import all_sum
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
+
+
+def check_cap(cap: float | None, recompute_logprobs: bool) -> None:
+    """Refuse a cap of what nothing is recomputed for.
+
+    Raises:
+        UsageError: then; and for one that is not positive.
+    """
+    check("model.importance_cap", cap, above=0, because="it bounds a ratio", otherwise="or null")
+    if cap is not None and not recompute_logprobs:
+        raise UsageError(
+            f"model.importance_cap is {cap}, but its weights need a pass of training before the update: set "
+            "model.recompute_logprobs to true, or importance_cap to null"
+        )
 
 
 def weighted(

@@ -9,6 +9,7 @@ import torch
 
 from mentor_pl.algorithms.base import Algorithm, Graded, Step
 from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.models.placement import Placement
 from mentor_pl.training.batching import micro_batches
 from mentor_pl.types import Origin, Prompt
 
@@ -29,6 +30,7 @@ class Plan:
         prompt_tokens: of the longest prompt.
         sampling: temperature, filters, maximum length.
         rows, cache_tokens: of the sampler.
+        expert_placement: as of `MentorModule`.
     """
 
     ranks: int
@@ -43,6 +45,7 @@ class Plan:
     sampling: SamplingParams
     rows: int
     cache_tokens: int
+    expert_placement: Placement = "replicated"
 
     @property
     def shards(self) -> int:

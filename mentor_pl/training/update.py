@@ -66,6 +66,11 @@ class Update:
         """Whether nothing is learned of a token without an advantage."""
         return all(term.skips_zero_advantage for term in self.terms)
 
+    @property
+    def reads_expert(self) -> bool:
+        """Whether the expert reads each micro-batch beside the policy."""
+        return bool(self.needs & {Need.CHOICE_LOGPROBS, *_DIVERGENCES})
+
     def accumulate_gradients(
         self, rollouts: Rollouts, advantages: Tensor, rows: Tensor, backward: Callable[[Tensor], None]
     ) -> tuple[dict[str, Tensor], Tensor]:

@@ -56,6 +56,7 @@ def plan_of(configuration: Configuration) -> Plan | None:
         sampling=data.sampling,
         rows=sampler.rows,
         cache_tokens=sampler.cache_tokens,
+        expert_placement=model["expert_placement"],
     )
 
 
@@ -138,6 +139,10 @@ def _on_host(configuration: Configuration, estimate: MemoryEstimate, plan: Plan)
         text = f"loading takes {size(need)} of the host's memory, a policy in float32, {who}, of {size(have)}"
         remedy = "start fewer processes on a machine, or give it more memory"
         yield ok(text) if need < have else (warning if configuration.missing else problem)(text, remedy)
+        if plan.expert_placement == "offloaded" and estimate.has_expert:
+            kept = estimate.model("expert", plan.frozen_dtype).weight_bytes * plan.ranks // nodes
+            text = f"the offloaded expert takes {size(kept)} of the host's memory, {size(have)}, whole for each process"
+            yield ok(text) if kept < have else warning(text, "set model.expert_placement to sharded")
     for name, workers, each in graders(configuration.data.reward):
         total = workers * each * plan.ranks // nodes
         text = f"{name}: {workers} workers a process, {size(each)} each at most (memory_mb)"

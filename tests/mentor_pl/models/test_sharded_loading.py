@@ -54,7 +54,7 @@ dist.destroy_process_group()
 
 @pytest.fixture
 def scaled(tmp_path):
-    """A Llama stored in bfloat16, with RoPE frequencies that float32 alone holds, and settings of generation."""
+    """A Llama stored in bfloat16, with tied embeddings, RoPE frequencies for float32, and settings of generation."""
     torch.manual_seed(0)
     rope = {"rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
     config = LlamaConfig(
@@ -64,6 +64,7 @@ def scaled(tmp_path):
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        tie_word_embeddings=True,
         rope_parameters={**rope, "original_max_position_embeddings": 32},
     )
     model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16)

@@ -141,7 +141,8 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
     command = [sys.executable, "-m", "mentor_pl.cli", *first]  # which starts the other process itself
     done = subprocess.run(command, cwd=folder, env=child_environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    said = on_two_processes(folder, [*others, *uneven(2, *sharded, "2")])
+    placed = words_of("sharded2", *uneven(2, *sharded, "2")[0][3:], "--model.expert_placement", "sharded")
+    said = on_two_processes(folder, [*others, *uneven(2, *sharded, "2"), placed])
     said += on_processes(folder, uneven(3, *sharded, "3"), 3)
     assert all((folder / name / "rank1.pt").exists() for name in ("longer2", "2on2", "2on3")), said
     return folder
@@ -205,6 +206,16 @@ def test_problems_that_processes_do_not_divide_are_sampled_and_learned_from_as_o
         for alone, *others in zip(*(run["gradients"][number] for run in (one, *ranks)), strict=True):
             assert all(torch.equal(other, others[0]) for other in others)
             assert (alone - others[0]).abs().max() <= 1e-6
+
+
+def test_an_expert_that_is_sharded_says_what_a_replicated_one_does(trained):
+    for rank in (0, 1):
+        one, other = (read(trained / f"{name}/rank{rank}.pt") for name in ("5on2", "sharded2"))
+        for ours, theirs in zip(one["rollouts"], other["rollouts"], strict=True):
+            assert ours["replaced"].any()
+            assert all(torch.equal(ours[name], theirs[name]) for name in ("response_ids", "guided", "replaced"))
+        for ours, theirs in zip(one["gradients"], other["gradients"], strict=True):
+            assert all(map(torch.equal, ours, theirs))
 
 
 def test_two_processes_cost_the_tokens_of_one(trained):
