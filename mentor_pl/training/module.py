@@ -38,7 +38,7 @@ from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
 from mentor_pl.runtime.collectives import together
 from mentor_pl.runtime.failing_loggers import forgive
 from mentor_pl.runtime.logging import log_once
-from mentor_pl.runtime.parallel import check_trainer
+from mentor_pl.runtime.parallel import check_trainer, sharding_mesh
 from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.batching import mini_batches
@@ -185,7 +185,7 @@ class MentorModule(L.LightningModule):
         if self.device_mesh is None:
             self.policy = load_policy(self.policy_source, self.gradient_checkpointing)
         else:
-            mesh, source = self.device_mesh["data_parallel"], self.policy_source
+            mesh, source = sharding_mesh(self.trainer, self.device_mesh), self.policy_source
             self.policy = load_policy_in_shards(source, mesh, device, dtype, self.gradient_checkpointing)
         if self.trainer.state.fn == TrainerFn.FITTING:
             how = self.expert_source, self.reference_source, dtype, device, self.expert_placement

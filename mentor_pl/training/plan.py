@@ -31,6 +31,7 @@ class Plan:
         sampling: temperature, filters, maximum length.
         rows, cache_tokens: of the sampler.
         expert_placement: as of `MentorModule`.
+        shard_size: as of `FSDP2Strategy`.
     """
 
     ranks: int
@@ -46,11 +47,12 @@ class Plan:
     rows: int
     cache_tokens: int
     expert_placement: Placement = "replicated"
+    shard_size: int | None = None
 
     @property
     def shards(self) -> int:
         """Parts that the policy is cut into."""
-        return self.ranks if self.sharded else 1
+        return (self.shard_size or self.ranks) if self.sharded else 1
 
     @property
     def longest(self) -> int:

@@ -57,6 +57,7 @@ def plan_of(configuration: Configuration) -> Plan | None:
         rows=sampler.rows,
         cache_tokens=sampler.cache_tokens,
         expert_placement=model["expert_placement"],
+        shard_size=getattr(trainer.strategy, "shard_size", None),
     )
 
 

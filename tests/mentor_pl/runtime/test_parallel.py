@@ -60,7 +60,7 @@ class Probe(L.Callback):
 def trained(tmp_path_factory, llama_folder, llama_expert_folder):
     """Runs on 1 and 2 processes: 12 steps, again from the checkpoint after 5, 5 steps alone and then 7 more.
 
-    And 2 steps on 1, 2 and 3 processes, of 5 problems, which they do not divide, and of 2, fewer than 3 are.
+    And 2 steps on 1, 2, 3 and 4 processes, of 5 problems, which they do not divide, and of 2, fewer than 3 are.
     """
     folder = tmp_path_factory.mktemp("parallel")
     (folder / "probe.py").write_text(PROBE, encoding="utf-8")
@@ -144,7 +144,9 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
     placed = words_of("sharded2", *uneven(2, *sharded, "2")[0][3:], "--model.expert_placement", "sharded")
     said = on_two_processes(folder, [*others, *uneven(2, *sharded, "2"), placed])
     said += on_processes(folder, uneven(3, *sharded, "3"), 3)
-    assert all((folder / name / "rank1.pt").exists() for name in ("longer2", "2on2", "2on3")), said
+    replicas = (*sharded, "4", "--trainer.strategy.init_args.shard_size", "2")  # two copies of two shards each
+    said += on_processes(folder, uneven(4, *replicas), 4)
+    assert all((folder / name / "rank1.pt").exists() for name in ("longer2", "2on2", "2on3", "2on4")), said
     return folder
 
 
@@ -187,7 +189,7 @@ def test_two_processes_have_the_gradients_of_one(trained):
             assert (x - y).abs().max() <= 1e-6
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [2, 3, 4])
 @pytest.mark.parametrize("problems", [5, 2])
 def test_problems_that_processes_do_not_divide_are_sampled_and_learned_from_as_on_one(trained, problems, processes):
     """Of the first step: tokens bit for bit, both gradients to 1e-6; a rank may have less than others, or nothing."""
@@ -206,6 +208,13 @@ def test_problems_that_processes_do_not_divide_are_sampled_and_learned_from_as_o
         for alone, *others in zip(*(run["gradients"][number] for run in (one, *ranks)), strict=True):
             assert all(torch.equal(other, others[0]) for other in others)
             assert (alone - others[0]).abs().max() <= 1e-6
+
+
+def test_copies_of_the_shards_learn_alike_and_are_saved_once(trained):
+    """After the first step: AdamW's moves of each weight, which are 1e-3 at first, to a thousandth."""
+    one, four = (read(trained / f"5on{processes}/checkpoints/step=2.ckpt")["state_dict"] for processes in (1, 4))
+    assert one.keys() == four.keys()
+    assert max(float((value - four[name]).abs().max()) for name, value in one.items()) <= 1e-4
 
 
 def test_an_expert_that_is_sharded_says_what_a_replicated_one_does(trained):
