@@ -31,6 +31,7 @@ from mentor_pl.runtime.sharded_files import check_contents, is_sharded, seal, su
 from mentor_pl.runtime.whole_files import unfinished_of
 
 T = TypeVar("T")
+_ONE_FILE = 10**9  # parameters that a checkpoint in one file has at most by default
 
 
 class FSDP2Strategy(ModelParallelStrategy):
@@ -40,7 +41,9 @@ class FSDP2Strategy(ModelParallelStrategy):
     different data are never summed; this one always makes the data-parallel size the world size.
 
     Args:
-        save_distributed_checkpoint: one file per rank instead of a single one that loads anywhere.
+        save_distributed_checkpoint: a folder with files of each rank, or a single file, for which rank 0 gathers 12
+            bytes and more of each parameter in its host's memory. By default a folder where several ranks train more
+            than 10⁹ parameters.
         timeout_minutes: how long a rank waits for the others; the slowest rank's rollouts must fit in. A run that ends
             so names the rank that did not come.
         shard_size: how many ranks share one copy of the policy (HSDP), such as the GPUs of a node, so that parameters
@@ -51,7 +54,10 @@ class FSDP2Strategy(ModelParallelStrategy):
     """
 
     def __init__(
-        self, save_distributed_checkpoint: bool = False, timeout_minutes: float = 120, shard_size: int | None = None
+        self,
+        save_distributed_checkpoint: bool | None = None,
+        timeout_minutes: float = 120,
+        shard_size: int | None = None,
     ) -> None:
         most, because = MAX_SECONDS / 60, "ranks wait for one another"
         check("FSDP2Strategy timeout_minutes", timeout_minutes, above=0, at_most=most, because=because)
@@ -60,12 +66,24 @@ class FSDP2Strategy(ModelParallelStrategy):
         )
         super().__init__(
             tensor_parallel_size=1,
-            save_distributed_checkpoint=save_distributed_checkpoint,
+            save_distributed_checkpoint=save_distributed_checkpoint,  # type: ignore[arg-type]
             timeout=timedelta(minutes=timeout_minutes),
         )
         self.checkpoint_io = SafeCheckpointIO()
         self.shard_size = shard_size
         self._hybrid_mesh: DeviceMesh | None = None
+
+    @property
+    def _save_distributed_checkpoint(self) -> bool:
+        """What Lightning and this class ask when they save."""
+        if self._in_shards is not None:
+            return self._in_shards
+        assert self.model is not None
+        return world_size() > 1 and sum(parameter.numel() for parameter in self.model.parameters()) > _ONE_FILE
+
+    @_save_distributed_checkpoint.setter
+    def _save_distributed_checkpoint(self, value: bool | None) -> None:
+        self._in_shards = value
 
     def setup_environment(self) -> None:
         self._data_parallel_size = ranks = self.num_nodes * self.num_processes
