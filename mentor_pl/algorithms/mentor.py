@@ -99,8 +99,11 @@ class Mentor(Algorithm):
     def notes(self) -> Sequence[str]:
         return departures(self, Mentor())
 
+    def mixes(self, alpha: float) -> bool:
+        return alpha > 0 and self.guided_prompts > 0
+
     def rounds(self, step: Step) -> Rounds:
-        if step.alpha == 0 or self.guided_prompts == 0:
+        if not self.mixes(step.alpha):
             yield policy_rows(step.prompts, self.on_policy + (self.mixed if self.refill else 0))
             return
         first = policy_rows(step.prompts, self.on_policy)

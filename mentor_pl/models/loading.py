@@ -7,6 +7,7 @@ differently inside one family (Qwen2.5: 151,936 or 152,064 rows), so both models
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
@@ -18,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from mentor_pl.models.logprobs import token_logprobs
+from mentor_pl.models.placement import Placed
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime.errors import UsageError
 
@@ -46,6 +48,11 @@ class Models:
     tokenizer: PreTrainedTokenizerBase
     vocabulary: Vocabulary
     reference: Any | None = None  # the policy as it was, for algorithms that stay near it
+    placed: Placed | None = None  # where the expert lies, if not whole on the device
+
+    def expert_in_use(self, asked: bool = True) -> AbstractContextManager[None]:
+        """The expert whole on the device inside, if it is asked; call on every rank."""
+        return self.placed.in_use() if asked and self.placed is not None else nullcontext()
 
     @property
     def device(self) -> torch.device:
@@ -128,12 +135,26 @@ def load_policy(source: ModelSource, gradient_checkpointing: bool = False) -> An
     """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it).
 
     Raises:
+        UsageError: as `checked_weights`.
+    """
+    return trainable(checked_weights(source, torch.float32), gradient_checkpointing)
+
+
+def checked_weights(source: ModelSource, dtype: torch.dtype) -> Any:
+    """A model on the CPU that can be a policy.
+
+    Raises:
         UsageError: where weights are missing, or where training would not reproduce what was sampled: the model drops
             activations out, or does more to its logits than its output embedding does.
     """
-    model = source.weights(torch.float32)
+    model = source.weights(dtype)
     _check_dropout(source, model)
     _check_head(source, model)
+    return model
+
+
+def trainable(model: Any, gradient_checkpointing: bool) -> Any:
+    """A model as a policy: in training mode, with `token_logprobs` as a method."""
     model.token_logprobs = MethodType(token_logprobs, model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -20,6 +20,10 @@ class AlphaSchedule(ABC):
     def __call__(self, step: int) -> float:
         """α ≥ 0 for the rollouts of `step`."""
 
+    def ended(self, step: int) -> bool:
+        """Whether α is 0 from `step` on, for good; False where that is not known."""
+        return False
+
 
 def _check(start: float, steps: int) -> None:
     check("schedule start", start, at_least=0, because="α weighs advantages")
@@ -36,6 +40,9 @@ class Cosine(AlphaSchedule):
     def __call__(self, step: int) -> float:
         return self.start * 0.5 * (1 + math.cos(math.pi * step / self.steps)) if step < self.steps else 0.0
 
+    def ended(self, step: int) -> bool:
+        return self.start == 0 or step >= self.steps
+
 
 class Linear(AlphaSchedule):
     """start · (1 − t / steps) for t < steps, then 0."""
@@ -46,6 +53,9 @@ class Linear(AlphaSchedule):
 
     def __call__(self, step: int) -> float:
         return self.start * (1 - step / self.steps) if step < self.steps else 0.0
+
+    def ended(self, step: int) -> bool:
+        return self.start == 0 or step >= self.steps
 
 
 class Constant(AlphaSchedule):
@@ -58,6 +68,9 @@ class Constant(AlphaSchedule):
     def __call__(self, step: int) -> float:
         return self.value
 
+    def ended(self, step: int) -> bool:
+        return self.value == 0
+
 
 class CutOff(AlphaSchedule):
     """start for t < steps, then 0 at once."""
@@ -68,6 +81,9 @@ class CutOff(AlphaSchedule):
 
     def __call__(self, step: int) -> float:
         return self.start if step < self.steps else 0.0
+
+    def ended(self, step: int) -> bool:
+        return self.start == 0 or step >= self.steps
 
 
 class Stages(AlphaSchedule):
@@ -88,4 +104,10 @@ class Stages(AlphaSchedule):
         self.values, self.starts = values, starts
 
     def __call__(self, step: int) -> float:
-        return self.values[bisect_right(self.starts, step) - 1]
+        return self.values[self._stage(step)]
+
+    def ended(self, step: int) -> bool:
+        return not any(self.values[self._stage(step) :])
+
+    def _stage(self, step: int) -> int:
+        return bisect_right(self.starts, step) - 1
