@@ -61,7 +61,7 @@ INFINITE = {"max_grad_norm"}  # no clipping
 def classes():
     for package in (mentor_pl, callbacks):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith(("__main__", "_kernel")):  # kernels need Triton, and have no settings
+            if not module.name.endswith("__main__"):
                 import_module(module.name)
     found, todo = [*OTHERS], list(KINDS)
     while todo:
