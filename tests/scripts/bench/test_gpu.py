@@ -15,11 +15,12 @@ import gpu_vllm
 import process
 import pytest
 import torch
+from child_environment import ROOT
 from gpu import LINES, Line
 from gpu_setup import TINY, Setup, plainly
 from gpu_steps import STEP, StepTime, bytes_read, step_time
 from process import streamed
-from report import Figure
+from report import Figure, filled
 from rollout_work import Work
 from torch.nn.functional import scaled_dot_product_attention
 from two_processes import FORKING
@@ -91,7 +92,9 @@ def test_a_line_that_fails_costs_no_other_and_what_is_there_is_written_at_once(h
         yield Figure("first", 1.0)
 
     def bad(setup):
+        assert set(figures_of(report)) == {"first"}
         yield Figure("half", 2.0)
+        assert set(figures_of(report)) == {"first", "half"}
         raise ValueError("no\nsuch kernel")
 
     def last(setup):
@@ -128,6 +131,12 @@ def test_lines_behind_the_budget_are_said_not_to_be_reached(here, monkeypatch, t
     assert {figure["detail"] for figure in found.values()} == {"not reached in the 0 s of the budget"}
     below = {line.split(" is ")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("below")}
     assert below == {f"below its bar: {name}" for name in (STEP.name, gpu_guided.COIN.name)}
+
+
+def test_the_documentation_has_a_place_for_the_table():
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    table = gpu.markdown([Figure("copy bandwidth", 2500.0, "GB/s", detail="a card")])
+    assert "| copy bandwidth | 2,500 GB/s |  | a card |\n<!-- end -->" in filled(page, {gpu.MARK: table})
 
 
 @pytest.mark.parametrize(
