@@ -41,7 +41,6 @@ class BucketedSpans(Varlen):
         self, pages: PageTable, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, scored_positions: Tensor
     ) -> None:
         """Take in a call's spans; the arguments are those of `ModelRunner.forward`."""
-        self.layers = 0
         total, rows = len(tokens), len(slots)
         owner = torch.arange(rows).repeat_interleave(counts)
         positions = starts[owner] + spans(torch.zeros_like(counts), counts)
@@ -102,4 +101,5 @@ class BucketedForward:
 
     def _forward(self, *shape: int) -> None:
         filled = self.spans[shape]
+        filled.layers = 0
         self.logits[shape] = self.runner.read(filled.ids, filled, filled.keep)

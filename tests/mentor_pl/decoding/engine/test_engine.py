@@ -117,13 +117,12 @@ def test_a_rollout_does_not_depend_on_those_beside_it(pair, prompts, keys, mode,
 # ---------------------------------------------------------------- both kinds in one call
 
 
+@pytest.mark.parametrize("mode", [MODES[name] for name in ("coin", "algorithm1", "naive")], indirect=True)
 @pytest.mark.parametrize("rows", [3, 8])
 def test_policy_rows_beside_mixture_rows_are_those_of_calls_of_their_own(
     rows, pair, prompts, keys, mode, whole, sample
 ):
     sampler, gate = mode
-    if gate is None:
-        pytest.skip("a call without the expert has rows of one kind")
     key, mixed = keys(len(prompts)), [i % 3 != 1 for i in range(len(prompts))]
     alone = sample(sampler(), pair, prompts, key, SAMPLING)
     both = sample(sampler(rows=rows), pair, prompts, key, SAMPLING, gate, mixed=mixed)
