@@ -21,7 +21,7 @@ from gpu_setup import Setup
 from mixture import Shape
 from model import make_problems, word_tokenizer
 from overhead_sides import Distinct
-from process import measured
+from process import QUIET, measured
 from report import Figure
 from step_sides import now
 
@@ -178,11 +178,7 @@ def _train(folder: Path, setup: Setup, sizes: Sizes, sampler: Coin, clock: Clock
         strategy=FSDP2Strategy(),
         precision="bf16-mixed",
         inference_mode=False,
-        max_epochs=1,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
         callbacks=[clock],
+        **QUIET,
     )
     trainer.fit(module, data)

@@ -23,6 +23,14 @@ Result = TypeVar("Result")
 # What a fork server is told to import before it serves `streamed`.
 PRELOADED = ["lightning.pytorch", "transformers.models.qwen2.modeling_qwen2", "mentor_pl.cli.main"]
 _start = "forkserver"  # has imported the libraries once; unless that spoils CUDA for what is forked
+# What a Trainer is told so that the work alone is measured.
+QUIET: dict[str, Any] = {
+    "max_epochs": 1,
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "enable_checkpointing": False,
+}
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 

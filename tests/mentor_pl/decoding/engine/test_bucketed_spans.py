@@ -5,11 +5,15 @@ import random
 import pytest
 import torch
 
+from mentor_pl.algorithms.parts.blends import GatedMixture
+from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.bucketed_spans import BucketedForward
 from mentor_pl.decoding.engine.engine import Engine
 from mentor_pl.decoding.engine.kv_cache import cached_attention
+from mentor_pl.decoding.engine.lookahead import FixedK
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.pages import PageTable
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import decoding
 
 CPU, LENGTH = torch.device("cpu"), 90
@@ -83,11 +87,6 @@ def test_what_fills_a_shape_works_on_its_addresses_alone(runners, pair):
 def test_an_engine_whose_expert_is_called_in_shapes_samples_the_same_rollouts(
     share, pair, prompts, keys, gate_of, sample, equal_samples, plain_kernel
 ):
-    from mentor_pl.algorithms.parts.blends import GatedMixture
-    from mentor_pl.decoding.coin import Coin
-    from mentor_pl.decoding.engine.lookahead import FixedK
-    from mentor_pl.decoding.params import SamplingParams
-
     sampling, gate = SamplingParams(max_new_tokens=16), gate_of(13.0)
     whole = sample(Coin(schedule=FixedK(3)), pair, prompts, keys(len(prompts)), sampling, gate)
     longest = max(map(len, prompts)) + 16
