@@ -12,11 +12,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -27,7 +26,8 @@ from mentor_pl.decoding.engine.cuda_graphs import Replayed
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.pages import PageTable
 
-REPEATS = 5
+ROUNDS = 7
+MANY = 9  # tokens per row of a long forward, beside a short one of 1
 WIDTH = 64  # places of the cache that are read while measuring, or two pages
 
 
@@ -83,7 +83,11 @@ def _keep(file: Path, timings: ForwardTimings) -> None:
 def measure_timings(
     policy: Any, expert: Any, rows: int, device: torch.device, page_tokens: int = 0, cuda_graphs: bool = False
 ) -> ForwardTimings:
-    """Medians of a few forwards over scratch caches; call inside `cached_attention`."""
+    """The least of a few forwards over scratch caches; call inside `cached_attention`.
+
+    What else runs on the machine only ever adds to a forward's time, so the least is what it costs; and forwards are
+    timed in turn, so that a busy while is no one kind's alone.
+    """
     places = max(WIDTH, 2 * page_tokens)
     size = page_tokens or places
     pages = PageTable(rows, places, size, rows * -(-places // size), device)
@@ -99,30 +103,33 @@ def measure_timings(
     run = Replayed(one_token, rows, places) if cuda_graphs else one_token
     if cuda_graphs:
         run(rows, places)  # which is recorded at its second call
-    step = _seconds(lambda: run(rows, places), device)
-    runner = ModelRunner(expert, pages)
-    few, many = (_chunk_seconds(runner, rows, count, device) for count in (1, 9))
-    slope = max(0.0, (many - few) / (8 * rows))
+    expert_runner = ModelRunner(expert, pages)
+    forwards = [lambda: run(rows, places), *(_packed(expert_runner, rows, count) for count in (1, MANY))]
+    step, few, many = _seconds(forwards, device)
+    slope = max(0.0, (many - few) / ((MANY - 1) * rows))
     return ForwardTimings(step, max(few - slope * rows, 0.1 * few), slope)
 
 
-def _chunk_seconds(runner: ModelRunner, rows: int, count: int, device: torch.device) -> float:
+def _packed(runner: ModelRunner, rows: int, count: int) -> Callable[[], object]:
+    """A forward of so many tokens for each row."""
     counts = torch.full((rows,), count)
-    tokens = torch.zeros(rows * count, dtype=torch.int64, device=device)
+    tokens = torch.zeros(rows * count, dtype=torch.int64, device=runner.device)
     starts = torch.full((rows,), runner.pages.length - 16)
-    return _seconds(lambda: runner.forward(tokens, torch.arange(rows), starts, counts, counts.cumsum(0) - 1), device)
+    return lambda: runner.forward(tokens, torch.arange(rows), starts, counts, counts.cumsum(0) - 1)
 
 
-def _seconds(run: Callable[[], object], device: torch.device) -> float:
-    def once() -> float:
+def _seconds(forwards: Sequence[Callable[[], object]], device: torch.device) -> list[float]:
+    """What each of some forwards takes."""
+
+    def once(run: Callable[[], object]) -> float:
         started = time.perf_counter()
         run()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter() - started
 
-    once()
-    return median(once() for _ in range(REPEATS))
+    rounds = [[once(run) for run in forwards] for _ in range(1 + ROUNDS)]
+    return [min(some) for some in zip(*rounds[1:], strict=True)]  # a first forward sets itself up
 
 
 def _fingerprint(policy: Any, expert: Any, rows: int, device: torch.device, *how: Any) -> str:
