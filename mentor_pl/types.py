@@ -42,6 +42,19 @@ class Prompt:
     traces: tuple[Trace, ...] = ()
 
 
+@dataclass(frozen=True)
+class ExpertPrompt:
+    """What an expert with a tokenizer of its own reads before what is sampled of a response.
+
+    Attributes:
+        ids: the problem by the expert's template and tokenizer.
+        text: what the response begins with: what the policy's template has written of it, and tokens that are given.
+    """
+
+    ids: tuple[int, ...]
+    text: str = ""
+
+
 class Origin(IntEnum):
     """Who speaks in a rollout."""
 

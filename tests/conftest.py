@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 pytest_plugins = ["chi_square", "model_folders", "lookup_models", "runs", "testbed_project", "reasoning_gym_standin",
-                  "recorded_runs", "browser", "boards"]  # fmt: skip
+                  "recorded_runs", "browser", "boards", "text_pairs"]  # fmt: skip
 
 
 def pytest_collection_finish() -> None:

@@ -30,7 +30,7 @@ from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import MAX_COUNT
 from mentor_pl.types import Origin, Prompt, Rollouts, Row, Trace
 
-_EXPERT = frozenset({Need.EXPERT_LOGPROBS, Need.CHOICE_LOGPROBS, Need.REVERSE_KL, Need.FORWARD_KL})
+EXPERT_NEEDS = frozenset({Need.EXPERT_LOGPROBS, Need.CHOICE_LOGPROBS, Need.REVERSE_KL, Need.FORWARD_KL})
 
 
 def _nothing(*_: Any) -> Any:
@@ -177,7 +177,7 @@ class Algorithm(ABC):
     @property
     def uses_expert(self) -> bool:
         """Whether a frozen expert must be loaded."""
-        return self.blend is not None or bool(self.needs & _EXPERT)
+        return self.blend is not None or bool(self.needs & EXPERT_NEEDS)
 
     def mixes(self, alpha: float) -> bool:
         """Whether a step at this α may have rows of the blend; by default where there is one."""
@@ -186,7 +186,7 @@ class Algorithm(ABC):
     def asks_expert(self, alpha: float) -> bool:
         """Whether a step at this α reads the expert: for its rows, what is scored of them, or a term of the loss."""
         read = frozenset[Need]().union(*(term.needs for term in self.all_terms if term.strength(alpha)))
-        return self.mixes(alpha) or Need.EXPERT_LOGPROBS in self.needs or bool(read & _EXPERT)
+        return self.mixes(alpha) or Need.EXPERT_LOGPROBS in self.needs or bool(read & EXPERT_NEEDS)
 
     @property
     def notes(self) -> Sequence[str]:

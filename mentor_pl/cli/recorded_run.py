@@ -13,8 +13,9 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from mentor_pl.models.loading import Models, load_policy, shared_vocabulary
+from mentor_pl.models.loading import Models, load_policy
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import shared_vocabulary
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, damage, misfits
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.checkpoints import read

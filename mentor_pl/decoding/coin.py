@@ -22,14 +22,17 @@ class Coin(BatchedSampler):
 
     Args:
         schedule: when the expert is called; by default every K draft steps, K from measured timings.
+        heal: whether an expert with a tokenizer of its own goes back before its last token and says its text again, so
+            that it need not go on from the middle of a word of its own.
         options: those of `BatchedSampler`, by name.
 
     Raises:
         UsageError: for fewer than one row or one place.
     """
 
-    def __init__(self, schedule: LookaheadSchedule | None = None, **options: Any) -> None:
+    def __init__(self, schedule: LookaheadSchedule | None = None, heal: bool = False, **options: Any) -> None:
         super().__init__(**options)
+        self.heal = heal
         self.schedule = schedule if schedule is not None else FixedK()
 
     def guidance(self, blend: Blend) -> Guidance:

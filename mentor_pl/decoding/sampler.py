@@ -19,7 +19,7 @@ from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.parallel import gathered
-from mentor_pl.types import Alternatives, Response
+from mentor_pl.types import Alternatives, ExpertPrompt, Response
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Sampler(ABC):
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
         alternatives: int = 0,
+        expert_prompts: Sequence[ExpertPrompt] | None = None,
     ) -> Samples:
         """One response to each of `prompts` (N lists of ids), with noise keys [N] int64.
 
@@ -74,6 +75,7 @@ class Sampler(ABC):
             limits: [N] maximum lengths; by default `sampling.max_new_tokens` for all.
             on_end: called with a rollout's index and its token ids as soon as it has ended.
             alternatives: how many of the likeliest tokens of π_θ, π* and π_mix are kept of each guided token.
+            expert_prompts: [N] what the expert reads in the prompts' place, where it has a tokenizer of its own.
 
         Raises:
             UsageError: for a blend without an expert or at temperature 0, and where a rollout does not fit.

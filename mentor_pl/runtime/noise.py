@@ -46,6 +46,16 @@ def rollout_keys(seed: int, step: int, prompts: Tensor, rollouts: Tensor) -> Ten
     return key
 
 
+def keys_within(keys: Tensor, positions: Tensor) -> Tensor:
+    """Keys [N] int64 for what is drawn at one token of each rollout, such as another model's tokens behind it.
+
+    Args:
+        keys: [N] int64, from `rollout_keys`.
+        positions: [N] int64, the token's place in the response.
+    """
+    return _fold(_fold(keys, STREAMS), positions)
+
+
 def _mix_in_place(x: Tensor) -> Tensor:
     """`_mix` without memory of its own: with a large vocabulary, memory is what the noise costs."""
     for bits, factor in ((30, _FIRST), (27, _SECOND), (31, 1)):

@@ -17,7 +17,8 @@ from mentor_pl.algorithms.base import Algorithm, Graded, Rounds, Step
 from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, as_response, decoding
-from mentor_pl.models.loading import Models, Vocabulary
+from mentor_pl.models.loading import Models
+from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.rewards.base import Grading, Reward
 from mentor_pl.runtime.activity import activity
 from mentor_pl.runtime.collectives import all_max, together
@@ -25,7 +26,7 @@ from mentor_pl.training.assemble import assemble
 from mentor_pl.training.rounds import Round
 from mentor_pl.training.row_check import RowCheck
 from mentor_pl.training.scoring import given_likelihoods, scored
-from mentor_pl.types import Prompt, Rollouts, Row
+from mentor_pl.types import ExpertPrompt, Prompt, Rollouts, Row
 
 
 class Learner(Protocol):
@@ -63,6 +64,7 @@ def collect(
     policy_updates: int,
     grading: Grading = Grading(),  # noqa: B008 (frozen)
     alternatives: int = 0,
+    expert_prompt: Callable[[Row], ExpertPrompt] | None = None,
 ) -> Rollouts:
     """Run the rounds of the learner's algorithm; every response is graded as its row ends.
 
@@ -77,6 +79,7 @@ def collect(
         policy_updates: optimizer steps the policy has seen; training asserts that it has seen no more.
         grading: how long grades are waited for, and what becomes of responses without one.
         alternatives: how many of the likeliest tokens are kept of each guided one.
+        expert_prompt: what an expert with ids of its own reads of a row, where there is such an expert.
 
     Raises:
         UsageError: for rounds that ask for nothing or for what cannot be (`RowCheck`), for what no grade is, and where
@@ -94,7 +97,7 @@ def collect(
         # what the algorithm waits for may fail on one rank alone, and so may what it asks for
         rows = together(lambda: check(_next(rounds, None)), models.device)
         while int(all_max(torch.tensor(rows is not None, device=models.device).long())):
-            done.append(Round(rows or [], models, reward, grading))
+            done.append(Round(rows or [], models, reward, grading, expert_prompt))
             sample = partial(done[-1].sample, sampler, sampling, algorithm, seed=seed, step=step)
             together(partial(sample, alternatives=alternatives), models.device)
             graded = done[-1].graded()

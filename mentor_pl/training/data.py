@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, cast
 
 import lightning.pytorch as L
@@ -32,6 +32,7 @@ from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.collect import Learner, collect
 from mentor_pl.training.drawing import Further, generator, prompts_of_step
 from mentor_pl.training.dynamic_sampling import DynamicSampling
+from mentor_pl.training.expert_prompts import ExpertPrompts
 from mentor_pl.training.loader import RolloutLoader
 from mentor_pl.training.pools import DifficultyPools, success_shares
 from mentor_pl.training.process_state import random_states, restore_random
@@ -195,6 +196,12 @@ class RolloutDataModule(L.LightningDataModule):
         """A problem's text as the policy reads it."""
         return render(self.learner.tokenizer, problem, self.system_prompt, self.template)[0]
 
+    @cached_property
+    def _expert_prompts(self) -> ExpertPrompts | None:
+        """How problems are told to an expert with a tokenizer of its own; None where there is no such expert."""
+        expert = self.learner.models.text_expert
+        return ExpertPrompts(expert, self.system_prompt, self.template) if expert is not None else None
+
     def _produce(self, step: int) -> Rollouts:
         """The rollouts of a step. One that is stopped leaves no trace, and the run is saved as it was before it."""
         assert self.trainer is not None
@@ -237,6 +244,7 @@ class RolloutDataModule(L.LightningDataModule):
             policy_updates=self.trainer.global_step,
             grading=self.grading,
             alternatives=self.alternatives(step),
+            expert_prompt=self._expert_prompts,
         )
         if self.pools is not None:
             self.shares |= success_shares(rollouts, self.reward.range[0])

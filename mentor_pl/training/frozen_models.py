@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 
-from mentor_pl.algorithms.base import Algorithm
+from mentor_pl.algorithms.base import EXPERT_NEEDS, Algorithm
 from mentor_pl.models.loading import load_frozen
 from mentor_pl.models.placement import Placed, Placement, placed
 from mentor_pl.models.source import ModelSource
@@ -31,11 +31,16 @@ def check_expert(
     expert: ModelSource | None,
     placement: Placement = "replicated",
     device: torch.device | None = None,
+    by_text: bool = False,
 ) -> None:
     """Say where a given expert is not asked, and what else is to be said of the method.
 
+    Args:
+        by_text: the expert has ids of its own, so that its probabilities are unknown.
+
     Raises:
-        UsageError: where the algorithm asks an expert and there is none, or its placement would do nothing.
+        UsageError: where the algorithm asks an expert and there is none, asks for what there is not, or the expert's
+            placement would do nothing.
     """
     for note in algorithm.notes:
         rank_zero_info(note)
@@ -47,6 +52,18 @@ def check_expert(
         )
     if expert is not None and not algorithm.uses_expert:
         rank_zero_info(f"algorithm {name} asks no expert: '{expert.path}' is not loaded")
+    unknown = ", ".join(sorted(need.value for need in algorithm.needs & EXPERT_NEEDS))
+    if by_text and unknown:
+        raise UsageError(
+            f"algorithm {name} asks for the expert's probabilities ({unknown}), but it has another vocabulary than the "
+            "policy, so its draws alone can be had: take an expert of the policy's family, or a loss without them"
+        )
+    if by_text and algorithm.blend is not None and not algorithm.blend.lazy:
+        raise UsageError(
+            f"algorithm {name} guides where the expert's probabilities say so, but it has another vocabulary than the "
+            "policy, so its draws alone can be had: take an expert of the policy's family, or a gate that the policy "
+            "alone tells, such as EntropyGate"
+        )
     if placement == "offloaded" and device is not None and device.type == "cpu":
         raise UsageError(
             "model.expert_placement is offloaded, but this run is on the CPU, so the expert is in the host's memory "

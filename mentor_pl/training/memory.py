@@ -28,8 +28,8 @@ from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.lm_head import buffer_bytes
-from mentor_pl.models.loading import Vocabulary
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.training.plan import Plan, RoundRows
 
 PHASES = ("decoding", "scoring", "update")

@@ -28,11 +28,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import Term
-from mentor_pl.models.loading import Models, load_policy, shared_vocabulary
+from mentor_pl.models.loading import Models, load_policy
 from mentor_pl.models.logprobs import tokens_read
 from mentor_pl.models.placement import Placement
 from mentor_pl.models.sharded_loading import load_policy_in_shards
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.text_expert import paired
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
 from mentor_pl.runtime.collectives import together
@@ -62,7 +63,7 @@ class MentorModule(L.LightningModule):
 
     Args:
         policy: model folder, Hub name, or JSON file of a model configuration (random weights).
-        expert: likewise, over the same token ids; loaded where the algorithm asks for it.
+        expert: likewise; loaded where the algorithm asks for it. One of another vocabulary guides by its text.
         algorithm: the method; by default `mentor_pl.algorithms.mentor.Mentor`.
         terms: of the loss, added to the method's own, such as a KL to the initial policy.
         expert_placement: of the expert while nobody reads it (`mentor_pl.models.placement`).
@@ -126,7 +127,8 @@ class MentorModule(L.LightningModule):
         self.policy_source = ModelSource(policy, "policy", trust_remote_code)
         self.expert_source = ModelSource(expert, "expert", trust_remote_code) if expert else None
         self.reference_source = ModelSource(reference or policy, "reference", trust_remote_code)
-        self.tokenizer, self.vocabulary = shared_vocabulary(self.policy_source, self.expert_source, stop_tokens)
+        ours, theirs = self.policy_source, self.expert_source
+        self.tokenizer, self.vocabulary, self.text_expert = paired(ours, theirs, stop_tokens)
         self.optimizer = optimizer
         self._alpha, self._alpha_is_moved = alpha, False
         self.warmup_steps, self.final_lr = warmup_steps, final_lr
@@ -153,7 +155,7 @@ class MentorModule(L.LightningModule):
     @property
     def models(self) -> Models:
         expert, reference, placed = self._frozen
-        return Models(self.policy, expert, self.tokenizer, self.vocabulary, reference, placed)
+        return Models(self.policy, expert, self.tokenizer, self.vocabulary, reference, placed, self.text_expert)
 
     def guidance_ends(self) -> None:
         """α is 0 for good: free the expert, unless the method asks it all the same."""
@@ -173,7 +175,8 @@ class MentorModule(L.LightningModule):
         if stage != TrainerFn.FITTING:
             return
         try_optimizer(self.optimizer)
-        check_expert(self.algorithm, self.expert_source, self.expert_placement, self.trainer.strategy.root_device)
+        device, by_text = self.trainer.strategy.root_device, self.text_expert is not None
+        check_expert(self.algorithm, self.expert_source, self.expert_placement, device, by_text)
 
     def configure_model(self) -> None:
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:

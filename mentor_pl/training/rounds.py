@@ -5,7 +5,7 @@ Shapes: n rows of the round, T response tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ from mentor_pl.rewards.base import Grade, Grades, Grading, Reward
 from mentor_pl.runtime.activity import activity
 from mentor_pl.runtime.collectives import values_of_ranks
 from mentor_pl.runtime.noise import rollout_keys
-from mentor_pl.types import Alternatives, Origin, Response, Row
+from mentor_pl.types import Alternatives, ExpertPrompt, Origin, Response, Row
 
 
 class Round:
@@ -35,10 +35,18 @@ class Round:
         models: policy, expert and vocabulary.
         reward: grader, which is handed every response as soon as it ends.
         grading: how long grades are waited for, and what becomes of responses without one.
+        expert_prompt: what an expert with ids of its own reads of a row, where there is such an expert.
     """
 
-    def __init__(self, rows: Sequence[Row], models: Models, reward: Reward, grading: Grading) -> None:
-        self.rows, self.models = rows, models
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        models: Models,
+        reward: Reward,
+        grading: Grading,
+        expert_prompt: Callable[[Row], ExpertPrompt] | None = None,
+    ) -> None:
+        self.rows, self.models, self.expert_prompt = rows, models, expert_prompt
         self.reward, self.grading = reward, grading
         self.responses: dict[int, Response] = {}  # by row
         self.futures: dict[int, Future[Grade | None]] = {}  # of grades; likewise
@@ -102,6 +110,8 @@ class Round:
         prefixes = [row.given for row in rows]
         mixed = [row.origin == Origin.MIXTURE for row in rows]
         options: dict[str, Any] = {"alternatives": alternatives} if alternatives else {}
+        if self.expert_prompt is not None and law is not None:
+            options["expert_prompts"] = [self.expert_prompt(row) for row in rows]
         if any(mixed) and not all(mixed):
             options["mixed"] = mixed
         samples = sampler(

@@ -18,7 +18,8 @@ from report import Figure
 from rollout_work import LOW, NEVER, QWEN_1_5B, QWEN_7B, Work
 
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.models.loading import Models, Vocabulary
+from mentor_pl.models.loading import Models
+from mentor_pl.models.vocabulary import Vocabulary
 
 T = TypeVar("T")
 SHAPES = {"1.5B": QWEN_1_5B, "7B": QWEN_7B}

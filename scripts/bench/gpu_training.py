@@ -28,8 +28,8 @@ from step_sides import now
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.models.loading import shared_vocabulary
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import shared_vocabulary
 from mentor_pl.runtime.parallel import FSDP2Strategy
 from mentor_pl.training.data import RolloutDataModule
 from mentor_pl.training.memory import CUDA_BYTES, MemoryEstimate, Part, peak

@@ -22,7 +22,8 @@ from mentor_pl.decoding.engine.timings import ForwardTimings, measure_timings
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decoding
-from mentor_pl.models.loading import Models, Vocabulary
+from mentor_pl.models.loading import Models
+from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.runtime.noise import rollout_keys
 
 NEVER = -1  # a stop id that no model says: lengths are set by limits

@@ -16,8 +16,8 @@ from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel
-from mentor_pl.models.loading import Vocabulary
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.training.memory import MemoryEstimate, peak
 from mentor_pl.training.plan import Plan, rounds_of
 

@@ -6,8 +6,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from callbacks import ExportPolicy
-from mentor_pl.models.loading import shared_vocabulary
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import shared_vocabulary
 
 
 def test_the_trained_policy_is_an_ordinary_model_folder(run, tmp_path, llama_folder):

@@ -14,8 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.cli.lightning import MentorCLI, trainer_errors
-from mentor_pl.models.loading import Vocabulary, shared_vocabulary
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import Vocabulary, shared_vocabulary
 from mentor_pl.problems.prompts import LoadedPrompts
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.data import RolloutDataModule

@@ -12,7 +12,7 @@ from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, size, warning
 from mentor_pl.decoding.engine.cache_size import MAX_PLACES
 from mentor_pl.decoding.engine.sampler import BatchedSampler
-from mentor_pl.models.loading import Vocabulary
+from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.machine import host_memory, resident

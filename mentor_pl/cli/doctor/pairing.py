@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, warning
-from mentor_pl.models.loading import Vocabulary
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.runtime.errors import UsageError
 
 _SHOWN = 5  # ids that differ

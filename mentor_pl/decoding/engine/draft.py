@@ -22,7 +22,7 @@ from mentor_pl.decoding.engine.one_pass import drafts
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.attention import spans
-from mentor_pl.models.loading import Vocabulary
+from mentor_pl.models.vocabulary import Vocabulary
 
 
 class OutputBuffers:

@@ -17,6 +17,7 @@ from torch import Tensor
 from mentor_pl.decoding.engine.bucketed_spans import BucketedForward
 from mentor_pl.decoding.engine.cuda_graphs import Replayed
 from mentor_pl.decoding.engine.draft import Drafts
+from mentor_pl.decoding.engine.finished import finished
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.kv_cache import cached_attention
 from mentor_pl.decoding.engine.lookahead import PRIOR_DRAFTS, PRIOR_REPLACED, AcceptanceStats, LookaheadState
@@ -24,15 +25,18 @@ from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.ngrams import guess
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.engine.scheduler import Scheduler
+from mentor_pl.decoding.engine.settling import Settling
 from mentor_pl.decoding.engine.stats import DecodeStats
 from mentor_pl.decoding.engine.timings import ForwardTimings, remembered_timings
 from mentor_pl.decoding.engine.verify import Verifier
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples
+from mentor_pl.decoding.text.verifier import text_verifier
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.activity import activity
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.types import ExpertPrompt
 
 GUESSES = 16  # tokens that a row with guesses is lengthened by at most
 STRIDE = 8  # draft steps between two syncs for rows that have ended, where a sync is a wait
@@ -57,6 +61,8 @@ class Engine:
         cuda_graphs: whether a GPU replays recorded steps.
         timings: rows at a time -> what forwards over them take, as far as it is known; what is measured is added.
         alternatives: how many of the likeliest tokens are kept of each guided one.
+        expert_prompts: [N] what an expert with ids of its own reads in the prompts' place.
+        heal: whether such an expert goes back before its last token.
 
     Raises:
         UsageError: where one rollout does not fit the cache or a model's window, or a limit exceeds the maximum length.
@@ -80,6 +86,8 @@ class Engine:
         cuda_graphs: bool = True,
         timings: dict[int, ForwardTimings] | None = None,
         alternatives: int = 0,
+        expert_prompts: Sequence[ExpertPrompt] | None = None,
+        heal: bool = False,
     ) -> None:
         self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
         self.ngram_rows = ngram_rows
@@ -102,9 +110,12 @@ class Engine:
         self.runners = [ModelRunner(models.policy, self.pages)]
         every = torch.tensor([True] * len(prompts) if mixed is None else list(mixed))
         self.drafts = Drafts(self.runners[0], keys.to(device), every, sampling, models.vocabulary, guidance)
-        self.verifier: Verifier | None = None
+        self.verifier: Settling | None = None
         self.on_gpu, replay = device.type == "cuda", device.type == "cuda" and cuda_graphs
-        if guidance is not None:
+        if guidance is not None and models.text_expert is not None:
+            given = expert_prompts if expert_prompts is not None else []
+            self.verifier = text_verifier(models, self.drafts, guidance, self.prompts, given, cache_tokens, heal)
+        elif guidance is not None:
             self.runners.append(ModelRunner(models.expert, self.pages))
             recorded = BucketedForward(self.runners[1]) if replay else None
             self.verifier = Verifier(self.runners[1], self.drafts, guidance, alternatives, recorded)
@@ -122,7 +133,8 @@ class Engine:
                 f"sampler cache_tokens is {cache_tokens}, but prompt and response of one rollout may take {longest} "
                 "tokens: raise cache_tokens or lower max_new_tokens"
             )
-        experts = [("expert", self.models.expert)] if self.guidance is not None else []
+        alike = self.guidance is not None and self.models.text_expert is None
+        experts = [("expert", self.models.expert)] if alike else []
         for role, model in [("policy", self.models.policy), *experts]:
             window = getattr(getattr(model, "config", None), "max_position_embeddings", None)
             if window is not None and longest > window:
@@ -137,7 +149,7 @@ class Engine:
         Raises:
             Stopped: where a signal asks for it.
         """
-        with cached_attention(*(runner.model for runner in self.runners)):
+        with cached_attention(*(m for m in (self.models.policy, self.models.expert) if m is not None)):
             if self.guidance is not None:
                 self.guidance.schedule.begin(self.pages.slots, self._timings)
             self.scheduler.admit()
@@ -153,7 +165,9 @@ class Engine:
                 ended = self.table.ended()
                 if len(ended):
                     self._retire(ended)
-        return self._samples()
+        self.stats.graphed = self.graphs.replays if self.graphs is not None else 0
+        kept = self.verifier.kept if self.verifier is not None else None
+        return finished(self.drafts, self.scheduler.lengths, kept, self.stats)
 
     def _steps(self, guessing: bool) -> int:
         """Tokens by which rows are lengthened at most before the host looks again."""
@@ -171,7 +185,7 @@ class Engine:
             if self.age:
                 self._settle()
                 return False
-            self.scheduler.preempt()
+            self._forget([self.scheduler.preempt()])
         return True
 
     def _draft(self, steps: int) -> None:
@@ -248,7 +262,7 @@ class Engine:
         result = self.verifier(self.table)
         self.acceptance.add(self.drafts_since_call, result.scored_positions, result.replaced)
         self.age = self.drafts_since_call = 0
-        self.stats.expert_calls += 1
+        self.stats.expert_calls += result.calls
         self.stats.expert_tokens += result.tokens
         self.stats.scored_positions += result.scored_positions
         self.stats.expert_rows += result.rows
@@ -260,41 +274,19 @@ class Engine:
         """Hand over the rollouts of the slots `ended` and fill their places."""
         rollouts, places = self.table.rollout[ended], self.table.place[ended]
         self.scheduler.lengths[rollouts] = places
+        self._forget(rollouts.tolist())
         if self.on_end is not None:
             for rollout, length in zip(rollouts.tolist(), places.tolist(), strict=True):
                 self.on_end(rollout, self.drafts.buffers.context[rollout, 1 : length + 1].tolist())
         self.scheduler.admit(ended.tolist())
 
+    def _forget(self, rollouts: Sequence[int]) -> None:
+        if self.verifier is not None:
+            self.verifier.forget(rollouts)
+
     def _timings(self) -> ForwardTimings:
-        (policy, expert), rows = self.runners, self.pages.slots
+        models, rows = self.models, self.pages.slots
         if rows not in self.timings:
             how = 0 if self.pages.whole else self.pages.size, self.graphs is not None
-            self.timings[rows] = remembered_timings(policy.model, expert.model, rows, policy.device, *how)
+            self.timings[rows] = remembered_timings(models.policy, models.expert, rows, models.device, *how)
         return self.timings[rows]
-
-    def _samples(self) -> Samples:
-        to, n = self.drafts.buffers, len(self.prompts)
-        lengths, longest = self.scheduler.lengths.to(to.context.device), int(self.scheduler.lengths.max())
-        ids = to.context[:n, 1 : longest + 1]
-        mask = torch.arange(longest, device=ids.device) < lengths[:, None]  # drafts behind the end do not count
-        last = ids.gather(1, lengths[:, None] - 1)
-        self.stats.tokens = int(self.scheduler.lengths.sum())
-        self.stats.graphed = self.graphs.replays if self.graphs is not None else 0
-        guided, replaced = to.guided[:n, :longest] & mask, to.replaced[:n, :longest] & mask
-        ids = ids.where(mask, 0)
-        kept = self.verifier.kept if self.verifier is not None else None
-        return Samples(
-            ids=ids,
-            lengths=lengths,
-            logprobs=to.logprobs[:n, :longest].where(mask, 0),
-            entropies=to.entropies[:n, :longest].where(mask, 0),
-            gate_weights=to.weights[:n, :longest].where(mask, 0),
-            guided=guided,
-            replaced=replaced,
-            truncated=~(last == self.drafts.stop_ids).any(-1),
-            margins=to.margins[:n, :longest].where(mask, 0),
-            divergences=to.divergences[:n, :longest].where(mask, 0),
-            drafts=to.fallen[:n, :longest].where(replaced, ids),
-            alternatives=kept.of(guided) if kept is not None else None,
-            stats=self.stats,
-        )

@@ -17,7 +17,7 @@ from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.engine.verify import DECIDED_ELEMENTS
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
-from mentor_pl.models.loading import Vocabulary
+from mentor_pl.models.vocabulary import Vocabulary
 
 _CPU = torch.device("cpu")
 _DECIDING = 6 * 4  # bytes per element while drafts are decided: both distributions, their residual, noise, in float32

@@ -21,6 +21,7 @@ from mentor_pl.decoding.sampler import Sampler, Samples
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check
+from mentor_pl.types import ExpertPrompt
 
 
 class BatchedSampler(Sampler):
@@ -64,6 +65,8 @@ class BatchedSampler(Sampler):
         """Places of a page on a device of this type; 0 for pages as long as a row."""
         return (PAGE_MULTIPLE if device == "cuda" else 0) if self.page_tokens is None else self.page_tokens
 
+    heal = False  # whether an expert with ids of its own goes back before its last token
+
     @abstractmethod
     def guidance(self, blend: Blend) -> Guidance:
         """How the expert takes part in `blend`."""
@@ -80,11 +83,14 @@ class BatchedSampler(Sampler):
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
         alternatives: int = 0,
+        expert_prompts: Sequence[ExpertPrompt] | None = None,
     ) -> Samples:
         if blend is not None and models.expert is None:
             raise UsageError("mixed-policy rollouts need an expert: set model.expert")
         if blend is not None and sampling.temperature == 0:
             raise UsageError("mixed-policy rollouts are draws: give a temperature above 0")
+        if self.heal and blend is not None and models.text_expert is None:
+            raise UsageError("sampler heal is true, but the expert reads the policy's own tokens: set it to false")
         if not prompts:
             return _nothing(models.device)
         if self.places is None:
@@ -106,6 +112,8 @@ class BatchedSampler(Sampler):
             cuda_graphs=self.cuda_graphs,
             timings=self.timings,
             alternatives=alternatives,
+            expert_prompts=expert_prompts,
+            heal=self.heal,
         )
         return engine.run()
 

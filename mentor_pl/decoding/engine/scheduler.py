@@ -56,7 +56,8 @@ class Scheduler:
         self.waiting = deque(range(len(prompts)))
         self.lengths = torch.zeros(len(prompts), dtype=torch.int64)
         self.prefixes = Prefixes(prompts, pages)
-        self.expert_prefilled = False  # whether the expert reads prompts: from its first call on, and there may be none
+        # whether the expert reads prompts, where it shares the pages: from its first call on, and there may be none
+        self.expert_prefilled = len(runners) == 1
 
     def admit(self, ended: Iterable[int] = ()) -> None:
         """Give slots to the rollouts that wait, as long as there are pages, and close the gaps that `ended` leaves."""
@@ -83,13 +84,17 @@ class Scheduler:
             self.pages.upload()
         return True
 
-    def preempt(self) -> None:
-        """Let the newest row wait and give up its pages. None of its drafts may be pending: it would be drawn twice."""
+    def preempt(self) -> int:
+        """Let the newest row wait and give up its pages; its rollout.
+
+        None of its drafts may be pending: it would be drawn twice.
+        """
         slot = int(self.table.age[: self.table.used].argmax())
         self.waiting.appendleft(int(self.table.rollout[slot]))
         self.lengths[self.waiting[0]] = self.table.place[slot]
         self.stats.preempted += 1
         self._close({slot})
+        return self.waiting[0]
 
     def prefill_expert(self) -> None:
         """Have the expert read the prompts of the rows in use, and from now on those of all that follow."""

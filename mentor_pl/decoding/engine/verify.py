@@ -9,8 +9,6 @@ Shapes: B rows that take part, T tokens that the expert reads, F pending drafts,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -21,6 +19,7 @@ from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.likeliest import Likeliest
 from mentor_pl.decoding.engine.model_runner import CHUNK_TOKENS, ModelRunner
+from mentor_pl.decoding.engine.settling import CallResult, Settling
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.models.attention import spans
 from mentor_pl.runtime.noise import COIN, RESIDUAL, exponential, uniform
@@ -28,28 +27,7 @@ from mentor_pl.runtime.noise import COIN, RESIDUAL, exponential, uniform
 DECIDED_ELEMENTS = 2**25  # of each [F, V] tensor at a time: 128 MiB in float32
 
 
-@dataclass(frozen=True)
-class CallResult:
-    """What one call of the expert came to.
-
-    Attributes:
-        rows: B.
-        tokens: T.
-        scored_positions: F.
-        replaced: rows with a replaced draft.
-        rolled_back: drafts behind the replaced ones.
-        padding: places of the chunk's attention that held no token.
-    """
-
-    rows: int
-    tokens: int
-    scored_positions: int
-    replaced: int
-    rolled_back: int
-    padding: int
-
-
-class Verifier:
+class Verifier(Settling):
     """The expert beside the drafts.
 
     Args:
@@ -68,13 +46,14 @@ class Verifier:
         alternatives: int = 0,
         recorded: BucketedForward | None = None,
     ) -> None:
-        self.runner, self.drafts, self.guidance, self.recorded = runner, drafts, guidance, recorded
+        super().__init__(drafts, guidance)
+        self.runner, self.recorded = runner, recorded
         self.kept = Likeliest(alternatives, guidance.blend.mixture) if alternatives else None
 
     def __call__(self, table: Slots) -> CallResult:
         """Settle every pending draft; the slots and the drafts move on."""
         slots = (table.pending[: table.used] > 0).nonzero().squeeze(1)  # [B]
-        owner, place = self._pending_drafts(table, slots)
+        owner, place = self.pending_drafts(table, slots)
         last = torch.zeros_like(slots).scatter_reduce(0, owner, place, "amax")  # [B]
         logits, counts = self._consult(table, slots, owner, place, last)
         ids, replaced, logprobs = self._decide(table.rollout[slots][owner], place, slots[owner], logits)
@@ -84,43 +63,19 @@ class Verifier:
         first = torch.full_like(slots, len(place)).scatter_reduce(0, owner[replaced], index[replaced], "amin")
         rejected = first < len(place)
         first, back = first[rejected], slots[rejected]
-        ends, before = place[first] + 1, table.place[back]
-        drafting = (ends < table.limit[back]) & ~torch.isin(ids[first], self.drafts.stops)
-        table.place[back], table.drafting[back] = ends, drafting.long()
-        table.rejections[back] += 1
         table.expert_computed[slots] = last + 1
-        table.expert_computed[back] = ends
-        table.verified[slots], table.pending[slots] = table.place[slots], 0
-        self.drafts.settle(slots)
-        if len(first):
-            fell = first.to(self.runner.device)
-            self.drafts.replace(
-                back,
-                table.rollout[back],
-                ends,
-                drafting.long(),
-                ids[first].to(fell.device),
-                logprobs[fell],
-            )
+        table.expert_computed[back] = place[first] + 1
         return CallResult(
+            calls=1,
             rows=len(slots),
             tokens=int(counts.sum()),
             scored_positions=len(place),
             replaced=len(first),
-            rolled_back=int((before - ends).sum()),
+            rolled_back=self.settled(
+                table, slots, back, place[first] + 1, ids[first], logprobs[first.to(logprobs.device)]
+            ),
             padding=int(counts.max() * len(counts) - counts.sum()),
         )
-
-    def _pending_drafts(self, table: Slots, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows in `slots` [B] that pending drafts belong to, and their places there, in order: [F], [F]."""
-        counts = (table.place - table.verified)[slots]
-        owner = torch.arange(len(slots)).repeat_interleave(counts)
-        place = spans(table.verified[slots], counts)
-        if self.guidance.every:
-            return owner, place
-        device = self.runner.device
-        guided = self.drafts.buffers.guided[table.rollout[slots][owner].to(device), place.to(device)].cpu()
-        return owner[guided], place[guided]
 
     def _consult(
         self, table: Slots, slots: Tensor, owner: Tensor, place: Tensor, last: Tensor

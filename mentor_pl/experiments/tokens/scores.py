@@ -27,9 +27,10 @@ from transformers.utils import logging as transformers_logging
 from mentor_pl.decoding.sampler import decoding
 from mentor_pl.experiments.tokens.responses import Labelled
 from mentor_pl.models.lm_head import ExpertStates, head_logprobs
-from mentor_pl.models.loading import Models, load_frozen, load_policy, shared_vocabulary
+from mentor_pl.models.loading import Models, load_frozen, load_policy
 from mentor_pl.models.logprobs import response_states
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import shared_vocabulary
 from mentor_pl.runtime.progress import Progress
 from mentor_pl.training.batching import micro_batches
 from mentor_pl.training.scoring import right_padded

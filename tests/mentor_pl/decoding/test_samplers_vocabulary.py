@@ -10,7 +10,8 @@ from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.lookahead import FixedK
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.models.loading import Models, Vocabulary
+from mentor_pl.models.loading import Models
+from mentor_pl.models.vocabulary import Vocabulary
 
 
 def test_greedy_takes_the_likeliest_token_whatever_the_noise(pair, rollouts, keys, sample):

@@ -10,8 +10,9 @@ import torch
 from transformers import AutoTokenizer
 
 from mentor_pl.models import source as model_source
-from mentor_pl.models.loading import load_frozen, load_policy, shared_vocabulary
+from mentor_pl.models.loading import load_frozen, load_policy
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import shared_vocabulary
 from mentor_pl.runtime.errors import UsageError
 
 

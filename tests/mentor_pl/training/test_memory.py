@@ -14,8 +14,9 @@ from mentor_pl.algorithms.tgpo import TGPO
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import tensor_bytes
-from mentor_pl.models.loading import Vocabulary, load_policy
+from mentor_pl.models.loading import load_policy
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.training.fitting import fitting, ranks_that_fit
 from mentor_pl.training.memory import MemoryEstimate, Part, optimizer_bytes, peak
 from mentor_pl.training.plan import Plan, rounds_of

@@ -1,0 +1,286 @@
+"""Settling drafts by what an expert of another family says: a draw of its text, read as a token of the policy.
+
+At a guided place the expert reads the text so far, its prompt by its own template, and goes on by its own tokens until
+the policy's tokenisation of what it says has a first token that no further text can change (`first_token`). That token
+stands. π̃*(y) is the probability that y comes out: a distribution over the policy's ids, so that
+
+    π_mix = (1 − w) π_θ + w π̃*
+
+is drawn from exactly. What π̃*(y) is remains unknown, so a draft cannot be accepted with π̃*(y) / π_θ(y): a guided one
+is replaced whenever the draw differs. The law in full:
+
+- The expert reads the tokens that its tokenizer makes of the text, which need not be those that it would have said.
+  With `heal` it leaves out the last of them, and says that one's text again (`healing.py`).
+- Its end of turn is the policy's stop token. Its other special tokens are no text.
+- It says `MOST_SAID` tokens at most, or as many as its window holds; what it has said then is taken as whole.
+- Where the policy's tokens end inside a character, where the expert has said no text, and where its window is full, the
+  place is not the expert's: the draft stands.
+
+Draws are keyed by rollout, place and number of the draw. The rows of a call speak side by side: one forward lets each
+of them say a token.
+
+Shapes: B rows that take part, V ids of the policy, W of the expert.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mentor_pl.decoding.distribution import draw, log_distribution
+from mentor_pl.decoding.engine.draft import Drafts
+from mentor_pl.decoding.engine.guidance import Guidance
+from mentor_pl.decoding.engine.settling import CallResult, Settling
+from mentor_pl.decoding.engine.slots import Slots
+from mentor_pl.decoding.text.healing import Healing
+from mentor_pl.decoding.text.reader import Read, Reader
+from mentor_pl.models.loading import Models
+from mentor_pl.models.text_expert import TextExpert
+from mentor_pl.models.text_tokenizer import CUT_OFF, TextTokenizer
+from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.noise import DRAFT, exponential, keys_within
+from mentor_pl.types import ExpertPrompt
+
+MOST_SAID = 16  # tokens of the expert for one of the policy
+TOKENS_PER_TOKEN = 2  # of the expert's for one of the policy's, that its cache has room for from the start
+CONTEXT = 4  # tokens behind which others are told as text
+
+
+@dataclass
+class Speech:
+    """What the expert says at a place.
+
+    Attributes:
+        row: of the B, whose rollout is `rollout`.
+        place: in its response.
+        heard: tokens that the expert has read.
+        covered: text that it says again, where it heals.
+        said: its tokens since.
+    """
+
+    row: int
+    rollout: int
+    place: int
+    read: Read
+    heard: list[int]
+    covered: str
+    said: list[int]
+
+
+class TextVerifier(Settling):
+    """An expert that speaks text, beside the drafts.
+
+    Args:
+        drafts: what it settles.
+        guidance: a blend whose guided places the policy alone tells.
+        reader: the expert and its cache.
+        expert: its tokenizer, stop ids and window.
+        policy: the policy's tokenizer.
+        stop_id: the policy's token for the expert's end of turn.
+        prompts: [N] the last tokens of the policy's prompts at least.
+        expert_prompts: [N] what the expert reads in their place.
+        heal: whether it goes back before its last token.
+    """
+
+    def __init__(
+        self,
+        drafts: Drafts,
+        guidance: Guidance,
+        reader: Reader,
+        expert: TextExpert,
+        policy: TextTokenizer,
+        stop_id: int,
+        prompts: Sequence[Sequence[int]],
+        expert_prompts: Sequence[ExpertPrompt],
+        heal: bool = False,
+    ) -> None:
+        super().__init__(drafts, guidance)
+        self.reader, self.vocabulary, self.policy, self.stop_id = reader, expert.vocabulary, policy, stop_id
+        self.prompts, self.expert_prompts = prompts, expert_prompts
+        self.healing = Healing(reader.tokenizer, reader.runner.device) if heal else None
+        self.known: dict[int, tuple[int, str]] = {}  # rollout -> tokens of it that are whole characters, and their text
+
+    def forget(self, rollouts: Sequence[int]) -> None:
+        self.reader.forget(rollouts)
+        for rollout in rollouts:
+            self.known.pop(rollout, None)
+
+    def __call__(self, table: Slots) -> CallResult:
+        slots = (table.pending[: table.used] > 0).nonzero().squeeze(1)  # [B]
+        owner, place = self.pending_drafts(table, slots)
+        rollouts: list[int] = table.rollout[slots].tolist()
+        waiting = [deque(place[owner == row].tolist()) for row in range(len(slots))]
+        replaced: dict[int, tuple[int, int]] = {}  # row -> place and token
+        speeches: dict[int, Speech] = {}
+        talking: set[int] = set()  # rollouts
+        calls, asked, tokens = 0, 0, self.reader.tokens
+        while any(waiting) or speeches:
+            for row, rollout in enumerate(rollouts):
+                while waiting[row] and row not in speeches:
+                    speech = self._begin(row, rollout, waiting[row][0])
+                    if speech is not None and not self._reserve(speech, talking):
+                        break  # until others have said what they say
+                    waiting[row].popleft()
+                    if speech is not None:
+                        speeches[row] = speech
+                        talking.add(rollout)
+                        asked += 1
+            if speeches:
+                calls += 1
+            for row, token in self._say(list(speeches.values())).items():
+                speech = speeches.pop(row)
+                talking.remove(speech.rollout)
+                if token is None:
+                    self.drafts.buffers.guided[speech.rollout, speech.place] = False
+                elif token != int(self.drafts.buffers.context[speech.rollout, speech.place + 1]):
+                    replaced[row] = (speech.place, token)
+                    waiting[row].clear()
+        rows = torch.tensor(sorted(replaced), dtype=torch.int64)
+        changed = torch.tensor([replaced[row] for row in sorted(replaced)], dtype=torch.int64).view(-1, 2)
+        return CallResult(
+            calls=calls,
+            rows=len(slots),
+            tokens=self.reader.tokens - tokens,
+            scored_positions=asked,
+            replaced=len(rows),
+            rolled_back=self.settled(
+                table, slots, slots[rows], changed[:, 0] + 1, changed[:, 1], self._logprobs(slots[rows], changed)
+            ),
+            padding=0,
+        )
+
+    def _begin(self, row: int, rollout: int, place: int) -> Speech | None:
+        """What the expert reads at a place; None, and the place is not the expert's, where it cannot speak."""
+        prompt = self.expert_prompts[rollout]
+        text = self._text(rollout, place)
+        if text is not None:
+            read = self.reader.read(rollout, prompt.ids)
+            heard, covered = list(read.text.tokenised(prompt.text + text)), ""
+            if self.healing is not None and heard:
+                covered = self.reader.tokenizer.text(heard[-1:], [*prompt.ids, *heard[:-1]][-CONTEXT:])
+                heard = heard[:-1]
+            heard = [*prompt.ids, *heard]
+            if len(heard) < self.vocabulary.window:
+                return Speech(row, rollout, place, read, heard, covered, [])
+        self.drafts.buffers.guided[rollout, place] = False
+        return None
+
+    def _text(self, rollout: int, place: int) -> str | None:
+        """The text of a rollout's first `place` tokens; None where they end inside a character."""
+        begin, text = self.known.get(rollout, (0, ""))
+        ids = self.drafts.buffers.context[rollout, 1 : place + 1].tolist()
+        behind = [*self.prompts[rollout], *ids[:begin]][-CONTEXT:]
+        text += self.policy.text(ids[begin:], behind)
+        if text.endswith(CUT_OFF):
+            return None
+        self.known[rollout] = place, text
+        return text
+
+    def _reserve(self, speech: Speech, talking: Container[int]) -> bool:
+        """See that there are pages for what a row hears and may say; False where others must be done first."""
+        places = min(len(speech.heard) + MOST_SAID, self.vocabulary.window)
+        return self.reader.reserve(speech.read, places, talking)
+
+    def _say(self, speeches: Sequence[Speech]) -> dict[int, int | None]:
+        """Let every row say a token; what those come to that are done: a token of the policy, or nothing."""
+        if not speeches:
+            return {}
+        drafts, device = self.drafts, self.reader.runner.device
+        logits = self.reader.feed([one.read for one in speeches], [one.heard + one.said for one in speeches])
+        allowed = self._allowed(speeches)
+        if allowed is not None:
+            logits[:, : self.vocabulary.size] = logits[:, : self.vocabulary.size].masked_fill(~allowed, -torch.inf)
+        p = log_distribution(logits, drafts.sampling, self.vocabulary.size).exp()  # [B, W]
+        columns = [[one.rollout, one.place, len(one.said)] for one in speeches]
+        rollouts, places, numbers = torch.tensor(columns, device=device).unbind(1)
+        keys = keys_within(drafts.keys[rollouts], places)
+        ids = draw(p, exponential(keys, numbers, DRAFT, self.vocabulary.size)).tolist()
+        done: dict[int, int | None] = {}
+        for speech, token in zip(speeches, ids, strict=True):
+            stops = token in self.vocabulary.stop_ids
+            if not stops:
+                speech.said.append(token)
+            whole = stops or len(speech.said) == MOST_SAID
+            whole = whole or len(speech.heard) + len(speech.said) >= self.vocabulary.window
+            text = self.reader.tokenizer.text(speech.said, speech.heard[-CONTEXT:], special=False)
+            text = text[len(speech.covered) :]
+            first = (
+                None if text.endswith(CUT_OFF) and not whole else self.policy.first_token(text.rstrip(CUT_OFF), whole)
+            )
+            if first is not None or whole:
+                done[speech.row] = self.stop_id if first is None and stops else first
+        return done
+
+    def _allowed(self, speeches: Sequence[Speech]) -> Tensor | None:
+        """The tokens that each row may say, [B, W] bool; None where all may say any."""
+        if self.healing is None:
+            return None
+        told = [self.reader.tokenizer.text(one.said, one.heard[-CONTEXT:], special=False) for one in speeches]
+        rest = [one.covered[len(text) :] for one, text in zip(speeches, told, strict=True)]
+        return torch.stack([self.healing.allowed(text) for text in rest])
+
+    def _logprobs(self, slots: Tensor, changed: Tensor) -> Tensor:
+        """log π_θ of the tokens (place, id) [b, 2] that stand in `slots` [b]."""
+        places, ids = changed.to(self.drafts.token.device).unbind(1)
+        if not len(slots):
+            return ids.float()
+        logits = self.drafts.logits_at(slots.to(ids.device), places)
+        return log_distribution(logits, self.drafts.sampling, self.drafts.size).gather(1, ids[:, None])[:, 0]
+
+
+def text_verifier(
+    models: Models,
+    drafts: Drafts,
+    guidance: Guidance,
+    prompts: Sequence[Sequence[int]],
+    expert_prompts: Sequence[ExpertPrompt],
+    cache_tokens: int,
+    heal: bool,
+) -> TextVerifier:
+    """The expert of `models`, which has ids of its own, beside the drafts of the rollouts to `prompts` [N].
+
+    Args:
+        expert_prompts: [N] what it reads in their place.
+        cache_tokens: places of its KV cache.
+        heal: whether it goes back before its last token.
+
+    Raises:
+        UsageError: for a blend that asks for its probabilities, for prompts that it was not given or cannot read whole,
+            and for a cache that one of them fills.
+    """
+    expert = models.text_expert
+    assert expert is not None
+    if not guidance.blend.lazy or guidance.every:
+        raise UsageError(
+            f"{type(guidance.blend).__name__} or the sampler asks for the expert's probabilities, but it has ids of "
+            "its own, so its draws alone can be had: take the sampler mentor_pl.decoding.coin.Coin and a gate that the "
+            "policy alone tells, such as EntropyGate, or an expert of the policy's family"
+        )
+    if len(expert_prompts) != len(prompts):
+        raise UsageError(
+            f"{len(expert_prompts)} prompts of the expert's for {len(prompts)} rollouts, but it has a tokenizer of its "
+            "own: give each rollout an ExpertPrompt"
+        )
+    longest, window = max(len(prompt.ids) for prompt in expert_prompts), expert.vocabulary.window
+    if longest + MOST_SAID > window:
+        raise UsageError(
+            f"a prompt has {longest} tokens by the expert's tokenizer, and it says up to {MOST_SAID} more, but it "
+            f"attends to {window} at most: leave out long prompts"
+        )
+    likely = longest + TOKENS_PER_TOKEN * drafts.sampling.max_new_tokens + MOST_SAID
+    reader = Reader(
+        models.expert,
+        expert.theirs,
+        drafts.runner.pages.slots,
+        cache_tokens,
+        window,
+        min(likely, window),
+        models.device,
+    )
+    own, stops = models.tokenizer.eos_token_id, models.vocabulary.stop_ids
+    stop = own if own in stops else stops[0]
+    return TextVerifier(drafts, guidance, reader, expert, expert.ours, stop, prompts, expert_prompts, heal)

@@ -1,0 +1,91 @@
+"""The law of an expert that speaks text: on toys whose tokenizers differ, all responses come as often as enumerated.
+
+The tests that break it prove that the joint test would see it.
+"""
+
+from collections import Counter
+
+import pytest
+import torch
+from text_pairs import TOKENS
+
+from mentor_pl.decoding.coin import Coin
+from mentor_pl.decoding.engine.lookahead import FixedK
+from mentor_pl.decoding.text import verifier
+from mentor_pl.models.text_tokenizer import GrowingText, TextTokenizer
+
+ROWS, PER_CALL = 1_000, 20_000
+# α of each test, on fixed noise. Power: of the broken ones below, the expert that goes on from old tokens is a χ²
+# distance of 8e-3 away on pairs, the one whose first token is cut 0.5, and noise of the draft's own 3e-2.
+ALPHA = 1e-3
+MORE, FEWER, BROKEN = 1_000_000, 10_000, 4_000
+
+
+@pytest.fixture(scope="module")
+def p_value(toy, joint, keys, gate_of, speaking, chi_square):
+    """(number of samples) -> of Pearson's test of the toy's responses against their joint distribution."""
+
+    def test(n):
+        counts, responses = Counter(), list(joint)
+        for call in range(0, n, PER_CALL):
+            size = min(n, PER_CALL)
+            prompts = [[0]] * size
+            samples = speaking(
+                Coin(FixedK(3), rows=ROWS),
+                toy,
+                prompts,
+                prompts,
+                keys(size, step=call),
+                TOKENS,
+                gate_of(2.0),
+            )
+            pairs = zip(samples.ids.tolist(), samples.lengths.tolist(), strict=True)
+            counts.update(tuple(ids[:length]) for ids, length in pairs)
+        if not set(counts) <= set(responses):
+            return 0.0
+        return chi_square(torch.tensor([counts[one] for one in responses]), torch.tensor(list(joint.values())))
+
+    return test
+
+
+def test_responses_come_as_often_as_enumerated(p_value):
+    assert p_value(FEWER) > ALPHA
+
+
+@pytest.mark.slow
+def test_responses_come_as_often_as_enumerated_in_a_million(p_value):
+    assert p_value(MORE) > ALPHA
+
+
+def test_the_test_catches_the_first_piece_of_the_first_token_taken(p_value, monkeypatch, request):
+    if "pairs under" not in request.node.name:
+        pytest.skip("no word of this expert ends inside a token of the policy")
+    right = TextTokenizer.first_token
+    monkeypatch.setattr(TextTokenizer, "first_token", lambda self, text, whole: right(self, text, whole or bool(text)))
+    assert p_value(BROKEN) < 1e-9
+
+
+def test_the_test_catches_an_expert_that_goes_on_from_the_tokens_it_has_read_before(p_value, monkeypatch, request):
+    if "under pairs" not in request.node.name:
+        pytest.skip("this expert's tokens of a text are those of its parts")
+
+    def tokenised(self, text):
+        ids = self.tokens.ids if text.startswith(self.text) else []
+        begin = len(self.text) if ids else 0
+        self.tokens = type(self.tokens)(ids + self.tokenizer.tokens(text[begin:]).ids, [], [])
+        self.text = text
+        return self.tokens.ids
+
+    monkeypatch.setattr(GrowingText, "tokenised", tokenised)
+    assert p_value(BROKEN) < 1e-9
+
+
+def test_the_test_catches_noise_that_is_the_same_at_every_place(p_value, monkeypatch):
+    right = verifier.keys_within
+    monkeypatch.setattr(verifier, "keys_within", lambda keys, places: right(keys, torch.zeros_like(places)))
+    assert p_value(BROKEN) < 1e-9
+
+
+def test_the_test_catches_a_guided_draft_that_stands(p_value, monkeypatch):
+    monkeypatch.setattr(verifier.TextVerifier, "_begin", lambda *_: None)
+    assert p_value(BROKEN) < 1e-9
