@@ -18,7 +18,7 @@ ROWS, PER_CALL = 1_000, 20_000
 # α of each test, on fixed noise. Power: of the broken ones below, the expert that goes on from old tokens is a χ²
 # distance of 8e-3 away on pairs, the one whose first token is cut 0.5, and noise of the draft's own 3e-2.
 ALPHA = 1e-3
-MORE, FEWER, BROKEN = 1_000_000, 10_000, 4_000
+MORE, FEWER, BROKEN = 1_000_000, 10_000, 8_000
 
 
 @pytest.fixture(scope="module")
