@@ -56,6 +56,8 @@ class TextTokenizer:
         self.backend.encode_special_tokens = True  # that is: as text
         self.backend.no_padding()
         self.backend.no_truncation()
+        added = self.backend.get_added_tokens_decoder().values()
+        self.added = [token.content for token in added if not token.special]  # found in texts before pieces are
         self.size = max(tokenizer.get_vocab().values()) + 1
         self.characters = characters
         self.lead, self.lead_ids = "", list[int]()
@@ -107,6 +109,24 @@ class TextTokenizer:
             ids.setdefault(text, []).append(i)
         return ids
 
+    def closed(self, text: str, end: int) -> bool:
+        """Whether the pieces before the place `end` stay as they are, whatever follows the text.
+
+        White space may be taken into what stands before it as long as nothing else has come, two characters tell a
+        contraction (`'ll`) from a mark that stands alone, and what the text ends with may be the beginning of one of
+        the tokens that are found wherever they stand, such as `<think>`.
+        """
+        rest = text[end:]
+        return len(rest) >= CLOSED_BY and not rest.isspace() and not self._begins_before(end, text)
+
+    def _begins_before(self, end: int, text: str) -> bool:
+        """Whether a token that is found wherever it stands may begin before a place, and go on beyond the text."""
+        return any(
+            token.startswith(text[begin:])
+            for token in self.added
+            for begin in range(max(0, len(text) - len(token) + 1), end)
+        )
+
     def first_token(self, text: str, whole: bool) -> int | None:
         """The first token of a text that may go on, once no further text can change it; None before that.
 
@@ -126,18 +146,9 @@ class TextTokenizer:
             return next(iter(self.tokens(text).ids), None)
         found = self.tokens(text)
         second = next((start for start, opens in zip(found.starts[1:], found.opens[1:], strict=True) if opens), None)
-        if not whole and (second is None or not closed(text[second:])):
+        if not whole and (second is None or not self.closed(text, second)):
             return None
         return next(iter(found.ids), None)
-
-
-def closed(rest: str) -> bool:
-    """Whether a piece that `rest` follows stays as it is, whatever follows that.
-
-    White space may be taken into what stands before it as long as nothing else has come, and two characters tell a
-    contraction (`'ll`) from a mark that stands alone.
-    """
-    return len(rest) >= CLOSED_BY and not rest.isspace()
 
 
 class GrowingText:
@@ -167,7 +178,7 @@ class GrowingText:
             return 0
         alike, (ids, starts, opens) = common(self.text, text), vars(self.tokens).values()
         for i in range(len(ids) - 1, 0, -1):
-            if opens[i] and closed(text[starts[i] : alike]):
+            if opens[i] and self.tokenizer.closed(text[:alike], starts[i]):
                 return i
         return 0
 

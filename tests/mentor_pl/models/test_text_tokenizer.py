@@ -11,7 +11,9 @@ from mentor_pl.runtime.errors import UsageError
 WITH_PIECES = [kind for kind in KINDS if kind != "metaspace"]
 # what tokenizers treat apart: letters, digits, marks, contractions, line ends, spaces, characters of many bytes
 ALPHABET = "ab Zé1 29\n\r\t.,'’sdtlvremLL-(\\{}$=中😀\u0301\u00a0"
-texts = st.text(alphabet=ALPHABET, max_size=24)
+texts = st.lists(st.sampled_from([*ALPHABET, "<think>", "<thin", "k>", "L c", "3", "the", " sum"]), max_size=20).map(
+    "".join
+)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -68,6 +70,17 @@ def test_a_text_that_grows_and_is_cut_has_the_tokens_of_the_whole_text(tokenizer
     for cut, more in steps:
         text = text[: max(0, len(text) - cut)] + more
         assert growing.tokenised(text) == tokenizer.tokens(text).ids
+
+
+@pytest.mark.parametrize(("text", "more"), [("<think", ">"), ("a the s", "um"), ("1 <thin", "k>x")])
+def test_a_token_that_is_found_wherever_it_stands_may_take_what_stands_before(tokenizer_of, text, more):
+    tokenizer = TextTokenizer(tokenizer_of("added"), "policy")
+    whole = tokenizer.tokens(text + more).ids
+    assert len(whole) < len(tokenizer.tokens(text).ids) + 1
+    growing = GrowingText(tokenizer)
+    growing.tokenised(text)
+    assert growing.tokenised(text + more) == whole
+    assert tokenizer.first_token(text, whole=False) in (None, whole[0])
 
 
 def test_the_end_alone_is_tokenised_anew(tokenizer_of, monkeypatch):
