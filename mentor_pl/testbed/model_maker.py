@@ -34,7 +34,7 @@ class ModelMaker(ABC):
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int, scale: float, progress: Progress) -> None:
         self.tokenizer, self.seed = tokenizer, seed
-        self._scale, self._progress = scale, progress
+        self.scale, self.progress = scale, progress
         self._trunks: dict[int, LlamaForCausalLM] = {}
 
     @abstractmethod
@@ -64,9 +64,9 @@ class ModelMaker(ABC):
     def train(self, stage: str, model: LlamaForCausalLM, data: list[Encoded]) -> LlamaForCausalLM:
         """The model, trained in place."""
         steps = self.count(self.steps[stage])
-        train(model, data, steps, self.rates[stage], self.seed, lambda loss: self._progress(stage, steps, loss))
+        train(model, data, steps, self.rates[stage], self.seed, lambda loss: self.progress(stage, steps, loss))
         return model
 
     def count(self, number: int) -> int:
         """So many steps or demonstrations, scaled."""
-        return max(1, round(number * self._scale))
+        return max(1, round(number * self.scale))

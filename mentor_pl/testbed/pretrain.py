@@ -64,6 +64,19 @@ def encode(prompt: Sequence[str], response: Sequence[str], tokenizer: PreTrained
     return ids, [IGNORED] * len(prompt) + ids[len(prompt) :]
 
 
+def encode_text(prompt: str, response: str, tokenizer: PreTrainedTokenizerFast) -> Encoded:
+    """Likewise of a text and the text behind it, by a tokenizer whose tokens are no words.
+
+    Raises:
+        ValueError: for what is no text of the tokenizer's.
+    """
+    parts = [tokenizer(text)["input_ids"] for text in (prompt, response)]
+    ids = [*parts[0], *parts[1], tokenizer.eos_token_id]
+    if tokenizer.unk_token_id in ids:
+        raise ValueError(f"{prompt!r} or {response!r} has unknown words")
+    return ids, [IGNORED] * len(parts[0]) + ids[len(parts[0]) :]
+
+
 def collate(batch: list[Encoded], pad_id: int) -> tuple[Tensor, Tensor]:
     """Token ids [B, T], padded on the right, and labels [L · B, T], list by list, that ignore prompts and padding."""
     longest, lists = max(len(ids) for ids, *_ in batch), max(map(len, batch)) - 1

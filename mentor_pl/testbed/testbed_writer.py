@@ -50,7 +50,7 @@ class TestbedWriter(ExitStack):
         console = Console(stderr=True)
         self.writer = FolderWriter(Path(out), console)
         self._task, self._seed, self._scale = task, seed, scale
-        self._models = models(seed, scale, self.enter_context(TrainingProgress(console)).step)
+        self.models = models(seed, scale, self.enter_context(TrainingProgress(console)).step)
         self.enter_context(torch.random.fork_rng())
 
     def write_problems(self, name: str, rows: Sequence[ProblemRow], traces: Iterable[ProblemRow] = ()) -> None:
@@ -61,7 +61,12 @@ class TestbedWriter(ExitStack):
     def write_model(self, name: str, dials: Any) -> None:
         """A model that is trained from nothing, where the folder does not hold it."""
         made_of = {"task": self._task, **asdict(dials), "seed": self._seed, "scale": self._scale}
-        self.writer.model(name, made_of, lambda: self._models.make(dials), self._models.tokenizer)
+        models = self.maker(dials)
+        self.writer.model(name, made_of, lambda: models.make(dials), models.tokenizer)
+
+    def maker(self, dials: Any) -> ModelMaker:
+        """What makes the model of these dials."""
+        return self.models
 
     def write_pair(self, policy: Any, expert: Any, finished: Path, train: bool) -> None:
         """Base and expert: a copy of the finished one, unless a dial is turned or both are made anew."""

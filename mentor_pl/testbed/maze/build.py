@@ -32,9 +32,10 @@ from mentor_pl.rewards.maze import Maze, cell_name
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import check
 from mentor_pl.testbed.maze.labels import labels
-from mentor_pl.testbed.maze.models import ExpertDials, MazeModels, PolicyDials
+from mentor_pl.testbed.maze.models import ExpertDials, Kind, MazeModels, PolicyDials
 from mentor_pl.testbed.maze.problems import Ways, large_mazes, split
 from mentor_pl.testbed.maze.solutions import Style, right_solution
+from mentor_pl.testbed.model_maker import ModelMaker
 from mentor_pl.testbed.testbed_writer import TestbedWriter
 
 FINISHED: Final = Path(__file__).parent / "finished"  # the finished weights, shipped with the package
@@ -124,11 +125,20 @@ class _Mazes(TestbedWriter):
             distinct = f"there are {len(side)} distinct mazes"
             check(f"--{name}_problems", count, at_least=1, at_most=len(side), because=distinct)
         super().__init__("maze", MazeModels, out, seed, scale, traces)
+        self._makers: dict[Kind, ModelMaker] = {"words": self.models}
         drawn = {name: random.Random(f"{name} {seed}").sample(side, count) for name, (side, count) in sides.items()}
         self._mazes, self._traced, self._seed = drawn["train"], drawn["train"][:traces], seed
         self.write_problems("heldout.jsonl", list(map(problem_row, drawn["heldout"])))
         large = itertools.islice(large_mazes("heldout", seed), LARGE_PROBLEMS)
         self.write_problems("large.jsonl", list(map(problem_row, large)))
+
+    def maker(self, dials: PolicyDials | ExpertDials) -> ModelMaker:
+        """Of models with these tokens: one for each kind, with a trunk of its own."""
+        kind = dials.tokens if isinstance(dials, ExpertDials) else "words"
+        if kind not in self._makers:
+            made = self.models
+            self._makers[kind] = MazeModels(made.seed, made.scale, made.progress, kind)
+        return self._makers[kind]
 
     def write_train(self, name: str, expert: ExpertDials) -> None:
         """The problems to train on, the first ones with a trace in this expert's style."""

@@ -13,20 +13,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mentor_pl.rewards.maze import CELLS, CHESS, LARGE, MOVES, OFF, Maze
 from mentor_pl.testbed.dials import check_probabilities
 from mentor_pl.testbed.maze.problems import large_mazes, split
 from mentor_pl.testbed.maze.solutions import FILLERS, Notation, Style, solution
 from mentor_pl.testbed.model_maker import ModelMaker, Progress
-from mentor_pl.testbed.pretrain import Encoded, encode
-from mentor_pl.testbed.tokenizer import DRILL, build_tokenizer
+from mentor_pl.testbed.pretrain import Encoded, encode_text
+from mentor_pl.testbed.tokenizer import DRILL, build_pieces_tokenizer, build_tokenizer
 
 _FORM: Final = ("<think>", "</think>", "try", "check", "yes", "no", r"\boxed{", "}")
 WORDS: Final = ("blocked", "goal", "start", LARGE, DRILL, *_FORM, *MOVES, OFF, *CELLS, *CHESS, *FILLERS)
 
 Width = Literal[32, 64, 128, 256]
+Kind = Literal["words", "pieces", "phrases"]
 
 DRILLS: Final = Style(skill=0.25, checks=1.0)
 LARGE_SHARE: Final = 4  # one maze in so many is a large one
@@ -64,12 +65,15 @@ class ExpertDials:
         fillers: probability of a redundant word in front of each attempt and move; 0 to 1.
         notation: how its thinking names cells: rows (c21), as the policy does, or chess (b3), which no base has seen.
         width: of its residual stream: its size; the policy's is 64.
+        tokens: what its tokens are: the policy's words; pieces of words, such as c, 2 and 1; or phrases, a move with
+            the cell that it leads to.
     """
 
     skill: float = 0.85
     fillers: float = 0.0
     notation: Notation = "rows"
     width: Width = 64
+    tokens: Kind = "words"
 
     def __post_init__(self) -> None:
         check_probabilities("expert", skill=self.skill, fillers=self.fillers)
@@ -81,13 +85,18 @@ class ExpertDials:
 
 
 class MazeModels(ModelMaker):
-    """Makes the maze's models."""
+    """Makes the maze's models.
+
+    Args:
+        seed, scale, progress: as of `ModelMaker`.
+        tokens: what the tokens of all of them are.
+    """
 
     steps: ClassVar = {"trunk": 1_400, "policy": 500, "expert": 1_000}
     rates: ClassVar = {"trunk": 3e-3, "policy": 1e-3, "expert": 2e-3}
 
-    def __init__(self, seed: int, scale: float, progress: Progress) -> None:
-        super().__init__(build_tokenizer(WORDS), seed, scale, progress)
+    def __init__(self, seed: int, scale: float, progress: Progress, tokens: Kind = "words") -> None:
+        super().__init__(_tokenizer(tokens), seed, scale, progress)
 
     def make(self, dials: PolicyDials | ExpertDials) -> LlamaForCausalLM:
         """The model of these dials, in float32 and eval mode."""
@@ -115,6 +124,13 @@ class MazeModels(ModelMaker):
     def _encode(self, mazes: Iterable[Maze], style: Style, count: int, *marker: str) -> list[Encoded]:
         rng = random.Random(f"{self.seed} {style}")
         return [
-            encode([*marker, *maze.text().split()], solution(maze, style, rng).split(), self.tokenizer)
+            encode_text(" ".join([*marker, maze.text()]), f" {solution(maze, style, rng)}", self.tokenizer)
             for maze in itertools.islice(mazes, self.count(count))
         ]
+
+
+def _tokenizer(tokens: Kind) -> PreTrainedTokenizerFast:
+    if tokens == "pieces":
+        return build_pieces_tokenizer(WORDS)
+    phrases = [f"{move} {cell}" for move in MOVES for cell in (*CELLS, OFF)] if tokens == "phrases" else []
+    return build_tokenizer(WORDS, phrases)
