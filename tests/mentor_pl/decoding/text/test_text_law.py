@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 import torch
-from text_pairs import TOKENS
+from text_pairs import TOKENS, said, same_family
 
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.lookahead import FixedK
@@ -89,3 +89,29 @@ def test_the_test_catches_noise_that_is_the_same_at_every_place(p_value, monkeyp
 def test_the_test_catches_a_guided_draft_that_stands(p_value, monkeypatch):
     monkeypatch.setattr(verifier.TextVerifier, "_begin", lambda *_: None)
     assert p_value(BROKEN) < 1e-9
+
+
+def distance(models, text):
+    """Total variation between π̃* and π* behind a text."""
+    heard = [0, *models.text_expert.theirs.tokens(text).ids]
+    table = models.expert.table.detach().double().softmax(-1)
+    exact = table[min(len(heard), len(table)) - 1, heard[-1]]
+    return float((said(models, text) - exact).abs().sum() / 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"), [("words", ["the", "sum", "of", "3"]), ("gpt2", [" the", " sum", " verify", " ="])], ids=str
+)
+@pytest.mark.parametrize("text", ["", " the", " so the sum"])
+def test_an_expert_of_the_same_family_whose_tokens_are_those_of_its_text_has_its_own_law(
+    tokenizer_of, kind, says, text
+):
+    assert distance(same_family(tokenizer_of(kind), says), text) < 1e-12
+
+
+def test_tokens_that_its_text_does_not_have_make_the_laws_differ(tokenizer_of):
+    tokenizer = tokenizer_of("gpt2")
+    models = same_family(tokenizer, [" the", " sum", " verify"])
+    for token in ("\u0120s", "um"):  # which make the text of " sum"
+        models.expert.table.data[..., tokenizer.convert_tokens_to_ids(token)] = 1.0
+    assert 0.01 < distance(models, " the") < 0.2
