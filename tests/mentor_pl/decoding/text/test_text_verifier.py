@@ -190,7 +190,8 @@ def test_healing_an_expert_of_the_same_ids_is_refused(build_models, llama_folder
         sample(Coin(heal=True), models, [[5]], keys(1), SamplingParams(max_new_tokens=4), ConstantGate(1.0))
 
 
-def test_text_and_ids_stay_together_over_random_unicode(models, keys, speaking, monkeypatch):
+@pytest.mark.parametrize("count", [200, pytest.param(5_000, marks=pytest.mark.slow)])
+def test_text_and_ids_stay_together_over_random_unicode(models, keys, speaking, monkeypatch, count):
     """What the expert hears is always the text of the policy's tokens, whatever bytes those are."""
     heard, begin = [0], verifier.TextVerifier._begin
 
@@ -208,8 +209,8 @@ def test_text_and_ids_stay_together_over_random_unicode(models, keys, speaking, 
 
     monkeypatch.setattr(verifier.TextVerifier, "_begin", checked)
     generator = random.Random(3)
-    texts = ["".join(generator.choice("aé中😀 \n1,x") for _ in range(6)) for _ in range(200)]
+    texts = ["".join(generator.choice("aé中😀 \n1,x") for _ in range(6)) for _ in range(count)]
     prompts = [models.tokenizer(text)["input_ids"] or [0] for text in texts]
     told = [models.text_expert.tokenizer(text)["input_ids"] or [0] for text in texts]
-    speaking(Coin(FixedK(3), rows=64), models, prompts, told, keys(200), 10, ConstantGate(0.5))
-    assert heard[0] > 500
+    speaking(Coin(FixedK(3), rows=64), models, prompts, told, keys(count), 10, ConstantGate(0.5))
+    assert heard[0] > 2 * count
