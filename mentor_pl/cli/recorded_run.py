@@ -15,7 +15,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from mentor_pl.models.loading import Models, load_policy
 from mentor_pl.models.source import ModelSource
-from mentor_pl.models.vocabulary import shared_vocabulary
+from mentor_pl.models.text_expert import paired
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, damage, misfits
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.checkpoints import read
@@ -133,7 +133,7 @@ def models_of(before: Before) -> Models:
         for role in ("policy", "expert")
     ]
     assert sources[0] is not None
-    tokenizer, vocabulary = shared_vocabulary(sources[0], sources[1], model.get("stop_tokens"))
+    tokenizer, vocabulary, _ = paired(sources[0], sources[1], model.get("stop_tokens"))
     policy = load_policy(sources[0])
     if before.checkpoint is not None:
         weights = SafeCheckpointIO().load_checkpoint(before.checkpoint)["state_dict"]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lightning.pytorch.utilities import rank_zero_info
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.models.source import ModelSource
@@ -22,11 +21,13 @@ class TextExpert:
         tokenizer: its own.
         vocabulary: its ids, its stop ids and its window.
         policy_tokenizer: the policy's.
+        difference: where the two disagree on an id.
     """
 
     tokenizer: PreTrainedTokenizerBase
     vocabulary: Vocabulary
     policy_tokenizer: PreTrainedTokenizerBase
+    difference: str = ""
 
     @cached_property
     def theirs(self) -> TextTokenizer:
@@ -40,7 +41,7 @@ class TextExpert:
 
 
 def text_expert(policy: ModelSource, expert: ModelSource | None) -> TextExpert | None:
-    """What is known of an expert with ids of its own, which is said; None for one that shares the policy's.
+    """What is known of an expert with ids of its own; None for one that shares the policy's.
 
     Raises:
         UsageError: where a tokenizer cannot be read, or is none that text can be read with.
@@ -51,12 +52,8 @@ def text_expert(policy: ModelSource, expert: ModelSource | None) -> TextExpert |
     other = difference(policy, ours, expert, theirs)
     if other is None:
         return None
-    found = TextExpert(theirs, shared_vocabulary(expert, None)[1], ours)
+    found = TextExpert(theirs, shared_vocabulary(expert, None)[1], ours, other)
     _ = found.ours, found.theirs  # which fail for tokenizers that text cannot be read with
-    rank_zero_info(
-        f"{other}: it guides by its text, so a guided token is replaced whenever its draw differs, and for each it "
-        "reads and says a few tokens of its own; `mentor doctor` tells how many"
-    )
     return found
 
 

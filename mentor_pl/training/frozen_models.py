@@ -11,6 +11,7 @@ from mentor_pl.algorithms.base import EXPERT_NEEDS, Algorithm
 from mentor_pl.models.loading import load_frozen
 from mentor_pl.models.placement import Placed, Placement, placed
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.text_expert import TextExpert
 from mentor_pl.runtime.collectives import world_size
 from mentor_pl.runtime.errors import UsageError
 
@@ -31,12 +32,12 @@ def check_expert(
     expert: ModelSource | None,
     placement: Placement = "replicated",
     device: torch.device | None = None,
-    by_text: bool = False,
+    text_expert: TextExpert | None = None,
 ) -> None:
     """Say where a given expert is not asked, and what else is to be said of the method.
 
     Args:
-        by_text: the expert has ids of its own, so that its probabilities are unknown.
+        text_expert: what is known of an expert with ids of its own, whose probabilities are unknown.
 
     Raises:
         UsageError: where the algorithm asks an expert and there is none, asks for what there is not, or the expert's
@@ -53,6 +54,7 @@ def check_expert(
     if expert is not None and not algorithm.uses_expert:
         rank_zero_info(f"algorithm {name} asks no expert: '{expert.path}' is not loaded")
     unknown = ", ".join(sorted(need.value for need in algorithm.needs & EXPERT_NEEDS))
+    by_text = text_expert is not None and algorithm.uses_expert
     if by_text and unknown:
         raise UsageError(
             f"algorithm {name} asks for the expert's probabilities ({unknown}), but it has another vocabulary than the "
@@ -63,6 +65,12 @@ def check_expert(
             f"algorithm {name} guides where the expert's probabilities say so, but it has another vocabulary than the "
             "policy, so its draws alone can be had: take an expert of the policy's family, or a gate that the policy "
             "alone tells, such as EntropyGate"
+        )
+    if by_text:
+        assert text_expert is not None
+        rank_zero_info(
+            f"{text_expert.difference}: it guides by its text, so a guided token is replaced whenever its draw "
+            "differs, and for each it reads and says a few tokens of its own; `mentor doctor` tells how many"
         )
     if placement == "offloaded" and device is not None and device.type == "cpu":
         raise UsageError(

@@ -175,8 +175,8 @@ class MentorModule(L.LightningModule):
         if stage != TrainerFn.FITTING:
             return
         try_optimizer(self.optimizer)
-        device, by_text = self.trainer.strategy.root_device, self.text_expert is not None
-        check_expert(self.algorithm, self.expert_source, self.expert_placement, device, by_text)
+        how = self.expert_placement, self.trainer.strategy.root_device, self.text_expert
+        check_expert(self.algorithm, self.expert_source, *how)
 
     def configure_model(self) -> None:
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:

@@ -101,7 +101,7 @@ class _ReplayCLI(MentorCLI):
                     self._add_models(other)
 
             def _add_models(self, other: Algorithm) -> None:
-                check_expert(other, self.expert_source)
+                check_expert(other, self.expert_source, text_expert=self.text_expert)
                 half = str(self.trainer.precision).startswith("bf16")
                 place = torch.bfloat16 if half else torch.float32, self.trainer.strategy.root_device
                 more = load_frozen_models(other, self.expert_source, self.reference_source, *place)
