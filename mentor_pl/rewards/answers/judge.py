@@ -17,7 +17,7 @@ from math_verify import parse, verify
 from math_verify.parser import LatexExtractionConfig, NormalizationConfig
 from sympy.logic.boolalg import BooleanAtom
 
-from mentor_pl.rewards.answers.tokens import Tokens
+from mentor_pl.rewards.answers.tokens import Tokens, flat
 
 logging.getLogger("math_verify").setLevel(logging.ERROR)  # its notes on absent timeouts: the pool keeps the deadline
 logging.getLogger("latex2sympy2_extended").setLevel(logging.ERROR)
@@ -45,7 +45,8 @@ def judged_equal(ours: Tokens, theirs: Tokens) -> bool:
     return bool(a == b or verify(b, a, strict=True, allow_set_relation_comp=True, timeout_seconds=None))
 
 
-def _to_be_read(tokens: Tokens) -> bool:
+def _to_be_read(expression: Tokens) -> bool:
+    tokens = flat(expression)
     beside = any(one.isdigit() and other.isdigit() for one, other in pairwise(tokens))
     marked = any((one == "|" or one.isdigit()) and other == "_" for one, other in pairwise(tokens))
     marked = marked or any(one == "{" and (other == "T" or len(other) > 3) for one, other in pairwise(tokens))
@@ -56,7 +57,7 @@ def _to_be_read(tokens: Tokens) -> bool:
 @lru_cache(maxsize=512)
 def _expression(tokens: Tokens) -> Any:
     """The expression that all of the tokens are, or None."""
-    text = " ".join(r"\cdot" if token == "*" else token for token in tokens)
+    text = " ".join(r"\cdot" if token == "*" else token for token in flat(tokens))
     found = parse(f"${text}$", _LATEX, fallback_mode="no_fallback", parsing_timeout=None)
     if len(found) != 1 or isinstance(found[0], BooleanAtom | str):
         return None

@@ -7,6 +7,7 @@ or complex where one of them holds the imaginary unit.
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import sympy
@@ -14,7 +15,7 @@ from sympy.core.function import AppliedUndef
 
 from mentor_pl.rewards.answers.answer import Value
 from mentor_pl.rewards.answers.rules import Conventions
-from mentor_pl.rewards.answers.units import DEGREE, MONEY
+from mentor_pl.rewards.answers.units import DEGREE
 
 LONG = 6  # significant digits from which a decimal stands for the exact number that rounds to it
 ROUNDED = 3  # significant digits from which a decimal reference may be a rounded one
@@ -24,45 +25,32 @@ _ENOUGH = 4  # points
 _VARIABLES = 12  # at most
 
 
-def _points() -> list[list[Any]]:
-    """Fixed points: proper fractions, larger numbers, negative ones, integers. Each suits some formulas only."""
-    rows: list[list[Any]] = []
-    for row in range(4):
-        shares = [
-            sympy.Rational((7919 * (row + 1) + 389 * (column + 1) ** 2) % 997, 997) for column in range(_VARIABLES)
-        ]
-        rows.append([1 + 4 * share for share in shares])
-        rows.append(shares)
-        rows.append([share * (-3 if (row + column) % 2 else 3) for column, share in enumerate(shares)])
-        rows += [
-            [sympy.Integer(1 + (11 * n + 7 * c + n * c) % 31) for c in range(_VARIABLES)]
-            for n in (2 * row, 2 * row + 1)
-        ]
-    return rows
-
-
-_POINTS = _points()
+# Proper fractions, larger numbers, some of them negative, integers: each suits some formulas only.
+_KINDS = 4 * [(1, 996, 997, 1), (997, 4985, 997, 1), (1, 2991, 997, -1), (1, 31, 1, 1), (1, 31, 1, 1)]
+_DRAW = random.Random(0)
+_POINTS = [
+    [sign ** (row + n) * sympy.Rational(_DRAW.randint(low, high), over) for n in range(_VARIABLES)]
+    for row, (low, high, over, sign) in enumerate(_KINDS)
+]
 
 
 def same_value(answer: Value, reference: Value, rules: Conventions) -> bool | None:
     """Whether two values are the same under the conventions; None where it cannot be told."""
     ours, theirs = answer.expression, reference.expression
     a, b = answer.unit, reference.unit
-    if rules.units == "require" and bool(a.powers) != bool(b.powers) and not {a, b} & {DEGREE}:
-        return False
-    if MONEY in (a, b) and (answer.percent or reference.percent):
-        return False
-    if a.powers and b.powers:
-        if a.powers != b.powers:
+    bare = [not unit.free_symbols for unit in (a, b)]
+    if answer.percent != reference.percent and not bare[answer.percent]:
+        return False  # of a percentage and a measure
+    if not any(bare):
+        if (a / b).free_symbols:
             return False
-        if a.factor != b.factor:
-            ours, theirs = (
-                x * sympy.Rational(u.factor.numerator, u.factor.denominator) for x, u in ((ours, a), (theirs, b))
-            )
-    elif DEGREE in (a, b) and (ours.has(sympy.pi) or theirs.has(sympy.pi)):
-        ours, theirs = (x * sympy.pi / 180 if unit == DEGREE else x for x, unit in ((ours, a), (theirs, b)))
-    elif DEGREE in (a, b) and rules.units == "require":
-        return False
+        ours *= a / b
+    elif not all(bare):
+        degrees = DEGREE in (a, b)
+        if degrees and (ours.has(sympy.pi) or theirs.has(sympy.pi)):
+            ours, theirs = (x * sympy.pi / 180 if unit == DEGREE else x for x, unit in ((ours, a), (theirs, b)))
+        elif rules.units == "require":
+            return False
     if (letters := _periods(ours, theirs)) is not None:
         ours = ours.xreplace(letters)
     if ours == theirs and answer.percent == reference.percent:
