@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mentor_pl.rewards.answers.answer import LABEL, Answer, Group, Named, Relation, Spelled, Value
@@ -21,7 +22,7 @@ from mentor_pl.rewards.answers.lexer import same_text, tokenise
 from mentor_pl.rewards.answers.reader import read, read_tokens
 from mentor_pl.rewards.answers.rules import Conventions
 from mentor_pl.rewards.answers.sets import as_set
-from mentor_pl.rewards.answers.tokens import Token, flat
+from mentor_pl.rewards.answers.tokens import Token
 from mentor_pl.rewards.answers.values import same_equation, same_value
 
 _COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -78,21 +79,12 @@ def _same_named(ours: Answer, theirs: Answer, rules: Conventions) -> bool:
     labels = [isinstance(one, Named) and one.name.startswith(LABEL) for one in (ours, theirs)]
     if not (isinstance(ours, Named) and isinstance(theirs, Named)) or labels[0] != labels[1]:
         return (rules.left_side != "require" or any(labels)) and same(_bare(ours), _bare(theirs), rules)
-    functions = bool(ours.variable), bool(theirs.variable)
-    if ours.name == theirs.name:
-        identity = r"\equiv" in flat((*ours.tokens, *theirs.tokens))  # f \equiv 0 is f(x) = 0
-        renamed = _renamed(ours.value, ours.variable, theirs.variable)
-        return (functions[0] == functions[1] or identity) and same(renamed, theirs.value, rules)
-    equations = isinstance(ours.value, Value) and isinstance(theirs.value, Value)
-    return equations and not any((*labels, *functions)) and _same_relation(ours, theirs)
-
-
-def _renamed(answer: Answer, old: str, new: str) -> Answer:
-    if old == new or not isinstance(answer, Value):
-        return answer
-    if symbol(new) in answer.expression.free_symbols:
-        return Spelled(())  # another letter than the function's
-    return Value((), answer.expression.xreplace({symbol(old): symbol(new)}), answer.places, answer.percent, answer.unit)
+    if ours.name != theirs.name:
+        return _same_relation(ours, theirs)
+    value, old, new = ours.value, symbol(ours.variable), symbol(theirs.variable)
+    if old != new and isinstance(value, Value):  # f(n) = 2n and f(m) = 2m
+        value = replace(value, tokens=(), expression=value.expression.xreplace({old: new, new: old}))
+    return same(value, theirs.value, rules)
 
 
 def _same_relation(ours: Answer, theirs: Answer) -> bool:

@@ -27,7 +27,7 @@ from mentor_pl.rewards.answers.functions import (
 )
 from mentor_pl.rewards.answers.lexer import FUNCTIONS, word_set
 from mentor_pl.rewards.answers.tokens import Token, Tokens, compact, split
-from mentor_pl.rewards.answers.units import CURRENCIES, DEGREE, MONEY, POWERS, is_unit_word, letters_apart, unit_of
+from mentor_pl.rewards.answers.units import CURRENCIES, MONEY, POWERS, is_unit_word, letters_apart, unit_of
 
 _LETTERS = word_set(
     """
@@ -44,7 +44,7 @@ _MAX_TOKENS = 250
 _FUNCTION_LETTERS = frozenset(("f", "g", "h", "F", "G", "H", "P", "zeta", "J_0"))
 _MIXED = re.compile(r"(?:\\frac\{(\d+)\}\{|(\d+)/)0*([1-9]\d*)\}?")
 _END = Token("")
-_OPERATORS = frozenset(("", "+", "-", "*", "/", "per", "^", "!", "'", "_", ","))
+_OPERATORS = frozenset(("", "+", "-", r"\pm", r"\mp", "*", "/", "per", "^", "!", "'", "_", ","))
 
 
 def formula(tokens: Tokens) -> Any:
@@ -61,14 +61,16 @@ class FormulaReader:
     """A recursive descent over the tokens of one pair of brackets, or of none.
 
     Attributes:
+        signs: what a product is multiplied by behind each sign, those that stand for two signs among them.
         units: whether units may stand here.
         measured: where the first of them stands, behind the end if there is none.
     """
 
-    def __init__(self, tokens: Tokens, units: bool = False, measured: bool = False) -> None:
+    def __init__(self, tokens: Tokens, units: bool = False, both: int = 1) -> None:
         self.tokens = letters_apart(tokens)
         self.place, self.bars = 0, False
-        self.units, self.measured = units, -1 if measured else len(self.tokens)
+        self.signs = {"+": 1, "-": -1, r"\pm": both, r"\mp": -both}
+        self.units, self.measured = units, len(self.tokens)
         if len(self.tokens) > _MAX_TOKENS:
             raise Refused
 
@@ -96,18 +98,19 @@ class FormulaReader:
             raise Unreadable
         return found
 
-    def within(self, pair: Token) -> Any:
-        """The sum that stands in brackets, which may be units where units stand before."""
-        measured = self.place > self.measured
-        return FormulaReader(pair.inside, measured, measured).whole()
+    def inside(self) -> Any:
+        """The sum in the brackets at hand, which may be units where units stand before."""
+        reader = FormulaReader(self.accept().inside, self.place > self.measured + 1, self.signs[r"\pm"])
+        reader.measured = -1
+        return reader.whole()
 
     def sum(self) -> Any:
         """Products with signs before and between them."""
         terms: list[Any] = []
-        while not terms or self.next in ("+", "-"):
+        while not terms or self.next in self.signs:
             sign = 1
-            while one := self.accepted("+", "-"):
-                sign *= -1 if one == "-" else 1
+            while one := self.accepted(*self.signs):
+                sign *= self.signs[one]
             terms.append(sign * self.product())
         return sympy.Add(*terms)
 
@@ -142,28 +145,22 @@ class FormulaReader:
                 base = safe_factorial(base, bool(self.accepted("!")))
             elif self.next == "^":
                 base = self.raised(base)
+            elif not self.units and self.accepted("°"):
+                base *= sympy.pi / 180
             else:
                 return base
 
     def raised(self, base: Any) -> Any:
-        """The power of a base; with the sign of degrees for exponent, its value in radians or the unit."""
+        """The power of a base, from the right."""
         self.accept("^")
-        pair = self.accept()
-        if pair.inside == (r"\circ",):
-            self.measured = min(self.measured, self.place - 2)
-            heat = self.accepted("C", "F") if self.units else ""
-            unit = {"C": unit_of("celsius"), "F": unit_of("fahrenheit")}.get(heat, DEGREE)
-            return base * (unit if self.units else sympy.pi / 180)
-        exponent = self.within(pair)
+        exponent = self.inside()
         return safe_power(base, self.raised(exponent) if self.next == "^" else exponent)
 
     def at_unit(self) -> bool:
         """Whether a unit begins here: behind a factor, or behind other units."""
         before = self.tokens[self.place - 1] if self.place else "+"
-        following = self.tokens[self.place + 1 : self.place + 2]
-        micro = self.next == r"\mu" and any(one.upright and one.isalpha() for one in following)
         behind = before not in ("+", "-", "*", "/") or self.place > self.measured
-        return self.units and behind and (micro or is_unit_word(self.next, last=not following))
+        return self.units and behind and is_unit_word(self.next)
 
     def unit(self) -> Any:
         """A unit of one word, `square feet`, or a noun with its adjectives."""
@@ -171,11 +168,8 @@ class FormulaReader:
         self.measured = min(self.measured, self.place - 1)
         if self.next in (".", "-") and any(map(is_unit_word, self.tokens[self.place + 1 : self.place + 2])):
             self.place += 1
-        power = POWERS.get(word.casefold(), 1)
-        if (power > 1 or unit_of(word) == DEGREE) and self.at_unit():  # degrees Celsius
-            return self.unit() ** power
-        if self.next == r"\Omega" or word == r"\mu":
-            word = Token(word + self.accept())
+        if word.casefold() in POWERS and self.at_unit():
+            return self.unit() ** POWERS[word.casefold()]
         found = unit_of(word, adjective=self.next.isalpha())
         if found is None:
             raise Unreadable
@@ -183,38 +177,36 @@ class FormulaReader:
 
     def atom(self) -> Any:
         """A number, a letter, a function's value, or something in brackets."""
+        if self.next.kind in _IN_BRACKETS:
+            return _IN_BRACKETS[self.next.kind](self.inside())
         token = self.accept()
         name = token.removeprefix("\\")
-        if token.kind:
-            if token.kind not in _IN_BRACKETS:
-                raise Unreadable
-            return _IN_BRACKETS[token.kind](self.within(token))
         if token[0].isdigit() or (token[0] == "." and len(token) > 1):
             return self.number(token)
         if name in FUNCTIONS and token != name:
             return self.function(name)
         if token == "|":
             outer, self.bars = self.bars, True
-            inside = self.sum()
+            size = sympy.Abs(self.sum())
             self.bars = outer
             self.accept("|")
-            return sympy.Abs(inside)
+            return size
         if token in (r"\frac", r"\binom"):
-            top, bottom = self.accept(), self.accept()
-            if compact(top.inside)[:1] == compact(bottom.inside)[:1] == "d":  # a derivative
+            heads = [compact(one.inside)[:1] for one in self.tokens[self.place : self.place + 2]]
+            a, b = self.inside(), self.inside()
+            if heads == ["d", "d"]:  # a derivative
                 raise Refused
-            a, b = self.within(top), self.within(bottom)
             return a * sympy.Pow(b, -1) if token == r"\frac" else safe_binomial(a, b)
         if token == r"\sqrt":
-            order = self.within(self.accept()) if self.next.kind == "[]" else sympy.Integer(2)
-            inside = self.within(self.accept())
-            sign = -1 if order.is_odd and inside.is_negative else 1
-            return sign * safe_power(sign * inside, 1 / order)
+            order = self.inside() if self.next.kind == "[]" else sympy.Integer(2)
+            root = self.inside()
+            sign = -1 if order.is_odd and root.is_negative else 1
+            return sign * safe_power(sign * root, 1 / order)
         if token == "_":  # {}_5 C_2
-            top = self.within(self.accept())
+            top = self.inside()
             self.accept("C")
             self.accept("_")
-            return safe_binomial(top, self.within(self.accept()))
+            return safe_binomial(top, self.inside())
         if token in CURRENCIES:
             self.accepted(".")
             return self.power() * MONEY
@@ -245,8 +237,7 @@ class FormulaReader:
         plain = name
         if self.accepted("_"):
             name += "_" + compact(self.accept().inside)
-        while self.accepted("'") or self.tokens[self.place : self.place + 2] == ["^", r"{ \prime }"]:
-            self.place += 2 if self.next == "^" else 0
+        while self.accepted("'"):
             name += "'"
         inside = self.next.inside if self.next.kind == "()" else ()
         if inside and (name in _FUNCTION_LETTERS or (len(inside) == 1 and inside[0].isdigit())):
@@ -258,7 +249,7 @@ class FormulaReader:
         scripts: dict[str, Any] = {}
         while self.next in ("_", "^"):
             sign = self.accept()
-            scripts[sign] = self.within(self.accept())
+            scripts[sign] = self.inside()
         if self.next.kind in ("()", "[]") or (name in OF_SEVERAL and self.next.kind):
             arguments = self.values()
         else:
@@ -273,4 +264,5 @@ class FormulaReader:
 
     def values(self) -> list[Any]:
         """Values between commas, in brackets."""
-        return [formula(part) for part in split(self.accept().inside, ",".__eq__)[0]]
+        parts = split(self.accept().inside, ",".__eq__)[0]
+        return [FormulaReader(part, both=self.signs[r"\pm"]).whole() for part in parts]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from mentor_pl.rewards.answers.tokens import Token, Tokens, with_arguments
+from mentor_pl.rewards.answers.tokens import Token, Tokens, pair, with_arguments
 
 MAX_ANSWER = 1500  # characters of an answer that are read as mathematics; longer ones are compared as strings
 MAX_NESTING = 16  # brackets within brackets; deeper answers are compared as strings
@@ -72,7 +72,7 @@ _SIGNS = {
     "−": "-", "×": "*", "⋅": "*", "·": "*", "•": "*", "∙": "*", "∗": "*", "÷": "/", "∕": "/",
     "⁄": "/", "≤": r"\leq ", "≥": r"\geq ", "⩽": r"\leq ", "⩾": r"\geq ", "≠": r"\neq ", "≈": r"\approx ",
     "±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
-    "°": r"^\circ ", "º": r"^\circ ", "′": "'", "’": "'", "∣": "|", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∠": r"\angle ",
+    "º": "°", "′": "'", "’": "'", "∣": "|", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∠": r"\angle ",
     "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "⟨": r"\langle ", "⟩": r"\rangle ", "∖": r"\setminus ",
     "→": r"\to ", "⇒": r"\to ", "∨": r"\lor ", "∧": r"\land ", "Ω": r"\Omega ", "µ": r"\mu ", "Å": r"\AA ",
     "ħ": r"\hbar ",
@@ -100,7 +100,8 @@ _REWRITTEN = [
     (re.compile(pattern), spelling)
     for pattern, spelling in (
         (r"(\\(?:vec|mathbf|boldsymbol|bm|nabla)(?![a-zA-Z])[^\\]{0,6})\\times(?![a-zA-Z])", r"\1\\cross "),
-        (r"(?<=\d)\s*\\(?:degree|circ|textdegree|textcirc)(?![a-zA-Z])", r"^\\circ "),
+        (r"(?:\^\s*\{?|(?<=\d))\s*\\(?:circ|degree|textcirc|textdegree)(?![a-zA-Z])\s*\}?", "°"),
+        (r"\^\s*\{?\s*\\prime(?![a-zA-Z])\s*\}?", "'"),
         (r"(?<=\d)\s*[xX]\s*(?=10\s*\^)|(?<=\d)\s+[xX]\s+(?=\d)", "*"),
         (r"\\(?:color|textcolor|[hv]space|h?phantom|label|tag|raisebox)\s*(?:\{[^{}]*\})?", ""),
         (r"\\left\s*<", r"\\langle "),
@@ -199,7 +200,7 @@ class _Lexer:
             self.open[-1].inside += rows
         else:
             inside = with_arguments(bracket.inside)
-            self.open[-1].inside.append(Token.pair(bracket.opening, inside, closing, bracket.gap, bracket.upright))
+            self.open[-1].inside.append(pair(bracket.opening, inside, closing, bracket.gap, bracket.upright))
 
     def leave_open(self) -> None:
         """A bracket that is never closed is a token like any other; a brace is none."""
@@ -219,7 +220,7 @@ def _spelled(text: str) -> str:
     """Unicode as LaTeX: signs by a table, letters and digits of other styles by what Unicode says they stand for."""
     text = re.sub(r"√\s*(\d+)", r"\\sqrt{\1}", text)
     text = _SIGN.sub(lambda match: _SIGNS[match.group()], text)
-    text = "".join(character if character.isascii() else _ascii(character) for character in text)
+    text = "".join(character if character.isascii() or character == "°" else _ascii(character) for character in text)
     while (joined := _SCRIPTS.sub(r"\1{\2", text)) != text:
         text = joined
     return text

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache
 
 import sympy
@@ -25,8 +27,8 @@ from mentor_pl.rewards.answers.letters import LETTERS
 from mentor_pl.rewards.answers.lexer import tokenise
 from mentor_pl.rewards.answers.relations import relation
 from mentor_pl.rewards.answers.sets import ABOVE, NAMED_SETS, combined, set_builder, set_of_sets, written_as_sets
-from mentor_pl.rewards.answers.structures import Reading, based, matrix, matrix_of, plus_minus, ratio, residue
-from mentor_pl.rewards.answers.tokens import Token, Tokens, compact, split
+from mentor_pl.rewards.answers.structures import Reading, based, matrix, matrix_of, ratio, residue
+from mentor_pl.rewards.answers.tokens import Token, Tokens, compact, flat, split
 from mentor_pl.rewards.answers.units import PERCENT, PLAIN, in_base
 from mentor_pl.rewards.answers.words import in_digits
 
@@ -42,7 +44,7 @@ _CHANGES = frozenset(
 )
 _CONDITIONS = frozenset((r"\in", r"\geq", r"\leq", r"\neq", ">", "<"))
 _ARTICLES = frozenset(("the", "a", "an", "on"))
-_DECIMAL = re.compile(r"[+-]?(?:\d*\.\d+|\d+\.\d*)(?:\*10\^\{([+-]?\d+)\}|[eE]([+-]?\d+))?")
+_DECIMAL = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 
 
 @lru_cache(maxsize=1024)  # of texts: tokens that differ in their style alone are equal
@@ -116,8 +118,8 @@ def _several(tokens: Tokens, separators: frozenset[str]) -> Answer:
             return made
     if {r"\lor", r"\land"} & separators and not all(isinstance(one, Named) for one in values):
         return Spelled(tokens)
-    flat = tuple(part for one in values for part in _elements(one))
-    return flat[0] if len(flat) == 1 else Group(tokens, "list", flat)
+    parts = tuple(part for one in values for part in _elements(one))
+    return parts[0] if len(parts) == 1 else Group(tokens, "list", parts)
 
 
 def _single(tokens: Tokens) -> Answer:
@@ -127,11 +129,13 @@ def _single(tokens: Tokens) -> Answer:
     words = all(token.isalpha() or token in ("-", "'", ".") for token in tokens)
     if words and len(tokens) > 1 and any(len(token) > 3 for token in tokens) and compact(tokens) not in NAMED_SETS:
         return _words(tokens)
-    for reading in (relation, set_of_sets, _bracketed, matrix, residue, based, ratio, plus_minus):
+    for reading in (relation, set_of_sets, _bracketed, matrix, residue, based, ratio):
         answer = reading(tokens, read_tokens)
         if answer is not None:
             return answer
     try:
+        if {r"\pm", r"\mp"} & set(flat(tokens)):
+            return Group(tokens, "list", tuple(replace(_value(tokens, both), tokens=()) for both in (1, -1)))
         return _value(tokens)
     except Refused:
         return Spelled(tokens)
@@ -148,19 +152,16 @@ def _words(tokens: Tokens) -> Answer:
     return Spelled(tuple(map(Token, words[1:] if len(words) > 1 and words[0] in _ARTICLES else words)))
 
 
-def _value(tokens: Tokens) -> Answer:
-    """A number or a formula with its unit."""
-    reader = FormulaReader(tokens, units=True)
+def _value(tokens: Tokens, both: int = 1) -> Answer:
+    """A number or a formula with its unit; of two signs, the upper or the lower ones."""
+    reader = FormulaReader(tokens, units=True, both=both)
     found = reader.whole()
     if found.has(sympy.zoo, sympy.nan) or (found.has(sympy.oo) and abs(found) != sympy.oo):
         return Spelled(tokens)
     measures = [one for one in found.free_symbols if one.is_positive]
     number, unit = found.as_independent(*measures, as_Add=False) if measures else (found, PLAIN)
-    decimal = _DECIMAL.fullmatch(compact(reader.tokens[: reader.measured]).removeprefix(r"\$"))
-    places = None
-    if decimal:
-        figures, power = re.split(r"[*eE]", decimal[0])[0], int(decimal[1] or decimal[2] or 0)
-        places = max(0, len(figures.partition(".")[2]) - power)
+    figures = compact(reader.tokens[: reader.measured]).removeprefix(r"\$").replace("*10^{", "e").removesuffix("}")
+    places = max(0, -int(Decimal(figures).as_tuple().exponent)) if _DECIMAL.fullmatch(figures) else None
     percent = unit.has(PERCENT)
     return Value(tokens, number, places, percent, in_base(unit / PERCENT if percent else unit))
 
@@ -174,8 +175,7 @@ def _bracketed(tokens: Tokens, read: Reading) -> Answer | None:
         bars = [n for n, token in enumerate(inside) if token in ("|", ":")]
         if bars and bars[0] and len(inside) > bars[0] + 2:  # the set of those for which something holds
             return set_builder(tokens, inside[: bars[0]], read(inside[bars[0] + 1 :]))
-        parts = split(inside, _SEPARATORS.__contains__)[0]
-        elements = tuple(one for part in parts if part for one in _elements(read(part)))
+        elements = tuple(_elements(read(inside))) if inside else ()
         named = bool(elements) and all(isinstance(one, Named) for one in elements)
         return Group(tokens, "list" if named else "set", elements)
     kind = "()" if kind == r"\langle\rangle" else kind
@@ -186,8 +186,7 @@ def _bracketed(tokens: Tokens, read: Reading) -> Answer | None:
         return matrix_of(tokens, [_elements(read(part[0].inside)) for part in parts])
     if len(parts) > 1 and all(parts):
         return Group(tokens, kind, tuple(map(read, parts)))
-    single = relation(inside, read) is None
-    return read(inside) if kind in ("()", "[]") and inside and single else None
+    return read(inside) if kind in ("()", "[]") and inside else None
 
 
 def _elements(answer: Answer) -> Sequence[Answer]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import sympy
 
 from mentor_pl.rewards.answers.answer import Answer, Group, Spelled, Value
-from mentor_pl.rewards.answers.tokens import Token, Tokens, compact, flat, replaced, split
+from mentor_pl.rewards.answers.tokens import Token, Tokens, compact, split
 
 Reading = Callable[[Tokens], Answer]
 
@@ -84,11 +84,3 @@ def ratio(tokens: Tokens, read: Reading) -> Answer | None:
     if len(found) != len(parts):
         return Answer(tokens)
     return Group(tokens, "ratio", tuple(Value((), number if 0 in found else number / found[0]) for number in found))
-
-
-def plus_minus(tokens: Tokens, read: Reading) -> Answer | None:
-    """`a \\pm b` as a list of its two values."""
-    if not {r"\pm", r"\mp"} & set(flat(tokens)):
-        return None
-    both = ({r"\pm": "+", r"\mp": "-"}, {r"\pm": "-", r"\mp": "+"})
-    return Group(tokens, "list", tuple(read(replaced(tokens, signs)) for signs in both))

@@ -3,7 +3,7 @@ r"""Tokens of an answer, in a tree: a pair of brackets is one token with tokens 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 _ARGUMENTS = {r"\frac": 2, r"\binom": 2, **dict.fromkeys(("^", "_", r"\sqrt", r"\pmod", r"\mathbb", r"\bar"), 1)}
 _ARGUMENTS |= dict.fromkeys((r"\overline", r"\dot", r"\ddot", r"\hat", r"\vec", r"\tilde"), 1)
@@ -24,24 +24,21 @@ class Token(str):
     kind: str
     inside: tuple[Token, ...]
 
-    def __new__(cls, spelling: str, gap: bool = False, upright: bool = False) -> Token:
-        """A single token."""
-        token = super().__new__(cls, spelling)
-        token.gap, token.upright, token.kind, token.inside = gap, upright, "", ()
-        return token
-
-    @classmethod
-    def pair(
-        cls, opening: str, inside: Iterable[Token], closing: str, gap: bool = False, upright: bool = False
+    def __new__(
+        cls, spelling: str, gap: bool = False, upright: bool = False, kind: str = "", inside: tuple[Token, ...] = ()
     ) -> Token:
-        """Two brackets with tokens between them."""
-        inside = tuple(inside)
-        token = cls(" ".join((opening, *inside, closing)), gap, upright)
-        token.kind, token.inside = opening + closing, inside
+        """One token."""
+        token = super().__new__(cls, spelling)
+        token.gap, token.upright, token.kind, token.inside = gap, upright, kind, inside
         return token
 
 
 Tokens = tuple[Token, ...]
+
+
+def pair(opening: str, inside: Sequence[Token], closing: str, gap: bool = False, upright: bool = False) -> Token:
+    """Two brackets with tokens between them, as a token."""
+    return Token(" ".join((opening, *inside, closing)), gap, upright, opening + closing, tuple(inside))
 
 
 def compact(tokens: Iterable[str]) -> str:
@@ -52,18 +49,6 @@ def compact(tokens: Iterable[str]) -> str:
 def flat(tokens: Iterable[str]) -> list[str]:
     """The tokens with all that stands in brackets, and the brackets, in their order."""
     return " ".join(tokens).split()
-
-
-def replaced(tokens: Iterable[Token], names: Mapping[str, str]) -> Tokens:
-    """With other names for some tokens, in brackets too."""
-    found = []
-    for token in tokens:
-        one = Token(names[token], token.gap) if token in names else token
-        if token.kind:
-            opening, *_, closing = token.split()
-            one = Token.pair(opening, replaced(token.inside, names), closing, token.gap, token.upright)
-        found.append(one)
-    return tuple(found)
 
 
 def split(tokens: Sequence[Token], cut: Callable[[Token], bool]) -> tuple[list[Tokens], list[Token]]:
@@ -118,5 +103,5 @@ def _argument(rest: deque[Token], script: bool) -> Token:
     return _braced(_item(rest))
 
 
-def _braced(tokens: Iterable[Token]) -> Token:
-    return Token.pair("{", tokens, "}")
+def _braced(tokens: Sequence[Token]) -> Token:
+    return pair("{", tokens, "}")

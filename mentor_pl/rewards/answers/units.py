@@ -5,8 +5,6 @@ Words that make another number of it, such as *tenths*, *squared*, *or more* and
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import sympy
 
 from mentor_pl.rewards.answers.lexer import word_set
-from mentor_pl.rewards.answers.tokens import Token
+from mentor_pl.rewards.answers.tokens import Token, Tokens
 from mentor_pl.rewards.answers.words import multiple
 
 # Closed classes of words: numerals, signs of operations and relations, negations, hedges, conjunctions.
@@ -35,11 +33,6 @@ _PLURALS = word_set(
     people men women children feet teeth mice geese sheep fish deer dice cattle police yen
     """
 )
-_NUMERAL = re.compile(
-    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)"
-    r"(?:ths?)?|(?:third|fourth|fif|sixth|seventh|eighth|nin|tenth|eleventh|twelf|\w+teen|\w+tie|hundred|thousand)(?:th)?s?"
-    r"|\w+illion(?:th)?s?"
-)
 _PLAIN_UNITS = word_set(
     """
     mm cm dm km nm ft yd mi mg kg lb lbs oz sec min mins hr hrs ml mL mph kph Hz kHz MHz kJ pct sq cu
@@ -48,7 +41,8 @@ _PLAIN_UNITS = word_set(
 _NO_UNITS = frozenset(("pi", "c", "k", "e", "bn", "mn", "thou", "inverse"))
 POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 CURRENCIES = frozenset((r"\$", "USD", "Rs"))
-_NAMES = {r"\Omega": "Ω", r"\AA": "Å", r"\min": "minute", r"\sec": "second", "sec": "second", "amp": "ampere",
+_HEAT = {"c": "celsius", "f": "fahrenheit", "celsius": "celsius", "fahrenheit": "fahrenheit"}
+_NAMES = {r"\Omega": "Ω", r"\AA": "Å", "sec": "second", "amp": "ampere",
           "amps": "ampere", "yr": "year", "yrs": "year", "hrs": "hour", "litre": "liter"}  # fmt: skip
 
 
@@ -61,7 +55,7 @@ _CENT = _symbol("cent")
 _OWN = {
     word: unit
     for unit, words in {
-        PERCENT: r"% \% percent pct", DEGREE: "degree degrees deg", PLAIN: "unit units", _CENT: "cent cents",
+        PERCENT: r"% \% percent pct", DEGREE: "° degree degrees deg", PLAIN: "unit units", _CENT: "cent cents",
         MONEY: r"\$ dollar dollars usd rs euro euros yuan rupees bucks",
     }.items()
     for word in words.split()
@@ -83,14 +77,11 @@ def unit_of(word: str, adjective: bool = False) -> Any:
     None for any other word; 1 for one that may be an adjective, where such is asked for.
     """
     lower = word.lower()
-    name, numeral = _NAMES.get(word, word), _NUMERAL.fullmatch(lower)
+    name, numeral = _NAMES.get(word, word), "illion" in lower
     if lower in _OWN:
         return _OWN[lower]
     if (times := multiple(lower)) is not None:
         return sympy.Rational(times.numerator, times.denominator)
-    if name.startswith(r"\mu"):
-        name = f"µ{name[3:]}"
-    name = name.replace(r"\Omega", "Ω")
     if word not in _NO_UNITS and not numeral and not (len(word) > 1 and lower in _CLOSED):
         for spelling in (name, lower) if len(word) > 2 else (name,):
             if known := _registry().parse_unit_name(spelling):
@@ -122,26 +113,32 @@ def _base(name: str) -> Any:
     return sympy.Mul(sympy.Rational(factor.numerator, factor.denominator), *powers)
 
 
-def is_unit_word(token: Token, last: bool = False) -> bool:
-    """Whether a token behind a number begins a unit: upright, a sign, or a word; `\\min` and `\\sec` at the end."""
-    if token in (r"\min", r"\sec"):
-        return token.upright or last
+def is_unit_word(token: Token) -> bool:
+    """Whether a token begins a unit where it stands behind a number: a sign, an upright letter, or a word."""
     word = token not in "eid" if token.upright else len(token) > 1 and not token.isupper()
     return token in _SIGNS or (token.isalpha() and word)
 
 
-def letters_apart(tokens: Sequence[Token]) -> list[Token]:
-    """With runs of letters as letters side by side, but for words, capitals that name a figure, and units.
+def letters_apart(tokens: Tokens) -> list[Token]:
+    r"""With runs of letters as letters side by side, but for words, capitals that name a figure, and units.
 
     A short unit in plain text has nothing but a number before it and, if it could be a product, a gap: 5 km, not 2mg.
+    `\mu\text{m}`, `k\Omega` and `^\circ C` are a token each; `\min` and `\sec` are units if upright or at the end.
     """
     found: list[Token] = []
-    for token in tokens:
-        number = len(found) == 1 and found[0][-1].isdigit()
-        size = token in ("km", "cm", "mm", "kg") and bool(found) and (token.gap or number)
+    for place, token in enumerate(tokens):
+        before = found[-1] if found else Token("")
+        number = place == 1 and before[-1].isdigit()
+        size = token in ("km", "cm", "mm", "kg") and place > 0 and (token.gap or number)
         unit = size or (token in _PLAIN_UNITS and number and token.gap) or token in _SIGNS | CURRENCIES
         named = token.upright or (len(token) > 2 and token.isupper()) or (len(token) > 3 and token.islower())
-        if not token.isalpha() or len(token) == 1 or unit or named:
+        if before in ("°", "degree", "degrees") and token.casefold() in _HEAT:
+            found[-1] = Token(_HEAT[token.casefold()], before.gap, True)
+        elif (before == r"\mu" and token.upright and token.isalpha()) or (before.upright and token == r"\Omega"):
+            found[-1] = Token(before.replace(r"\mu", "µ") + _NAMES.get(token, token), before.gap, True)
+        elif token in (r"\min", r"\sec") and (token.upright or place + 1 == len(tokens)):
+            found.append(Token(token[1:], token.gap, True))
+        elif not token.isalpha() or len(token) == 1 or unit or named:
             found.append(token)
         else:
             found += [Token(letter, token.gap and not n) for n, letter in enumerate(token)]

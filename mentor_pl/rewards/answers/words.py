@@ -19,6 +19,7 @@ _MULTIPLES = {"hundred": 100, "dozen": 12, "thousand": 10**3, "million": 10**6, 
 _PARTS = {f"{word}th": number for word, number in (_VALUES | _MULTIPLES).items()} | {
     "half": 2, "halve": 2, "third": 3, "quarter": 4, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12,
 }  # fmt: skip
+_PARTS |= {f"{word[:-1]}ieth": _VALUES[word] for word in _TENS}
 _ORDINAL = re.compile(r"\d+ (?:st|nd|rd|th|\^ \{ (?:st|nd|rd|th) \})(?: [a-zA-Z]+)*")
 
 

@@ -117,7 +117,7 @@ def test_a_unit_is_a_factor_behind_the_others() -> None:
         (r"3x \text{ cm}", 3 * x * unit_of("cm"), 2),
         ("5 meters", 5 * unit_of("meter"), 1),
         (r"30^\circ", 30 * DEGREE, 1),
-        (r"7\mu\mathrm{m}", 7 * unit_of(r"\mum"), 1),
+        (r"7\mu\mathrm{m}", 7 * unit_of("µm"), 1),
         (r"16\pi cm^2", 16 * pi * unit_of("cm") ** 2, 2),
         (r"x + \mathrm{m}", x + symbol("m"), 3),  # no factor before it
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mentor_pl.rewards.answers.lexer import MAX_ANSWER, MAX_NESTING, tokenise
-from mentor_pl.rewards.answers.tokens import Token, compact, flat, replaced, split
+from mentor_pl.rewards.answers.tokens import Token, compact, flat, split
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,6 @@ def test_parts_are_split_outside_brackets_alone() -> None:
     assert [" ".join(part) for part in parts] == ["( 1 , 2 )", "3", r"\{ 4 , 5 \}"]
     assert cuts == [",", ","]
     assert split([], ",".__eq__) == ([()], [])
-
-
-def test_names_are_replaced_in_brackets_too() -> None:
-    found = replaced(tokenise(r"x \pm (1 \pm \text{y})"), {r"\pm": "+"})
-    assert " ".join(found) == "x + ( 1 + y )"
-    assert found[2].kind == "()" and found[2].inside[2].upright
 
 
 @pytest.mark.parametrize(
