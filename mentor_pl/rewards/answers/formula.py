@@ -15,6 +15,7 @@ import re
 from typing import Any
 
 import sympy
+from sympy.printing.pretty.pretty_symbology import greek_unicode
 
 from mentor_pl.rewards.answers.functions import (
     OF_SEVERAL,
@@ -25,18 +26,13 @@ from mentor_pl.rewards.answers.functions import (
     safe_power,
     value_of,
 )
-from mentor_pl.rewards.answers.lexer import FUNCTIONS, word_set
+from mentor_pl.rewards.answers.lexer import FUNCTIONS
 from mentor_pl.rewards.answers.tokens import Token, Tokens, compact, split
 from mentor_pl.rewards.answers.units import CURRENCIES, MONEY, POWERS, is_unit_word, letters_apart, unit_of
 
-_LETTERS = word_set(
-    """
-    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi omicron rho varrho
-    sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell
-    """
-)
+_LETTERS = greek_unicode.keys() | {"varepsilon", "vartheta", "varrho", "varphi", "hbar", "ell"}
 _CONSTANTS = {r"\pi": sympy.pi, "e": sympy.E, "i": sympy.I, r"\infty": sympy.oo}
-_ACCENTS = word_set(r"\bar \overline \dot \ddot \hat \vec \tilde")
+_ACCENTS = frozenset((r"\bar", r"\overline", r"\dot", r"\ddot", r"\hat", r"\vec", r"\tilde"))
 _IN_BRACKETS: dict[str, Any] = {
     **dict.fromkeys(("()", "[]", "{}"), lambda x: x), r"\lfloor\rfloor": sympy.floor, r"\lceil\rceil": sympy.ceiling
 }  # fmt: skip

@@ -38,51 +38,46 @@ PLAIN_NAMES = FUNCTIONS | word_set(
     geq neq
     """
 )
-_UPRIGHT = word_set(
-    """
-    text mbox hbox textbf textit textrm textnormal textsf texttt textsc mathrm mathsf operatorname textup emph
-    """
-)
-_STYLES = word_set(
-    """
-    left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr displaystyle textstyle scriptstyle limits
-    nolimits mathbf mathit mathcal mathtt mathnormal boldsymbol bm bold pmb underline overbrace underbrace
-    ensuremath mathop mathbin mathstrut bf it rm sf tt cal large Large LARGE huge small normalsize checkmark
-    blacksquare square boxed fbox newline hfill displaylimits
-    """
-)
-_NAMES = {f"\\{name}": "" for name in _STYLES} | {f"\\{name}": r"\text" for name in _UPRIGHT}
+_NAMES = {
+    f"\\{name}": target
+    for target, names in {
+        "": "left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr displaystyle textstyle scriptstyle "
+        "limits nolimits displaylimits mathbf mathit mathcal mathtt mathnormal boldsymbol bm bold pmb underline "
+        "overbrace underbrace ensuremath mathop mathbin mathstrut bf it rm sf tt cal large Large LARGE huge small "
+        "normalsize checkmark blacksquare square boxed fbox newline hfill",
+        r"\text": "mbox hbox textbf textit textrm textnormal textsf texttt textsc textup emph mathrm mathsf "
+        "operatorname",
+        r"\frac": "dfrac tfrac cfrac nicefrac sfrac", r"\binom": "dbinom tbinom", r"\leq": "le leqslant leqq",
+        r"\geq": "ge geqslant geqq", r"\neq": "ne", "<": "lt", ">": "gt", r"\{": "lbrace", r"\}": "rbrace",
+        "|": "mid vert lvert rvert", r"\emptyset": "varnothing", r"\setminus": "backslash", r"\cup": "bigcup cupdot",
+        r"\lor": "vee", r"\land": "wedge", "*": "ast cdot times cdotp bullet", "/": "div", "(": "lparen",
+        ")": "rparen", r"\sqrt": "surd", r"\infty": "infin", r"\choose": "brack", r"\;": "quad qquad",
+        r"\to": "implies Rightarrow rightarrow longrightarrow mapsto iff Leftrightarrow", r"\dots": "ldots cdots dotsc",
+        ",": "comma", ":": "colon ratio", r"\pmod": "mod", r"\approx": "simeq thickapprox sim", r"\mathbb": "Bbb",
+        r"\phi": "varphi", r"\epsilon": "varepsilon", r"\theta": "vartheta", r"\sinh": "sh", r"\cosh": "ch",
+        r"\tanh": "th", r"\arccot": "arcctg", r"\$": "pounds euro", r"\lnot": "neg",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
 _NAMES |= {name: f"\\{name}" for name in PLAIN_NAMES} | dict.fromkeys(("inf", "infinity", "oo"), r"\infty")
-for _name, _others in {
-    r"\frac": "dfrac tfrac cfrac nicefrac sfrac", r"\binom": "dbinom tbinom", r"\leq": "le leqslant leqq",
-    r"\geq": "ge geqslant geqq", r"\neq": "ne", "<": "lt", ">": "gt", r"\{": "lbrace", r"\}": "rbrace",
-    "|": "mid vert lvert rvert", r"\emptyset": "varnothing", r"\setminus": "backslash", r"\cup": "bigcup cupdot",
-    r"\lor": "vee", r"\land": "wedge", "*": "ast cdot times cdotp bullet", "/": "div", "(": "lparen", ")": "rparen",
-    r"\sqrt": "surd", "\\tan": "tg", r"\cot": "ctg cotg", r"\arctan": "arctg", r"\infty": "infin", r"\choose": "brack",
-    r"\to": "implies Rightarrow rightarrow longrightarrow mapsto iff Leftrightarrow", r"\dots": "ldots cdots dotsc",
-    r"\circ": "degree textdegree textcirc", ",": "comma", ":": "colon ratio", r"\pmod": "mod", r"\;": "quad qquad",
-    r"\approx": "simeq thickapprox sim", r"\mathbb": "Bbb", r"\phi": "varphi", r"\epsilon": "varepsilon",
-    r"\theta": "vartheta", r"\csc": "cosec", r"\sinh": "sh", r"\cosh": "ch", r"\tanh": "th", r"\arccot": "arcctg",
-    r"\$": "pounds euro", r"\lnot": "neg",
-}.items():  # fmt: skip
-    _NAMES |= {f"\\{other}": _name for other in _others.split()}
-_NAMES |= {name: _NAMES[f"\\{name}"] for name in ("tg", "ctg", "cotg", "arctg", "cosec")}
+for _other, _name in {"tg": "tan", "ctg": "cot", "cotg": "cot", "arctg": "arctan", "cosec": "csc"}.items():
+    _NAMES |= {_other: f"\\{_name}", f"\\{_other}": f"\\{_name}"}
 _PLAIN_ENVIRONMENTS = re.compile(r"(?:aligned|align|equation|gather|gathered|split|center|displaymath)\*?")
 _SIGNS = {
-    "−": "-", "×": "*", "⋅": "*", "·": "*", "•": "*", "∙": "*", "∗": "*", "÷": "/", "∕": "/",
-    "⁄": "/", "≤": r"\leq ", "≥": r"\geq ", "⩽": r"\leq ", "⩾": r"\geq ", "≠": r"\neq ", "≈": r"\approx ",
-    "±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
-    "º": "°", "′": "'", "’": "'", "∣": "|", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∠": r"\angle ",
-    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "⟨": r"\langle ", "⟩": r"\rangle ", "∖": r"\setminus ",
-    "→": r"\to ", "⇒": r"\to ", "∨": r"\lor ", "∧": r"\land ", "Ω": r"\Omega ", "µ": r"\mu ", "Å": r"\AA ",
-    "ħ": r"\hbar ",
-    "…": r"\dots ", "⋯": r"\dots ", "。": ".", "\u200b": "", "\ufeff": "", "\u2061": "", "\x7f": " ",
-    "¢": r"\text{cents}",
+    **dict.fromkeys("×⋅·•∙∗", "*"), **dict.fromkeys("÷∕⁄", "/"), **dict.fromkeys("≤⩽", r"\leq "),
+    **dict.fromkeys("≥⩾", r"\geq "), **dict.fromkeys("′’", "'"), **dict.fromkeys("→⇒", r"\to "),
+    **dict.fromkeys("…⋯", r"\dots "), **dict.fromkeys("\u200b\ufeff\u2061", ""),
+    "−": "-", "≠": r"\neq ", "≈": r"\approx ", "±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "∪": r"\cup ",
+    "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "º": "°", "∣": "|", "√": r"\sqrt ", "∛": r"\sqrt[3]",
+    "∠": r"\angle ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "⟨": r"\langle ", "⟩": r"\rangle ",
+    "∖": r"\setminus ", "∨": r"\lor ", "∧": r"\land ", "Ω": r"\Omega ", "µ": r"\mu ", "Å": r"\AA ", "ħ": r"\hbar ",
+    "。": ".", "\x7f": " ", "¢": r"\text{cents}",
     # A backslash lost to a string escape: "\f" of \frac, "\t" of \text, "\b" of \binom, "\r" of \rho.
     "\x0crac": r"\frac", "\text": r"\text", "\times": r"\times", "\tan": r"\tan", "\theta": r"\theta",
     "\x08inom": r"\binom", "\x08egin": r"\begin", "\rho": r"\rho", "\right": r"\right",
-    "<=": r"\leq ", ">=": r"\geq ", "!=": r"\neq ", "**": "^", "==": "=", r"\'": "'",
+    "<=": r"\leq ", ">=": r"\geq ", "!=": r"\neq ", "**": "^", "==": "=", r"\'": "'", r"\prime": "'",
 }  # fmt: skip
+_WRAPPED = {"<super>": "^{@}", "<sub>": "_{@}", "<fraction>": r"\frac{@}"}
 _CATEGORIES = {"Sc": r"\$", "Pd": "-", "Zs": " ", "Cc": " "}
 _SIGN = re.compile("|".join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True)))
 _SCRIPTS = re.compile(r"([\^_])\{([^{}]*)\}\1\{(?=[^{}]*\})")
@@ -101,7 +96,7 @@ _REWRITTEN = [
     for pattern, spelling in (
         (r"(\\(?:vec|mathbf|boldsymbol|bm|nabla)(?![a-zA-Z])[^\\]{0,6})\\times(?![a-zA-Z])", r"\1\\cross "),
         (r"(?:\^\s*\{?|(?<=\d))\s*\\(?:circ|degree|textcirc|textdegree)(?![a-zA-Z])\s*\}?", "°"),
-        (r"\^\s*\{?\s*\\prime(?![a-zA-Z])\s*\}?", "'"),
+        (r"\^\s*\{?\s*((?:'\s*)+)\}?", r"\1"),
         (r"(?<=\d)\s*[xX]\s*(?=10\s*\^)|(?<=\d)\s+[xX]\s+(?=\d)", "*"),
         (r"\\(?:color|textcolor|[hv]space|h?phantom|label|tag|raisebox)\s*(?:\{[^{}]*\})?", ""),
         (r"\\left\s*<", r"\\langle "),
@@ -227,15 +222,10 @@ def _spelled(text: str) -> str:
 
 
 def _ascii(character: str) -> str:
-    tag = unicodedata.decomposition(character).partition(" ")[0]
     plain = unicodedata.normalize("NFKC", character)
     plain = "".join(str(unicodedata.digit(c)) if c.isdigit() else _greek(c) for c in plain)
-    if tag in ("<super>", "<sub>"):
-        return f"{'^' if tag == '<super>' else '_'}{{{plain.replace('−', '-')}}}"
-    if tag == "<fraction>":
-        top, _, bottom = plain.partition("⁄")
-        return rf"\frac{{{top}}}{{{bottom}}}"
-    return plain
+    wrapped = _WRAPPED.get(unicodedata.decomposition(character).partition(" ")[0], "@")
+    return wrapped.replace("@", plain.replace("⁄", "}{").replace("−", "-"))
 
 
 def _greek(character: str) -> str:
@@ -243,8 +233,7 @@ def _greek(character: str) -> str:
     if len(words) == 4 and words[0] == "GREEK" and words[2] == "LETTER":
         name = words[3].lower().replace("lamda", "lambda")
         return "\\" + (name if words[1] == "SMALL" else name.capitalize()) + " "
-    category = unicodedata.category(character)
-    return _CATEGORIES.get(category, character)
+    return _CATEGORIES.get(unicodedata.category(character), character)
 
 
 def same_text(answer: str, reference: str) -> bool:

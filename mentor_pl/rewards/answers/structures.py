@@ -5,17 +5,19 @@ Each function takes the tokens of one answer and what reads a part of it; None s
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import sympy
 
 from mentor_pl.rewards.answers.answer import Answer, Group, Spelled, Value
 from mentor_pl.rewards.answers.tokens import Token, Tokens, compact, split
+from mentor_pl.rewards.answers.words import VALUES
 
 Reading = Callable[[Tokens], Answer]
 
-_BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _MATRIX = re.compile(r"\\begin\{([pbBvV]?matrix|smallmatrix|array|cases)\}.*")
 _MODULUS = re.compile(r"\\[pb]mod\{?(\d+)\}?|\((?:\\pmod\{|mod)(\d+)\}?\)")
 _BASED = re.compile(r"\(?(-?[0-9A-F.]+)\)?(?:_\{\(?(?:base)?(\d+|[a-z]+)\)?\}|\(?base(\d+)\)?)")
@@ -31,13 +33,11 @@ def matrix(tokens: Tokens, read: Reading) -> Answer | None:
         return None
     rows = [[read(entry) for entry in split(row, "&".__eq__)[0]] for row in split(last.inside, r"\\".__eq__)[0] if row]
     if tokens[:-1]:
-        factor = read(tokens[:-2] if tokens[-2] == "*" else tokens[:-1])
-        if not isinstance(factor, Value) or not all(isinstance(entry, Value) for row in rows for entry in row):
+        values: list[Any] = [read(tokens[:-2] if tokens[-2] == "*" else tokens[:-1]), *itertools.chain(*rows)]
+        if not all(isinstance(value, Value) for value in values):
             return Spelled(tokens)
-        rows = [
-            [Value((), factor.expression * entry.expression) for entry in row if isinstance(entry, Value)]
-            for row in rows
-        ]
+        products = (Value((), values[0].expression * entry.expression) for entry in values[1:])
+        rows = [list(itertools.islice(products, len(row))) for row in rows]
     if match[1] == "array" and len(rows) == len(rows[0]) == 1:
         return rows[0][0]
     if match[1] == "cases" and all(len(row) == 1 for row in rows):
@@ -65,7 +65,7 @@ def based(tokens: Tokens, read: Reading) -> Answer | None:
     """`101_2`, `(101)_{two}`: digits with a base."""
     match = _BASED.fullmatch(compact(tokens))
     name = (match[2] or match[3]) if match else ""
-    base = int(name) if name.isdigit() else _BASES.get(name)
+    base = int(name) if name.isdigit() else VALUES.get(name)
     if not match or not base or (match[1].isalpha() and base < 11):
         return None
     return Group(tokens, "base", (Spelled((Token(match[1]),)), Value((), sympy.Integer(base))))

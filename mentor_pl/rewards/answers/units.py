@@ -42,8 +42,7 @@ _NO_UNITS = frozenset(("pi", "c", "k", "e", "bn", "mn", "thou", "inverse"))
 POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 CURRENCIES = frozenset((r"\$", "USD", "Rs"))
 _HEAT = {"c": "celsius", "f": "fahrenheit", "celsius": "celsius", "fahrenheit": "fahrenheit"}
-_NAMES = {r"\Omega": "Ω", r"\AA": "Å", "sec": "second", "amp": "ampere",
-          "amps": "ampere", "yr": "year", "yrs": "year", "hrs": "hour", "litre": "liter"}  # fmt: skip
+_NAMES = {r"\Omega": "Ω", r"\AA": "Å", "amps": "ampere"}
 
 
 def _symbol(name: str) -> Any:

@@ -14,12 +14,12 @@ _SMALL = [
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 ]  # fmt: skip
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_VALUES = {word: number for number, word in enumerate(_SMALL)} | {w: 10 * n for n, w in enumerate(_TENS, 2)}
+VALUES = {word: number for number, word in enumerate(_SMALL)} | {w: 10 * n for n, w in enumerate(_TENS, 2)}
 _MULTIPLES = {"hundred": 100, "dozen": 12, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_PARTS = {f"{word}th": number for word, number in (_VALUES | _MULTIPLES).items()} | {
+_PARTS = {f"{word}th": number for word, number in (VALUES | _MULTIPLES).items()} | {
     "half": 2, "halve": 2, "third": 3, "quarter": 4, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12,
 }  # fmt: skip
-_PARTS |= {f"{word[:-1]}ieth": _VALUES[word] for word in _TENS}
+_PARTS |= {f"{word[:-1]}ieth": VALUES[word] for word in _TENS}
 _ORDINAL = re.compile(r"\d+ (?:st|nd|rd|th|\^ \{ (?:st|nd|rd|th) \})(?: [a-zA-Z]+)*")
 
 
@@ -44,9 +44,9 @@ def in_digits(tokens: Tokens) -> Tokens:
             token = Token("1", token.gap)
         elif word == "half" and not place:
             token = Token("1/2")
-        elif word in ("negative", "minus") and not place and (behind[:1].isdigit() or behind in _VALUES):
+        elif word in ("negative", "minus") and not place and (behind[:1].isdigit() or behind in VALUES):
             token = Token("-")
-        elif word == "and" and ((before.isdigit() and _is_part(third)) or (before[-2:] == "00" and behind in _VALUES)):
+        elif word == "and" and ((before.isdigit() and _is_part(third)) or (before[-2:] == "00" and behind in VALUES)):
             token = Token("+")
         if count or word != "-" or not (before.isdigit() and _is_part(behind)):  # one-half
             found.append(token)
@@ -62,14 +62,14 @@ def _number(words: Sequence[str]) -> tuple[int, int]:
     """(number, how many words it takes); no words where none stands in front."""
     total, part, count = 0, None, 0
     for word, behind in pairwise(words):
-        value = _VALUES.get(word, 1 if word == "a" and behind in _MULTIPLES else None)
+        value = VALUES.get(word, 1 if word == "a" and behind in _MULTIPLES else None)
         if value is not None and _goes_on(part, value):
             part = (part or 0) + value
         elif word == "hundred" and part:
             part *= 100
         elif word in _MULTIPLES and part is not None:
             total, part = total + part * _MULTIPLES[word], 0
-        elif word != "-" or not part or not _goes_on(part, _VALUES.get(behind, 100)):
+        elif word != "-" or not part or not _goes_on(part, VALUES.get(behind, 100)):
             break
         count += 1
     return total + (part or 0), count
