@@ -168,7 +168,7 @@ class _Lexer:
                 self.number(match.start(), text)
             elif kind == "token":
                 self.add(text)
-            if len(self.open) > MAX_NESTING:
+            if len(self.open) > MAX_NESTING + 1:
                 return ()
         while len(self.open) > 1:
             self.leave_open()

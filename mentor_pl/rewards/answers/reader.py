@@ -82,7 +82,7 @@ def _trimmed(tokens: Tokens) -> Tokens:
         found = found[1:]  # a choice's letter
     elif 1 < words < len(found) and found[words - 1] == "is" and not _DENIALS & set(found[:words]):
         found = found[words:]  # the sum is
-    elif clauses and not _SEPARATORS & set(found) and found[clauses[0] - 1] != "=":
+    elif clauses and not _SEPARATORS & set(found):
         found = found[: clauses[0]]  # where it holds; of several answers each has its own
     elif found[1:] and _is_remark(found[-1]):
         found = found[:-1]
@@ -124,8 +124,6 @@ def _several(tokens: Tokens, separators: frozenset[str]) -> Answer:
 
 def _single(tokens: Tokens) -> Answer:
     """One answer."""
-    if r"\to" in tokens:
-        return Spelled(tokens)
     words = all(token.isalpha() or token in ("-", "'", ".") for token in tokens)
     if words and len(tokens) > 1 and any(len(token) > 3 for token in tokens) and compact(tokens) not in NAMED_SETS:
         return _words(tokens)

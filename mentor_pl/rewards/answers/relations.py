@@ -23,12 +23,11 @@ _SOLVED: dict[str, Any] = {"<": sympy.Lt, r"\leq": sympy.Le, r"\neq": sympy.Ne}
 _RELATIONS = _EQUALITIES | _TURNED.keys() | _SOLVED.keys() | {r"\in"}
 _FUNCTION = re.compile(r"(\\?[a-zA-Z]+(?:_\{[^{}]*\})?'*)\(([a-z])\)")
 _NAME = re.compile(
-    r"\\?[a-zA-Z]+'*(?:\([^()]*\))?|\|[A-Z]+\||\((?:\\?[a-zA-Z]+,?)+\)|\\frac\{[A-Z]+\}\{[A-Z]+\}|[a-zA-Z]+:[a-zA-Z]+"
-    r"|\\[a-z]+[A-Z]+"
+    r"\\?[a-zA-Z]+'*(?:\([^()]*\))?|\((?:\\?[a-zA-Z]+,?)+\)|\\frac\{[A-Z]+\}\{[A-Z]+\}|[a-zA-Z]+:[a-zA-Z]+|\\[a-z]+[A-Z]+"
 )
 _TERM = re.compile(
-    r"m?\\angle.*|\\(?:sin|cos|tan|cot|log|ln|lim|overline|bar|vec|dot|ddot|det|hat)(?![a-z]).*|\|.*\||\[[A-Z]+\]|[A-Z]\[.*\]"
-    r"|[a-zA-Z](?:_\{[^{}]*\})?(?:\^\{-1\})?\(.*\)|\\frac\{d.*\}\{d.*\}|\\[a-z]+\^\{\d\}"
+    r"m?\\angle.*|\\(?:sin|cos|tan|cot|log|ln|lim|overline|bar|vec|dot|ddot|det|hat)(?![a-z]).*|\|.*\||\[[A-Z]+\]"
+    r"|[A-Z]\[.*\]|[a-zA-Z](?:_\{[^{}]*\})?(?:\^\{-1\})?\(.*\)|\\frac\{d.*\}\{d.*\}|\\[a-z]+\^\{\d\}"
 )
 _CONSTANTS = (r"\pi", "e", "i", r"\infty")
 

@@ -66,7 +66,7 @@ def based(tokens: Tokens, read: Reading) -> Answer | None:
     match = _BASED.fullmatch(compact(tokens))
     name = (match[2] or match[3]) if match else ""
     base = int(name) if name.isdigit() else VALUES.get(name)
-    if not match or not base or (match[1].isalpha() and base < 11):
+    if not match or not base:
         return None
     return Group(tokens, "base", (Spelled((Token(match[1]),)), Value((), sympy.Integer(base))))
 

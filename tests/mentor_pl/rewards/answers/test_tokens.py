@@ -66,7 +66,7 @@ def test_every_argument_has_braces_and_nothing_else_has(text: str, braced: str) 
 
 
 def test_what_is_read_is_bounded_in_length_and_depth() -> None:
-    assert tokenise("(" * (MAX_NESTING - 1) + ")" * (MAX_NESTING - 1))
-    assert not tokenise("(" * MAX_NESTING + ")" * MAX_NESTING)
+    assert tokenise("(" * MAX_NESTING + ")" * MAX_NESTING)
+    assert not tokenise("(" * (MAX_NESTING + 1) + ")" * (MAX_NESTING + 1))
     assert tokenise("1" * MAX_ANSWER) == (Token("1" * MAX_ANSWER),)
     assert not tokenise("1" * (MAX_ANSWER + 1))
