@@ -162,6 +162,8 @@ class FormulaReader:
         """A unit of one word, `square feet`, or a noun with its adjectives."""
         word = self.accept()
         self.measured = min(self.measured, self.place - 1)
+        if self.accepted("_"):  # solar masses
+            self.accept()
         if self.next in (".", "-") and any(map(is_unit_word, self.tokens[self.place + 1 : self.place + 2])):
             self.place += 1
         if word.casefold() in POWERS and self.at_unit():

@@ -40,8 +40,8 @@ def same_value(answer: Value, reference: Value, rules: Conventions) -> bool | No
     ours, theirs = _without_calls(answer.expression, reference.expression)
     a, b = answer.unit, reference.unit
     bare = [not unit.free_symbols for unit in (a, b)]
-    if answer.percent != reference.percent and not bare[answer.percent]:
-        return False  # of a percentage and a measure
+    if answer.percent != reference.percent and (not bare[answer.percent] or ours.free_symbols or theirs.free_symbols):
+        return False  # of a percentage and a measure or a formula
     if not any(bare):
         if (a / b).free_symbols:
             return False
@@ -90,7 +90,7 @@ def _numeric(value: Any) -> Any:
     """The value to 60 digits, behind the point where it is large: 2^{2008} + 2 is not 2^{2008} - 2."""
     rough = sympy.N(value, _DIGITS)
     large = bool(rough.is_Float and rough.is_finite and abs(rough) > 10)
-    return sympy.N(value, _DIGITS + int(sympy.log(abs(rough), 10))) if large else rough
+    return sympy.N(value, _DIGITS + len(str(int(abs(rough))))) if large else rough
 
 
 def _stands_for(decimal: Any, places: int | None, exact: Any, rounded: bool) -> bool:
