@@ -18,8 +18,7 @@ from typing import Any
 
 from mentor_pl.rewards.answers.extract import TAIL, final_answer, last_boxed
 from mentor_pl.rewards.answers.letters import LETTERS
-from mentor_pl.rewards.answers.lexer import same_text
-from mentor_pl.rewards.answers.tokens import MAX_ANSWER
+from mentor_pl.rewards.answers.lexer import MAX_ANSWER, same_text
 from mentor_pl.rewards.choice import chosen_letter
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.pool.pool import Failure

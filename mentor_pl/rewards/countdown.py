@@ -21,7 +21,7 @@ from fractions import Fraction
 
 from mentor_pl.rewards.answers.extract import last_boxed
 from mentor_pl.rewards.answers.lexer import tokenise
-from mentor_pl.rewards.answers.tokens import split
+from mentor_pl.rewards.answers.tokens import flat, split
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt, Response
@@ -95,7 +95,7 @@ def evaluate_expression(text: str | Sequence[str]) -> tuple[Fraction, Counter[in
     """Value of an expression, or of its tokens, and the numbers it uses; None where it is none, or divides by 0."""
     if len(text) > MAX_EXPRESSION:
         return None
-    tokens = tokenise(text) if isinstance(text, str) else text
+    tokens = flat(tokenise(text) if isinstance(text, str) else text)
     reader = _Expression(tokens)
     try:
         value = reader.sum()

@@ -24,6 +24,7 @@ _WARMUP = (
     (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\3\end{pmatrix}"),
     (r"x \in (0,1] \cup \{2\}", r"(0,1]"),
     (r"y=2x+\sin\theta", r"2x+y=1"),
+    (r"5 \text{ cm}", r"50 \text{ mm}"),
 )
 _FAILURES = {
     Failure.TIMEOUT: "the answer's comparison overran its time",

@@ -1,4 +1,4 @@
-r"""What an answer can be: words, a value, a group of answers, a named one, a relation, or text that is not read."""
+r"""What an answer can be: a value, a group of answers, a named one, a relation, or text that is not read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mentor_pl.rewards.answers.tokens import Tokens
-from mentor_pl.rewards.answers.units import PLAIN, Unit
+from mentor_pl.rewards.answers.units import PLAIN
 
 
 @dataclass(frozen=True)
@@ -25,26 +25,19 @@ class Answer:
         return " ".join(self.tokens)
 
 
-class Nonsense(Answer):
-    """Text that says nothing, two things, or too much: it equals what is spelled alike, and is not judged."""
-
-
-@dataclass(frozen=True)
-class Words(Answer):
-    """Words, in small letters and without an article in front."""
-
-    text: str
+class Spelled(Answer):
+    """Words, or text that says nothing, two things, or too much: it equals what is spelled alike, and is not judged."""
 
 
 @dataclass(frozen=True)
 class Value(Answer):
     """A number or a formula: sympy's expression, the percent sign and the unit aside; the decimal places as written,
-    None for anything but a decimal; whether a percent sign follows; what it is measured in."""
+    None for anything but a decimal; whether a percent sign follows; what it is measured in, in base units."""
 
     expression: Any
     places: int | None = None
     percent: bool = False
-    unit: Unit = PLAIN
+    unit: Any = PLAIN
 
 
 LABEL = "label: "  # in front of a name that only says what follows
@@ -61,11 +54,10 @@ class Named(Answer):
 
 @dataclass(frozen=True)
 class Relation(Answer):
-    """An equation or an inequality of two formulas: `left sign right`, where the sign is =, <, ≤ (`\\leq`) or ≠."""
+    """An equation or an inequality of two formulas: `difference sign 0`, where the sign is =, <, ≤ (`\\leq`) or ≠."""
 
     sign: str
-    left: Any
-    right: Any
+    difference: Any
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ All scanning is linear in the text, so it is safe on whatever a model writes.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 TAIL = 4000  # characters of a response that are scored; answers stand at its end
 SEARCHED_CHARACTERS = (
     250_000  # characters at a text's end that are searched for any box at all: some 30 ms where all are braces
 )
 
-_BOX_OPENS = re.compile(r"\\(?:boxed|fbox)\s*")
-_BARE = re.compile(r"[^\s${}\\]+")
+_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s*(?=\{)|\s+(?P<bare>[^\s${}\\]+))")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # an escaped character is passed over
 _CALCULATION = re.compile(r"<<[^<>\n]{0,200}>>")  # GSM8K's calculator annotations
 _JOINT = re.compile(r"[\s,;.$&]|\\\\|\\[()\[\],;:!]|\\q?quad|\\text\{[^{}]{0,40}\band\s*\}|and\b")
@@ -27,7 +27,7 @@ _MARKERS = (
         re.IGNORECASE,
     ),
 )
-_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>((?:(?!</?answer>).)*)</answer>", re.IGNORECASE | re.DOTALL)
 _FINAL_ANSWER = re.compile(r"\bfinal\s+answer\s*(?::|is\b)", re.IGNORECASE)
 _TEX_FORMULA = re.compile(
     r"\$\$((?:[^$]|\\\$)+?)(?<!\\)\$\$|(?<![\\\d])\$((?:\\\$|[^$\n])+?)(?<!\\)\$(?!\d)"
@@ -36,7 +36,6 @@ _TEX_FORMULA = re.compile(
 )
 _EMPHASIS = " \t\r\n*_`"
 _SHORT = 80  # characters of an answer that stands for itself on its line
-_JOINTS = re.compile("(?:" + _JOINT.pattern.replace("$", "", 1) + ")+")  # a dollar opens the next formula
 _GOES_ON = re.compile(r"\s*(?:=|\\approx|≈|:|(?:is|are|equals|gives)\b)")
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _UNSETTLED = re.compile(r"(?:not|between|at least|at most|either|neither|less|more|greater|fewer)\b", re.IGNORECASE)
@@ -59,19 +58,12 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     closing = _closing_braces(text)
     found: list[tuple[int, int, str]] = []
     position = 0
-    while match := _BOX_OPENS.search(text, position):
-        start, inner = match.start(), match.end()
-        if inner < len(text) and text[inner] == "{":
-            end = closing.get(inner)
-            position = inner + 1 if end is None else end + 1
-            if end is not None:
-                found.append((start, end + 1, text[inner + 1 : end]))
-        else:
-            position = inner
-            bare = _BARE.match(text, inner)
-            if bare and inner > match.start() + len(match.group().rstrip()):
-                position = bare.end()
-                found.append((start, bare.end(), bare.group().rstrip(".,;")))
+    while match := _BOX.search(text, position):
+        bare, start = match["bare"], match.end()
+        end = start if bare else closing.get(start, -1) + 1
+        if end:
+            found.append((match.start(), end, bare.rstrip(".,;") if bare else text[start + 1 : end - 1]))
+        position = max(start, end)
     return found
 
 
@@ -86,31 +78,17 @@ def last_boxed(text: str) -> str | None:
     found = [box for box in found if box[2].strip()] or found  # an empty one only says where an answer should stand
     if not found:
         return None
-    group = [found[-1]]
-    for box in reversed(found[:-1]):
-        if _JOINT.sub("", text[box[1] : group[0][0]]):
-            break
-        group.insert(0, box)
-    contents = list(dict.fromkeys(content.strip() for _, _, content in group))
-    inner = contents[-1] if len(contents) == 1 else ", ".join(contents)
-    nested = last_boxed(inner) if "\\boxed" in inner or "\\fbox" in inner else None
-    return inner if nested is None else nested
+    inner = _joined(text, found)[-1][2]
+    return (last_boxed(inner) or inner) if _BOX.search(inner) else inner
 
 
 def boxed_or_tagged(text: str) -> str | None:
     r"""The content of the last box or of the last `<answer>…</answer>` of the last `TAIL` characters, whichever stands
     later; None where there is neither. It may have several lines. A `\text{}` around the whole is taken off."""
     text = text[-TAIL:]
-    found, opened, tagged = boxes(text), None, None
-    for tag in _TAG.finditer(text):
-        if not tag[1]:
-            opened = tag.end()
-        elif opened is not None:
-            tagged, opened = (opened, tag.start()), None
-    if tagged is None or (found and found[-1][0] >= tagged[0]):
-        answer = last_boxed(text)
-    else:
-        answer = text[slice(*tagged)].strip()
+    found, tagged = boxes(text), list(_TAGGED.finditer(text))
+    boxed = not tagged or (found and found[-1][0] >= tagged[-1].start())
+    answer = last_boxed(text) if boxed else tagged[-1][1].strip()
     wrapped = _WRAPPED.fullmatch(answer or "")
     return wrapped[1] if wrapped else answer
 
@@ -132,7 +110,7 @@ def final_answer(text: str) -> str | None:
         stated = list(_FINAL_ANSWER.finditer(text))
         after = text[stated[-1].end() :] if stated and stated[-1].start() > max(text.rfind(r"\boxed"), 0) else ""
         after = after.strip(_EMPHASIS)
-        return _leading(after) or _last_formula(after.split("\n\n", 1)[0]) or answer
+        return _formula(after) or answer
     for marker in _MARKERS:
         places = list(marker.finditer(text))
         if places:
@@ -140,20 +118,49 @@ def final_answer(text: str) -> str | None:
             if _UNSETTLED.match(rest):
                 return rest.split("\n", 1)[0]
             line = _REASON.sub("", rest.split("\n", 1)[0]).strip(_EMPHASIS)
-            answer = _leading(rest) or _last_formula(rest.split("\n\n", 1)[0]) or _whole(line) or _last_number(line)
-            if answer:
+            if answer := _formula(rest) or _whole(line) or _last_number(line):
                 return answer
-    return _last_formula(text) or (_whole(text) if "\n" not in text.strip() else None) or _last_number(text)
+    return (
+        _last_formula(_formulas(text), text)
+        or (_whole(text) if "\n" not in text.strip() else None)
+        or _last_number(text)
+    )
 
 
-def _leading(text: str) -> str | None:
-    """The formulas that the text begins with, unless it goes on to say what they are: `$x$ is 5`."""
-    contents, position = [], 0
-    while match := _TEX_FORMULA.match(text, position):
-        contents.append(next(group for group in match.groups() if group is not None).strip())
-        joint = _JOINTS.match(text, match.end())
-        position = joint.end() if joint else match.end()
-    return ", ".join(contents) if contents and not _GOES_ON.match(text, position) else None
+def _joined(text: str, spans: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """With those of (start, end, content) that only separators part as one list, of each content once."""
+    found: list[tuple[int, int, str]] = []
+    for start, end, content in spans:
+        content = content.strip()
+        if found and not _JOINT.sub("", text[found[-1][1] : start]):
+            start, _, before = found.pop()
+            content = before if content in before.split(", ") else f"{before}, {content}"
+        found.append((start, end, content))
+    return found
+
+
+def _formulas(text: str) -> list[tuple[int, int, str]]:
+    spans = ((one.start(), one.end(), next(filter(None, one.groups()))) for one in _TEX_FORMULA.finditer(text))
+    return _joined(text, spans)
+
+
+def _formula(text: str) -> str | None:
+    """The formula that a text begins with, unless it goes on, as in `$x$ is 5`; or else its paragraph's last."""
+    text = text.split("\n\n", 1)[0]
+    formulas = _formulas(text)
+    if formulas and formulas[0][0] == 0 and not _GOES_ON.match(text, formulas[0][1]):
+        return formulas[0][2]
+    return _last_formula(formulas, text)
+
+
+def _last_formula(formulas: list[tuple[int, int, str]], text: str) -> str | None:
+    """The last formula; before it goes a later number, and before that one that the formula's chain arrives at."""
+    if not formulas:
+        return None
+    _, end, formula = formulas[-1]
+    numbers = _NUMBER.findall(text[end:])
+    arrived = [one for one in _NUMBER.findall(formula.rpartition("=")[2])[:1] if "=" in formula and one in numbers]
+    return arrived[0] if arrived else numbers[-1].replace("$", "") if numbers else formula
 
 
 def _whole(line: str) -> str | None:
@@ -165,32 +172,11 @@ def _whole(line: str) -> str | None:
     return line.lstrip("$")
 
 
-def _last_formula(text: str) -> str | None:
-    """The last formula, with those that only separators part from it, as one list; a later number goes before it."""
-    formulas = [(m.start(), m.end(), next(g for g in m.groups() if g is not None)) for m in _TEX_FORMULA.finditer(text)]
-    if not formulas:
-        return None
-    group = [formulas[-1]]
-    after = text[group[0][1] :]
-    number = _last_number(after)
-    if number is not None:
-        arrived = _NUMBER.search(group[0][2].rpartition("=")[2]) if "=" in group[0][2] else None
-        return arrived[0] if arrived and arrived[0] in _NUMBER.findall(after) else number
-    for formula in reversed(formulas[:-1]):
-        if _JOINT.sub("", text[formula[1] : group[0][0]]):
-            break
-        group.insert(0, formula)
-    return ", ".join(content.strip() for _, _, content in group)
-
-
 def _last_number(text: str) -> str | None:
     """The last number of the last line that has one; a bold one of that line goes before it."""
-    numbers = list(_NUMBER.finditer(text))
-    if not numbers:
-        return None
-    line = text[text.rfind("\n", 0, numbers[-1].start()) + 1 :].split("\n", 1)[0]
-    bold = [number for span in _BOLD.findall(line) for number in _NUMBER.findall(span)]
-    return (bold[-1] if bold else numbers[-1].group()).replace("$", "")
+    line = next((line for line in reversed(text.split("\n")) if _NUMBER.search(line)), "")
+    numbers = _NUMBER.findall(" ".join(_BOLD.findall(line))) or _NUMBER.findall(line)
+    return numbers[-1].replace("$", "") if numbers else None
 
 
 def _closing_braces(text: str) -> dict[int, int]:

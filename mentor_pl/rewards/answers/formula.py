@@ -1,48 +1,51 @@
-r"""Reads formulas as sympy's expressions: sums, products, powers, fractions, roots, functions, bars, factorials.
+r"""Reads values as sympy's expressions: sums, products, powers, fractions, roots, functions, bars, factorials, units.
 
     sum      := [sign] product (sign product)*
     product  := power (("*" | "/" | nothing) power)*
-    power    := atom ("!" | "'" | "^" argument)*
+    power    := (atom | unit) ("!" | "^" argument)*
     function := name ["_" argument] ["^" argument] ("(" sum ")" | power power …)
 
 A function without brackets takes the factors up to the next sign of an operation or the next function: `\ln 2 \cdot 3`
-is 3 ln 2, and `\sin 2x` is sin(2x). What can be read in two ways, such as `1/2x` or `2 3`, is not read.
+is 3 ln 2, and `\sin 2x` is sin(2x). What can be read in two ways, such as `1/2x` or `2 3`, is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
 from typing import Any
 
 import sympy
+from sympy.printing.pretty.pretty_symbology import greek_unicode
 
-from mentor_pl.rewards.answers.cheap import Ambiguous, TooLarge, Unreadable, safe_binomial, safe_factorial, safe_power
-from mentor_pl.rewards.answers.functions import OF_SEVERAL, value_of
-from mentor_pl.rewards.answers.lexer import FUNCTIONS, word_set
-from mentor_pl.rewards.answers.tokens import Token
-from mentor_pl.rewards.answers.units import is_unit_word, letters_apart
-
-_GREEK = word_set(
-    """
-    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi omicron rho varrho
-    sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell
-    """
+from mentor_pl.rewards.answers.functions import (
+    OF_SEVERAL,
+    Refused,
+    Unreadable,
+    safe_binomial,
+    safe_factorial,
+    safe_power,
+    value_of,
 )
+from mentor_pl.rewards.answers.lexer import FUNCTIONS
+from mentor_pl.rewards.answers.tokens import Token, Tokens, compact, split
+from mentor_pl.rewards.answers.units import CURRENCIES, MONEY, POWERS, is_unit_word, letters_apart, unit_of
+
+_LETTERS = greek_unicode.keys() | {"varepsilon", "vartheta", "varrho", "varphi", "hbar", "ell"}
+_CONSTANTS = {r"\pi": sympy.pi, "e": sympy.E, "i": sympy.I, r"\infty": sympy.oo}
 _ACCENTS = frozenset((r"\bar", r"\overline", r"\dot", r"\ddot", r"\hat", r"\vec", r"\tilde"))
-_CLOSING = {"(": ")", "[": "]", "{": "}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil", "|": "|"}
+_IN_BRACKETS: dict[str, Any] = {
+    **dict.fromkeys(("()", "[]", "{}"), lambda x: x), r"\lfloor\rfloor": sympy.floor, r"\lceil\rceil": sympy.ceiling
+}  # fmt: skip
 _MAX_TOKENS = 250
 _FUNCTION_LETTERS = frozenset(("f", "g", "h", "F", "G", "H", "P", "zeta", "J_0"))
+_MIXED = re.compile(r"(?:\\frac\{(\d+)\}\{|(\d+)/)0*([1-9]\d*)\}?")
 _END = Token("")
-_FACTORS = frozenset((r"\frac", r"\binom", r"\sqrt", r"\pi", r"\lfloor", r"\lceil", r"\angle", *_ACCENTS))
+_OPERATORS = frozenset(("", "+", "-", r"\pm", r"\mp", "*", "/", "per", "^", "!", "'", "_", ","))
 
 
-def whole_formula(tokens: Sequence[Token]) -> Any:
+def formula(tokens: Tokens) -> Any:
     """The formula that all of the tokens are, or else `Unreadable`."""
-    reader = FormulaReader(tokens)
-    expression = reader.sum()
-    if reader.next:
-        raise Unreadable
-    return expression
+    return FormulaReader(tokens).whole()
 
 
 def symbol(name: str) -> Any:
@@ -51,13 +54,21 @@ def symbol(name: str) -> Any:
 
 
 class FormulaReader:
-    """A recursive descent over tokens, whose nesting is bounded. It stops where a unit begins."""
+    """A recursive descent over the tokens of one pair of brackets, or of none.
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    Attributes:
+        signs: what a product is multiplied by behind each sign, those that stand for two signs among them.
+        units: whether units may stand here.
+        measured: where the first of them stands, behind the end if there is none.
+    """
+
+    def __init__(self, tokens: Tokens, units: bool = False, both: int = 1) -> None:
         self.tokens = letters_apart(tokens)
-        self.place, self.depth, self.bars = 0, 0, False
+        self.place, self.bars = 0, False
+        self.signs = {"+": 1, "-": -1, r"\pm": both, r"\mp": -both}
+        self.units, self.measured = units, len(self.tokens)
         if len(self.tokens) > _MAX_TOKENS:
-            raise TooLarge
+            raise Refused
 
     @property
     def next(self) -> Token:
@@ -66,233 +77,190 @@ class FormulaReader:
 
     def accept(self, wanted: str = "") -> Token:
         """The token at hand, which is passed; another than `wanted` is not of the grammar."""
-        if not self.next or (wanted and self.next != wanted):
+        token = self.next
+        if not token or (wanted and token != wanted):
             raise Unreadable
         self.place += 1
-        return self.tokens[self.place - 1]
+        return token
 
     def accepted(self, *wanted: str) -> str:
         """The token at hand, passed if it is one of `wanted`, or else nothing."""
         return self.accept() if self.next and self.next in wanted else ""
 
-    @property
-    def rest(self) -> list[Token]:
-        """The tokens that are not read yet."""
-        return self.tokens[self.place :]
+    def whole(self) -> Any:
+        """The sum that all of the tokens are."""
+        found = self.sum()
+        if self.next:
+            raise Unreadable
+        return found
+
+    def inside(self) -> Any:
+        """The sum in the brackets at hand, which may be units where units stand before."""
+        reader = FormulaReader(self.accept().inside, self.place > self.measured + 1, self.signs[r"\pm"])
+        reader.measured = -1
+        return reader.whole()
 
     def sum(self) -> Any:
         """Products with signs before and between them."""
         terms: list[Any] = []
-        while True:
-            sign = self.accepted("+", "-")
-            if not sign and terms:
-                return sympy.Add(*terms)
-            while self.next in ("+", "-"):
-                sign = "-" if (sign == "-") != (self.accept() == "-") else "+"
-            terms.append(-self.product() if sign == "-" else self.product())
+        while not terms or self.next in self.signs:
+            sign = 1
+            while one := self.accepted(*self.signs):
+                sign *= self.signs[one]
+            terms.append(sign * self.product())
+        return sympy.Add(*terms)
 
     def product(self) -> Any:
         """Powers side by side, with a sign of multiplication, or over a divisor."""
         result, divided = self.power(), False
-        while sign := self.accepted("*", "/") or (self.starts_factor() and "beside"):
-            if sign == "beside" and (divided or self.number_beside()):
-                raise Ambiguous
+        while sign := self.accepted("*", "/", "per") or (self.starts_factor() and "beside"):
+            if sign == "per":
+                self.measured = min(self.measured, self.place - 1)
+            elif sign == "beside" and not self.at_unit() and (divided or self.number_beside()):
+                raise Refused
             factor = -self.power() if sign != "beside" and self.accepted("-") else self.power()
-            divided = sign == "/"
+            divided = sign in ("/", "per")
             result = sympy.Mul(result, sympy.Pow(factor, -1) if divided else factor)
         return result
 
     def starts_factor(self) -> bool:
         """Whether a factor without a sign begins here."""
-        token = self.next
-        if not self.depth and "".join(self.rest[:3]) in ("m/s", "m/min"):
-            return False
-        if not token or token in "+-,;:=<>)]}^_!'*/%":
-            return False
-        if token == "|":
-            return not self.bars
-        micro = token == r"\mu" and any(behind.isalpha() and behind.upright for behind in self.rest[1:2])
-        if self.depth == 0 and (is_unit_word(token) or micro):
-            return False
-        return token[0] != "\\" or token[1:] in _GREEK | FUNCTIONS or token in _FACTORS
+        return self.next not in _OPERATORS and not (self.bars and self.next == "|")
 
     def number_beside(self) -> bool:
         """Whether a number stands behind a number or a letter: 2 3 is neither 23 nor 6, and x2 is not 2x."""
         before = self.tokens[self.place - 1]
-        ended = before in ("}", ")", "!", "|", "]")
-        return self.next[0].isdigit() and (before[-1].isalnum() or not self.next.gap) and not ended
+        beside = self.next[0].isdigit() and (before[-1].isalnum() or not self.next.gap)
+        return beside and not before.kind and before not in ("!", "|")
 
     def power(self) -> Any:
-        """An atom with what stands behind it."""
-        base = self.atom()
+        """An atom or a unit with what stands behind it."""
+        base = self.unit() if self.at_unit() else self.atom()
         while True:
             if self.accepted("!"):
                 base = safe_factorial(base, bool(self.accepted("!")))
-            elif self.next == "^" and (self.depth or "".join(self.tokens[self.place : self.place + 4]) != r"^{\circ}"):
+            elif self.next == "^":
                 base = self.raised(base)
+            elif not self.units and self.accepted("°"):
+                base *= sympy.pi / 180
             else:
                 return base
 
     def raised(self, base: Any) -> Any:
-        """The power of a base, or its value in radians where the exponent is the sign of degrees."""
+        """The power of a base, from the right."""
         self.accept("^")
-        if "".join(self.tokens[self.place : self.place + 3]) == r"{\circ}":
-            self.place += 3
-            return base * sympy.pi / 180
-        exponent = self.inside("{", self.sum)
-        if self.next == "^":
-            exponent = self.raised(exponent)
-        return safe_power(base, exponent)
+        exponent = self.inside()
+        return safe_power(base, self.raised(exponent) if self.next == "^" else exponent)
 
-    def inside(self, opening: str, read: Callable[[], Any]) -> Any:
-        """What `read` finds between an opening bracket and its closing one."""
-        self.accept(opening)
-        outer, self.depth, self.bars = (self.depth, self.bars), self.depth + 1, opening == "|"
-        found = read()
-        self.depth, self.bars = outer
-        self.accept(_CLOSING[opening])
+    def at_unit(self) -> bool:
+        """Whether a unit begins here: behind a factor, or behind other units."""
+        before = self.tokens[self.place - 1] if self.place else "+"
+        behind = before not in ("+", "-", "*", "/") or self.place > self.measured
+        return self.units and behind and is_unit_word(self.next)
+
+    def unit(self) -> Any:
+        """A unit of one word, `square feet`, or a noun with its adjectives."""
+        word = self.accept()
+        self.measured = min(self.measured, self.place - 1)
+        if self.accepted("_"):  # solar masses
+            self.accept()
+        if self.next in (".", "-") and any(map(is_unit_word, self.tokens[self.place + 1 : self.place + 2])):
+            self.place += 1
+        if word.casefold() in POWERS and self.at_unit():
+            return self.unit() ** POWERS[word.casefold()]
+        found = unit_of(word, adjective=self.next.isalpha())
+        if found is None:
+            raise Unreadable
         return found
 
     def atom(self) -> Any:
         """A number, a letter, a function's value, or something in brackets."""
+        if self.next.kind in _IN_BRACKETS:
+            return _IN_BRACKETS[self.next.kind](self.inside())
         token = self.accept()
         name = token.removeprefix("\\")
         if token[0].isdigit() or (token[0] == "." and len(token) > 1):
             return self.number(token)
-        if name in FUNCTIONS and (token != name or token.upright):
+        if name in FUNCTIONS and token != name:
             return self.function(name)
-        if token in ("(", "[", "|", r"\lfloor", r"\lceil"):
-            self.place -= 1
-            value = self.inside(token, self.sum)
-            return {"|": sympy.Abs, r"\lfloor": sympy.floor, r"\lceil": sympy.ceiling}.get(token, lambda x: x)(value)
-        if token == "{":
-            self.place -= 1
-            return self.inside("{", self.sum)
+        if token == "|":
+            outer, self.bars = self.bars, True
+            size = sympy.Abs(self.sum())
+            self.bars = outer
+            self.accept("|")
+            return size
         if token in (r"\frac", r"\binom"):
-            heads = [self.tokens[self.place + 1 : self.place + 2]]
-            top = self.inside("{", self.sum)
-            heads.append(self.tokens[self.place + 1 : self.place + 2])
-            if heads == [["d"], ["d"]]:  # a derivative
-                raise Ambiguous
-            bottom = self.inside("{", self.sum)
-            return top * sympy.Pow(bottom, -1) if token == r"\frac" else safe_binomial(top, bottom)
+            heads = [compact(one.inside)[:1] for one in self.tokens[self.place : self.place + 2]]
+            a, b = self.inside(), self.inside()
+            if heads == ["d", "d"]:  # a derivative
+                raise Refused
+            return a * sympy.Pow(b, -1) if token == r"\frac" else safe_binomial(a, b)
         if token == r"\sqrt":
-            order = self.inside("[", self.sum) if self.next == "[" else sympy.Integer(2)
-            inside = self.inside("{", self.sum)
-            if order.is_odd and inside.is_negative:
-                return -safe_power(-inside, 1 / order)
-            return safe_power(inside, 1 / order)
+            order = self.inside() if self.next.kind == "[]" else sympy.Integer(2)
+            root = self.inside()
+            sign = -1 if order.is_odd and root.is_negative else 1
+            return sign * safe_power(sign * root, 1 / order)
         if token == "_":  # {}_5 C_2
-            self.place -= 1
-            top = self.script()
-            if self.accept() != "C" or self.next != "_":
-                raise Unreadable
-            return safe_binomial(sympy.Integer(top), sympy.Integer(self.script()))
+            top = self.inside()
+            self.accept("C")
+            self.accept("_")
+            return safe_binomial(top, self.inside())
+        if token in CURRENCIES:
+            self.accepted(".")
+            return self.power() * MONEY
         if token in _ACCENTS or token == r"\angle":
-            self.place -= 1 if token == r"\angle" else 0
-            return self.variable(name + (self.accept() + self.accept() if token == r"\angle" else self.argument_text()))
-        if name in _GREEK or (token.isalpha() and (len(token) == 1 or token.isupper())):
-            return self.variable(name)
-        if token == r"\pi":
-            return sympy.pi
+            return self.variable(token + compact(self.accept().inside or self.tokens[self.place - 1 : self.place]))
+        if token in _CONSTANTS or name in _LETTERS or (token.isalpha() and (len(token) == 1 or token.isupper())):
+            return self.variable(name, _CONSTANTS.get(token))
         raise Unreadable
 
-    def number(self, token: str) -> Any:
+    def number(self, token: Token) -> Any:
         """A decimal with its period, a mixed number, or a number as it stands."""
-        value, places = sympy.Rational(token), len(token.partition(".")[2])
+        value, decimals = sympy.Rational(token), token.partition(".")[2]
         if "." in token and self.next in (r"\overline", r"\bar", r"\dot", r"\dots"):
-            decimals = token.partition(".")[2]
-            period = decimals[-1:] if self.next == r"\dots" and decimals[-2:] == 2 * decimals[-1:] else ""
-            period = "" if self.accept() == r"\dots" and not period else period or self.argument_text()
+            endless = self.accept() == r"\dots"
+            repeated = decimals[-1:] if endless and decimals[-2:] == 2 * decimals[-1:] else ""
+            period = repeated if endless else compact(self.accept().inside)
             if not period.isdigit():
-                raise Ambiguous
-            return value + sympy.Rational(int(period), (10 ** len(period) - 1) * 10**places)
-        rest = self.tokens[self.place : self.place + 7]
-        if token.isdigit() and rest[:2] == [r"\frac", "{"] and rest[3:5] == ["}", "{"] and rest[6:] == ["}"]:
-            top, bottom = rest[2], rest[5]
-            if top.isdigit() and bottom.isdigit() and int(bottom):
-                self.place += 7
-                return value + sympy.Rational(int(top), int(bottom))
-        if (
-            token.isdigit()
-            and len(rest) > 2
-            and rest[0].isdigit()
-            and rest[0].gap
-            and rest[1] == "/"
-            and rest[2].isdigit()
-        ):
+                raise Refused
+            return value + sympy.Rational(int(period), (10 ** len(period) - 1) * 10 ** len(decimals))
+        mixed = _MIXED.fullmatch(compact(self.tokens[self.place : self.place + 3])) if token.isdigit() else None
+        if mixed:
             self.place += 3
-            return value + sympy.Rational(int(rest[0]), int(rest[2])) if int(rest[2]) else sympy.nan
-        exponent = "".join(rest[:3])
-        if (
-            rest
-            and rest[0] in ("e", "E")
-            and not rest[0].gap
-            and (sign := exponent[1:2])
-            and (sign in "+-" or sign.isdigit())
-        ):
-            digits = rest[2] if sign in "+-" and len(rest) > 2 else rest[1]
-            if digits.isdigit() and len(digits) <= 3:
-                self.place += 3 if sign in "+-" else 2
-                return value * sympy.Integer(10) ** int(sign + digits if sign == "-" else digits)
+            return value + sympy.Rational(int(mixed[1] or mixed[2]), int(mixed[3]))
         return value
 
-    def variable(self, name: str) -> Any:
-        """A letter with its index and its primes; e and i without any are constants."""
-        if self.next == "_":
-            name += "_" + self.script()
-        while self.accepted("'") or "".join(self.tokens[self.place : self.place + 4]) == r"^{\prime}":
-            self.place += 4 if self.next == "^" else 0
+    def variable(self, name: str, constant: Any = None) -> Any:
+        """A letter with its index and its primes, or a function's value; a constant has neither."""
+        plain = name
+        if self.accepted("_"):
+            name += "_" + compact(self.accept().inside)
+        while self.accepted("'"):
             name += "'"
-        behind = self.tokens[self.place : self.place + 3]
-        at_number = behind[2:] == [")"] and behind[1].isdigit()
-        if behind[:1] == ["("] and (at_number or name in _FUNCTION_LETTERS):
+        inside = self.next.inside if self.next.kind == "()" else ()
+        if inside and (name in _FUNCTION_LETTERS or (len(inside) == 1 and inside[0].isdigit())):
             return sympy.Function(name)(*self.values())
-        return {"e": sympy.E, "i": sympy.I}.get(name) or symbol(name)
-
-    def script(self) -> str:
-        """The text of an index."""
-        self.accept("_")
-        return self.argument_text()
-
-    def argument_text(self) -> str:
-        """The text of an argument in braces."""
-        start = self.place
-        self.accept("{")
-        open_ones = 1
-        while open_ones:
-            open_ones += {"{": 1, "}": -1}.get(self.accept(), 0)
-        return "".join(self.tokens[start + 1 : self.place - 1])
+        return symbol(name) if constant is None or name != plain else constant
 
     def function(self, name: str) -> Any:
         """A function's value, with its base, its power and its argument."""
-        base = exponent = None
+        scripts: dict[str, Any] = {}
         while self.next in ("_", "^"):
-            if self.accepted("_"):
-                base = self.inside("{", self.sum)
-            else:
-                self.accept("^")
-                exponent = self.inside("{", self.sum)
-        if name in OF_SEVERAL:
-            self.place += self.next == r"\{"
-            return OF_SEVERAL[name](*self.values())
-        if self.next in ("(", "["):
-            argument = self.inside(self.next, self.sum)
+            sign = self.accept()
+            scripts[sign] = self.inside()
+        if self.next.kind in ("()", "[]") or (name in OF_SEVERAL and self.next.kind):
+            arguments = self.values()
         else:
-            self.depth += 1
+            outer, self.units = self.units, False
             argument = sympy.Mul(-1 if self.accepted("-") else 1, self.power())
-            while self.starts_factor() and self.next.removeprefix("\\") not in FUNCTIONS and not self.number_beside():
+            while self.starts_factor() and not self.number_beside():
+                if self.next.removeprefix("\\") in FUNCTIONS or (outer and is_unit_word(self.next)):
+                    break
                 argument = sympy.Mul(argument, self.power())
-            self.depth -= 1
-        return value_of(name, argument, base, exponent)
+            self.units, arguments = outer, [argument]
+        return value_of(name, arguments, scripts.get("_"), scripts.get("^"))
 
     def values(self) -> list[Any]:
-        """Values between commas, in brackets or behind a brace."""
-        opening = self.accepted("(", "[")
-        self.depth += 1
-        found = [self.sum()]
-        while self.accepted(","):
-            found.append(self.sum())
-        self.depth -= 1
-        self.accept(_CLOSING[opening] if opening else r"\}")
-        return found
+        """Values between commas, in brackets."""
+        parts = split(self.accept().inside, ",".__eq__)[0]
+        return [FormulaReader(part, both=self.signs[r"\pm"]).whole() for part in parts]

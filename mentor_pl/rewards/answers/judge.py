@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import sympy
@@ -17,7 +16,7 @@ from math_verify import parse, verify
 from math_verify.parser import LatexExtractionConfig, NormalizationConfig
 from sympy.logic.boolalg import BooleanAtom
 
-from mentor_pl.rewards.answers.tokens import Tokens
+from mentor_pl.rewards.answers.tokens import Tokens, flat
 
 logging.getLogger("math_verify").setLevel(logging.ERROR)  # its notes on absent timeouts: the pool keeps the deadline
 logging.getLogger("latex2sympy2_extended").setLevel(logging.ERROR)
@@ -36,33 +35,29 @@ _READ = re.compile(
 )
 
 
+_MISREAD = re.compile(r"[\d|] _|(?<![\d.])\d+ \d+(?![\d.])|(?<!\\)\{ (?:T(?!\S)|\S{4})")
+
+
 def judged_equal(ours: Tokens, theirs: Tokens) -> bool:
     """Whether math-verify takes the two for the same. May run without bound: for workers only."""
-    b = _expression(theirs) if _to_be_read(theirs) else None
-    a = None if b is None or not _to_be_read(ours) else _expression(ours)
-    if a is None or b is None:
-        return False
-    return bool(a == b or verify(b, a, strict=True, allow_set_relation_comp=True, timeout_seconds=None))
-
-
-def _to_be_read(tokens: Tokens) -> bool:
-    beside = any(one.isdigit() and other.isdigit() for one, other in pairwise(tokens))
-    marked = any((one == "|" or one.isdigit()) and other == "_" for one, other in pairwise(tokens))
-    marked = marked or any(one == "{" and (other == "T" or len(other) > 3) for one, other in pairwise(tokens))
-    known = all(_READ.fullmatch(token) and len(token) < _LONGEST for token in tokens)
-    return 0 < len(tokens) <= _STEPS and known and not beside and not marked
+    b = _expression(theirs)
+    a = None if b is None else _expression(ours)
+    return a is not None and bool(
+        a == b or verify(b, a, strict=True, allow_set_relation_comp=True, timeout_seconds=None)
+    )
 
 
 @lru_cache(maxsize=512)
 def _expression(tokens: Tokens) -> Any:
     """The expression that all of the tokens are, or None."""
-    text = " ".join(r"\cdot" if token == "*" else token for token in tokens)
+    read = flat(tokens)
+    known = all(_READ.fullmatch(token) and len(token) < _LONGEST for token in read)
+    if not known or not 0 < len(read) <= _STEPS or _MISREAD.search(" ".join(read)):
+        return None
+    text = " ".join(r"\cdot" if token == "*" else token for token in read)
     found = parse(f"${text}$", _LATEX, fallback_mode="no_fallback", parsing_timeout=None)
     if len(found) != 1 or isinstance(found[0], BooleanAtom | str):
         return None
-    expression = found[0]
-    if isinstance(expression, sympy.Basic):
-        large = len(list(sympy.preorder_traversal(expression))) > _NODES
-        if large or expression.has(sympy.zoo, sympy.nan, sympy.factorial):
-            return None
-    return expression
+    nodes = list(sympy.preorder_traversal(found[0])) if isinstance(found[0], sympy.Basic) else []
+    strange = any(one in (sympy.zoo, sympy.nan) or isinstance(one, sympy.factorial) for one in nodes)
+    return None if strange or len(nodes) > _NODES else found[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mentor_pl.rewards.answers.lexer import tokenise
+from mentor_pl.rewards.answers.tokens import compact
 
 LETTERS = "ABCDEFGHIJ"
 _LEAD = r"(?:(?:the|correct|final|best|right|answer|option|choice|is|letter|:)\s+)*"
@@ -15,7 +16,7 @@ _OTHERS = re.compile(r"(?<![\w'])[A-J](?![\w'])")
 
 def lone_letter(reference: str) -> str:
     """The letter that a reference is, or nothing."""
-    text = "".join(tokenise(reference)).strip("().")
+    text = compact(tokenise(reference)).strip("().")
     return text if len(text) == 1 and text in LETTERS else ""
 
 

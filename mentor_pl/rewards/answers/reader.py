@@ -15,25 +15,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any
 
 import sympy
 
-from mentor_pl.rewards.answers.answer import LABEL, Answer, Group, Named, Nonsense, Value, Words
-from mentor_pl.rewards.answers.cheap import Ambiguous, TooLarge, Unreadable
+from mentor_pl.rewards.answers.answer import LABEL, Answer, Group, Named, Spelled, Value
 from mentor_pl.rewards.answers.formula import FormulaReader
+from mentor_pl.rewards.answers.functions import Refused, Unreadable
 from mentor_pl.rewards.answers.letters import LETTERS
 from mentor_pl.rewards.answers.lexer import tokenise
 from mentor_pl.rewards.answers.relations import relation
-from mentor_pl.rewards.answers.sets import ABOVE, NAMED_SETS, combined, set_builder
-from mentor_pl.rewards.answers.structures import Reading, based, matrix, plus_minus, ratio, residue
-from mentor_pl.rewards.answers.tokens import Token, Tokens, depths, split
-from mentor_pl.rewards.answers.units import MONEY, PLAIN, read_unit
-from mentor_pl.rewards.answers.words import number_in_words
+from mentor_pl.rewards.answers.sets import ABOVE, NAMED_SETS, combined, set_builder, set_of_sets, written_as_sets
+from mentor_pl.rewards.answers.structures import Reading, based, matrix, matrix_of, ratio, residue
+from mentor_pl.rewards.answers.tokens import Token, Tokens, compact, flat, split
+from mentor_pl.rewards.answers.units import PERCENT, PLAIN, in_base
+from mentor_pl.rewards.answers.words import in_digits
 
 _SEPARATORS = frozenset((",", ";", "and", "or", r"\lor", r"\land"))
-_PERCENT = (["%"], [r"\%"], ["percent"], ["pct"], ["per", "cent"])
 _CLAUSES = frozenset((r"\forall", "for", "where", "with", "when", "whenever", "if", "such"))
 _HEDGES = frozenset(("about", "approximately", "roughly", "around", "circa", r"\approx", ",", ";", ":", r"\\", "="))
 _FRONTS = frozenset((r"\forall", "for", "so", "thus", "hence", "therefore", "then"))
@@ -45,7 +44,7 @@ _CHANGES = frozenset(
 )
 _CONDITIONS = frozenset((r"\in", r"\geq", r"\leq", r"\neq", ">", "<"))
 _ARTICLES = frozenset(("the", "a", "an", "on"))
-_DECIMAL = re.compile(r"[+-]?(?:\d*\.\d+|\d+\.\d*)(?:\*10\^\{([+-]?\d+)\}|[eE]([+-]?\d+))?")
+_DECIMAL = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 
 
 @lru_cache(maxsize=1024)  # of texts: tokens that differ in their style alone are equal
@@ -54,76 +53,49 @@ def read(text: str) -> Answer:
     return read_tokens(tokenise(text))
 
 
-def read_tokens(tokens: tuple[Token, ...]) -> Answer:
+def read_tokens(tokens: Tokens) -> Answer:
     """The answer that the tokens are."""
-    found = _trimmed(tokens)
-    if len(found) > 1 and found[0] in (r"\$", "USD", "Rs"):
-        amount = read_tokens(found[2 if found[1] == "." else 1 :])
-        return replace(amount, tokens=found, unit=MONEY) if isinstance(amount, Value) else amount
+    found = _trimmed(in_digits(tokens))
     label = found[: _words_ahead(found)]
     behind = found[len(label) + 1 :]
-    if label and found[len(label) : len(label) + 1] == (":",) and behind and not _NO_LABELS & _small(label):
+    if label and behind and found[len(label)] == ":" and not _NO_LABELS & {token.casefold() for token in label}:
         return Named(tokens, LABEL + " ".join(label).casefold(), "", read_tokens(behind))
-    number = number_in_words(found)
-    if number is not None:
-        return _value(found, *number)
-    parts, separators = split(found, _SEPARATORS.__contains__)
-    return _several(found, parts, separators) if separators else _single(found)
+    separators = _SEPARATORS & set(found)
+    return _several(found, separators) if separators else _single(found)
 
 
-def _trimmed(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+def _trimmed(tokens: Tokens) -> Tokens:
     """Without what stands around an answer, however much of it there is."""
-    found = tokens
-    for part in (_without_ends, _without_front, _without_clause, _without_remark):
-        found = part(found)
-    return found if found == tokens else _trimmed(found)
-
-
-def _without_ends(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Without punctuation behind it, and punctuation or hedges before it; `\\approx x` may be a negation."""
     start, end = 0, len(tokens)
     while end and tokens[end - 1] in _ENDS:
         end -= 1
     while start < end and tokens[start].casefold() in _HEDGES:
-        if tokens[start] == r"\approx" and start + 1 < end and tokens[start + 1].isalpha():
-            break
+        if tokens[start] == r"\approx" and tokens[start + 1 : end] and tokens[start + 1].isalpha():
+            break  # it may be a negation
         start += 1
-    return tokens[start:end]
+    found = tokens[start:end]
+    words = _words_ahead(found)
+    clauses = [place for place, token in enumerate(found) if place and token in _CLAUSES]
+    if found and found[0].casefold() in _FRONTS and "," in found:
+        found = found[found.index(Token(",")) + 1 :]
+    elif found[1:] and found[0].kind == "()" and all(one in LETTERS and one.upright for one in found[0].inside):
+        found = found[1:]  # a choice's letter
+    elif 1 < words < len(found) and found[words - 1] == "is" and not _DENIALS & set(found[:words]):
+        found = found[words:]  # the sum is
+    elif clauses and not _SEPARATORS & set(found):
+        found = found[: clauses[0]]  # where it holds; of several answers each has its own
+    elif found[1:] and _is_remark(found[-1]):
+        found = found[:-1]
+    return found if found == tokens else _trimmed(found)
 
 
-def _without_front(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Without `for all x,`, `therefore,`, `the sum is`, or a choice's letter in brackets."""
-    if tokens and tokens[0].casefold() in _FRONTS and "," in tokens:
-        return tokens[tokens.index(Token(",")) + 1 :]
-    if tokens[:1] == ("(",) and tokens[2:3] == (")",) and tokens[1] in LETTERS and tokens[1].upright and tokens[3:]:
-        return tokens[3:]
-    words = _words_ahead(tokens)
-    said = 1 < words < len(tokens) and tokens[words - 1] == "is" and not _DENIALS & set(tokens[:words])
-    return tokens[words:] if said else tokens
-
-
-def _without_clause(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Without a clause on where it holds; where there are several answers, each has its own."""
-    clauses = [
-        place
-        for place, (token, depth) in enumerate(zip(tokens, depths(tokens), strict=True))
-        if place and token in _CLAUSES and not depth
-    ]
-    cut = clauses and not _SEPARATORS & set(tokens) and tokens[clauses[0] - 1] != "="
-    return tokens[: clauses[0]] if cut else tokens
-
-
-def _without_remark(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Without words or a condition in brackets at its end."""
-    if tokens[-1:] != (")",) or "(" not in tokens[1:]:
-        return tokens
-    start = len(tokens) - 1 - tokens[::-1].index(Token("("))
-    remark, gap, upright = set(tokens[start + 1 : -1]), tokens[start].gap, tokens[start].upright
-    if not start or not remark or _DENIALS & remark or not (gap or upright):
-        return tokens
-    words = all(token.isalpha() or token == "." for token in remark) and any(len(token) > 1 for token in remark)
-    dropped = (words and not _CHANGES & remark) or (bool(_CONDITIONS & remark) and gap)
-    return tokens[:start] if dropped else tokens
+def _is_remark(token: Token) -> bool:
+    """Whether words or a condition stand in brackets."""
+    remark = set(token.inside)
+    if token.kind != "()" or _DENIALS & remark or not (token.gap or token.upright):
+        return False
+    words = all(one.isalpha() or one == "." for one in remark) and any(len(one) > 1 for one in remark)
+    return (words and not _CHANGES & remark) or (bool(_CONDITIONS & remark) and token.gap)
 
 
 def _words_ahead(tokens: Sequence[str]) -> int:
@@ -131,128 +103,88 @@ def _words_ahead(tokens: Sequence[str]) -> int:
     return next((n for n, token in enumerate(tokens) if not token.isalpha() or len(token) < 2), len(tokens))
 
 
-def _small(tokens: Sequence[str]) -> set[str]:
-    return {token.casefold() for token in tokens}
-
-
-def _several(tokens: tuple[Token, ...], parts: list[tuple[Token, ...]], separators: list[Token]) -> Answer:
+def _several(tokens: Tokens, separators: frozenset[str]) -> Answer:
     """A list; of groups of names, tuples; of inequalities, the set that they make."""
-    loose = [sign for sign in (";", "and", "or") if sign in separators and len(set(separators)) > 1]
-    if loose:
-        groups = [read_tokens(group) for group in split(tokens, loose[0].__eq__)[0] if group]
-        named = [one for one in groups if isinstance(one, Group) and all(isinstance(part, Named) for part in one.parts)]
-        if len(named) == len(groups) and len({len(group.parts) for group in named}) == 1:
-            return Group(tokens, "list", tuple(Group(group.tokens, "()", group.parts) for group in named))
-    found = [read_tokens(part) for part in parts if part]
-    domains = [one for one in found if {r"\in", r"\mathbb"} <= set(one.tokens)]  # k \in \mathbb{Z}
-    if 0 < len(domains) < len(found):
-        found = [one for one in found if one not in domains]
-    made = combined(tokens, found, r"\cup" if set(separators) <= {"or", r"\lor"} else r"\cap")
-    if made is not None:
-        return made
-    if {r"\lor", r"\land"} & set(separators) and not all(isinstance(one, Named) for one in found):
-        return Nonsense(tokens)
-    flat = tuple(part for one in found for part in _elements(one))
-    return flat[0] if len(flat) == 1 else Group(tokens, "list", flat)
+    loose = next((sign for sign in (";", "and", "or") if sign in separators and len(separators) > 1), "")
+    found = [read_tokens(part) for part in split(tokens, loose.__eq__ if loose else separators.__contains__)[0] if part]
+    names = [_elements(one) for one in found if all(isinstance(part, Named) for part in _elements(one))]
+    if loose and len(names) == len(found) and {len(group) for group in names} == {len(names[0])} != {1}:
+        return Group(tokens, "list", tuple(Group((), "()", tuple(group)) for group in names))
+    values = [one for one in found if r"\in \mathbb" not in one.key] or found  # k \in \mathbb{Z}
+    if written_as_sets(values):
+        sign = r"\cup" if separators <= {"or", r"\lor"} else r"\cap"
+        made = combined(tokens, values, *[sign] * (len(values) - 1))
+        if made is not None:
+            return made
+    if {r"\lor", r"\land"} & separators and not all(isinstance(one, Named) for one in values):
+        return Spelled(tokens)
+    parts = tuple(part for one in values for part in _elements(one))
+    return parts[0] if len(parts) == 1 else Group(tokens, "list", parts)
 
 
-def _single(tokens: tuple[Token, ...]) -> Answer:
+def _single(tokens: Tokens) -> Answer:
     """One answer."""
-    if r"\to" in tokens:
-        return Nonsense(tokens)
-    if (
-        len(tokens) > 1
-        and "".join(tokens) not in NAMED_SETS
-        and all(token.isalpha() for token in tokens)
-        and any(len(token) > 3 for token in tokens)
-    ):
+    words = all(token.isalpha() or token in ("-", "'", ".") for token in tokens)
+    if words and len(tokens) > 1 and any(len(token) > 3 for token in tokens) and compact(tokens) not in NAMED_SETS:
         return _words(tokens)
-    for reading in (relation, _set, _bracketed, matrix, residue, based, ratio, plus_minus):
+    for reading in (relation, set_of_sets, _bracketed, matrix, residue, based, ratio):
         answer = reading(tokens, read_tokens)
         if answer is not None:
             return answer
     try:
-        reader = FormulaReader(tokens)
-        return _value(tokens, reader.sum(), reader.rest)
-    except (Ambiguous, TooLarge):
-        return Nonsense(tokens)
+        if {r"\pm", r"\mp"} & set(flat(tokens)):
+            return Group(tokens, "list", tuple(replace(_value(tokens, both), tokens=()) for both in (1, -1)))
+        return _value(tokens)
+    except Refused:
+        return Spelled(tokens)
     except (Unreadable, RecursionError):
-        return (
-            _words(tokens) if all(token.isalpha() or token in ("-", "'", ".") for token in tokens) else Answer(tokens)
-        )
+        return _words(tokens) if words else Answer(tokens)
 
 
-def _words(tokens: tuple[Token, ...]) -> Answer:
+def _words(tokens: Tokens) -> Answer:
     words = [token.casefold() for token in tokens if token.isalpha()]
     if words[:1] in (["infinite"], ["infinitely"], ["infinity"]):
         return ABOVE
     if words[:1] == ["no"] and words[-1] in ("solution", "solutions"):
         return Group(tokens, "set", ())
-    return Words(tokens, " ".join(words[1:] if len(words) > 1 and words[0] in _ARTICLES else words))
+    return Spelled(tuple(map(Token, words[1:] if len(words) > 1 and words[0] in _ARTICLES else words)))
 
 
-def _value(tokens: Tokens, expression: Any, rest: Sequence[Token]) -> Answer:
-    """The value with the percent sign or the unit behind it; not read where what follows is neither."""
-    if expression.has(sympy.zoo, sympy.nan, sympy.oo):
-        return Nonsense(tokens)
-    behind, percent = list(rest), False
-    for sign in _PERCENT:
-        if behind[: len(sign)] == sign:
-            behind, percent = behind[len(sign) :], True
-    unit = read_unit(behind) if behind else PLAIN
-    if unit is None:
-        return Answer(tokens)
-    decimal = _DECIMAL.fullmatch("".join(tokens[: len(tokens) - len(rest)]))
-    places = None
-    if decimal:
-        number, power = re.split(r"[*eE]", decimal[0])[0], int(decimal[1] or decimal[2] or 0)
-        places = max(0, len(number.partition(".")[2]) - power)
-    return Value(tokens, expression, places, percent, unit)
+def _value(tokens: Tokens, both: int = 1) -> Answer:
+    """A number or a formula with its unit; of two signs, the upper or the lower ones."""
+    reader = FormulaReader(tokens, units=True, both=both)
+    found = reader.whole()
+    if found.has(sympy.zoo, sympy.nan) or (found.has(sympy.oo) and abs(found) != sympy.oo):
+        return Spelled(tokens)
+    measures = [one for one in found.free_symbols if one.is_positive]
+    number, unit = found.as_independent(*measures, as_Add=False) if measures else (found, PLAIN)
+    figures = compact(reader.tokens[: reader.measured]).removeprefix(r"\$").replace("*10^{", "e").removesuffix("}")
+    places = max(0, -int(Decimal(figures).as_tuple().exponent)) if _DECIMAL.fullmatch(figures) else None
+    percent = unit.has(PERCENT)
+    return Value(tokens, number, places, percent, in_base(unit / PERCENT if percent else unit))
 
 
-def _set(tokens: tuple[Token, ...], read: Reading) -> Answer | None:
-    """Unions, differences and intersections of sets."""
-    parts, signs = split(tokens, (r"\cup", r"\setminus", r"\cap").__contains__)
-    if not signs and tokens[-1:] == (r"\}",):  # a difference of sets may have a minus sign
-        parts, signs = split(tokens, "-".__eq__)
-        signs = [Token(r"\setminus")] if len(parts) == 2 and parts[0] and parts[1][0] == r"\{" else []
-    if signs and all(parts):
-        found = [read(part) for part in parts]
-        if set(signs) == {r"\cup"}:
-            flat = [
-                one
-                for part in found
-                for one in (part.parts if isinstance(part, Group) and part.kind == "union" else [part])
-            ]
-            return Group(tokens, "union", tuple(flat))
-        return combined(tokens, found, *signs, always=True) or Answer(tokens)
-    return NAMED_SETS.get("".join(tokens))
-
-
-def _bracketed(tokens: tuple[Token, ...], read: Reading) -> Answer | None:
+def _bracketed(tokens: Tokens, read: Reading) -> Answer | None:
     """A pair of brackets around the whole: a set, a tuple, an interval, or a single answer."""
-    if len(tokens) < 2 or tokens[0] not in ("(", "[", r"\{", r"\langle") or min(depths(tokens)[1:-1], default=1) < 1:
+    if len(tokens) != 1 or tokens[0].kind[:1] not in ("(", "[", "\\"):
         return None
-    kind, inside = tokens[0] + tokens[-1], tokens[1:-1]
+    kind, inside = tokens[0].kind, tokens[0].inside
     if kind == r"\{\}":
-        bars = [
-            n
-            for n, (token, depth) in enumerate(zip(inside, depths(inside), strict=True))
-            if token in ("|", ":") and not depth
-        ]
+        bars = [n for n, token in enumerate(inside) if token in ("|", ":")]
         if bars and bars[0] and len(inside) > bars[0] + 2:  # the set of those for which something holds
             return set_builder(tokens, inside[: bars[0]], read(inside[bars[0] + 1 :]))
-        parts = split(inside, _SEPARATORS.__contains__)[0]
-        elements = tuple(one for part in parts if part for one in _elements(read(part)))
+        elements = tuple(_elements(read(inside))) if inside else ()
         named = bool(elements) and all(isinstance(one, Named) for one in elements)
         return Group(tokens, "list" if named else "set", elements)
+    kind = "()" if kind == r"\langle\rangle" else kind
+    if kind[0] == "\\":
+        return None
     parts = split(inside, (",", ";").__contains__)[0]
-    if kind == "[]" and all(part[:1] == ("[",) and part[-1:] == ("]",) for part in parts):
-        return Group(tokens, "matrix", tuple(Group(p, "()", tuple(_elements(read(p[1:-1])))) for p in parts))
+    if kind == "[]" and all(part and part[0].kind == "[]" for part in parts):
+        return matrix_of(tokens, [_elements(read(part[0].inside)) for part in parts])
     if len(parts) > 1 and all(parts):
-        return Group(tokens, "()" if kind == r"\langle\rangle" else kind, tuple(map(read, parts)))
-    single = relation(inside, read) is None
-    return read(inside) if kind in ("()", "[]") and inside and single else None
+        return Group(tokens, kind, tuple(map(read, parts)))
+    return read(inside) if kind in ("()", "[]") and inside else None
 
 
 def _elements(answer: Answer) -> Sequence[Answer]:

@@ -1,150 +1,107 @@
-r"""Tokens of an answer: their brackets, the parts between them, and the braces around the arguments of commands."""
+r"""Tokens of an answer, in a tree: a pair of brackets is one token with tokens inside, and so is each argument."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 
-MAX_ANSWER = 1500  # characters of an answer that are read as mathematics; longer ones are compared as strings
-MAX_NESTING = 16  # brackets within brackets; deeper answers are compared as strings
-
-_OPENING = frozenset(("(", "[", "{", r"\{", r"\langle", r"\lfloor", r"\lceil"))
-_CLOSING = frozenset((")", "]", "}", r"\}", r"\rangle", r"\rfloor", r"\rceil"))
-_TWO_ARGUMENTS = frozenset((r"\frac", r"\binom"))
-_ONE_ARGUMENT = frozenset(
-    (r"\sqrt", r"\pmod", r"\mathbb", r"\bar", r"\overline", r"\dot", r"\ddot", r"\hat", r"\vec", r"\tilde")
-)
+_ARGUMENTS = {r"\frac": 2, r"\binom": 2, **dict.fromkeys(("^", "_", r"\sqrt", r"\pmod", r"\mathbb", r"\bar"), 1)}
+_ARGUMENTS |= dict.fromkeys((r"\overline", r"\dot", r"\ddot", r"\hat", r"\vec", r"\tilde"), 1)
 
 
 class Token(str):
-    """A token's spelling. `gap`: white space stands before it; `upright`: it stands in text or in an upright font."""
+    """A token's spelling, its parts between blanks.
+
+    Attributes:
+        gap: white space stands before it.
+        upright: it stands in text or in an upright font.
+        kind: of a pair, the two brackets, such as `(]`; else nothing.
+        inside: of a pair, the tokens between them.
+    """
 
     gap: bool
     upright: bool
+    kind: str
+    inside: tuple[Token, ...]
 
-    def __new__(cls, spelling: str, gap: bool = False, upright: bool = False) -> Token:
+    def __new__(
+        cls, spelling: str, gap: bool = False, upright: bool = False, kind: str = "", inside: tuple[Token, ...] = ()
+    ) -> Token:
         """One token."""
         token = super().__new__(cls, spelling)
-        token.gap, token.upright = gap, upright
+        token.gap, token.upright, token.kind, token.inside = gap, upright, kind, inside
         return token
 
 
-Tokens = Sequence[Token]
+Tokens = tuple[Token, ...]
 
 
-def depths(tokens: Sequence[str]) -> list[int]:
-    """How many brackets are open at each token, those of half-open intervals too."""
-    depths, depth = [], 0
-    for token in tokens:
-        depth -= token in _CLOSING or token.startswith(r"\end{")
-        depths.append(depth)
-        depth += token in _OPENING or token.startswith(r"\begin{")
-    return depths
+def pair(opening: str, inside: Sequence[Token], closing: str, gap: bool = False, upright: bool = False) -> Token:
+    """Two brackets with tokens between them, as a token."""
+    return Token(" ".join((opening, *inside, closing)), gap, upright, opening + closing, tuple(inside))
 
 
-def split(tokens: Tokens, cut: Callable[[Token], bool]) -> tuple[list[tuple[Token, ...]], list[Token]]:
-    """The parts between the tokens outside brackets at which `cut` says so, and those tokens."""
-    parts: list[list[Token]] = [[]]
-    cuts: list[Token] = []
-    for token, depth in zip(tokens, depths(tokens), strict=True):
-        if depth == 0 and cut(token):
-            cuts.append(token)
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    return [tuple(part) for part in parts], cuts
+def compact(tokens: Iterable[str]) -> str:
+    """The tokens' spelling without blanks."""
+    return "".join(tokens).replace(" ", "")
 
 
-def readable(text: str) -> bool:
-    """Whether a text is short and flat enough to be read as mathematics."""
-    return len(text) <= MAX_ANSWER and nesting(text) <= MAX_NESTING
+def flat(tokens: Iterable[str]) -> list[str]:
+    """The tokens with all that stands in brackets, and the brackets, in their order."""
+    return " ".join(tokens).split()
 
 
-def nesting(text: str) -> int:
-    """The greatest depth of brackets within brackets."""
-    depth = deepest = 0
-    for bracket in re.findall(r"[(\[{)\]}]|[\^_]", text):
-        depth += bracket in "([{"
-        depth -= bracket in ")]}"
-        deepest = max(deepest, depth)
-    return deepest
+def split(tokens: Sequence[Token], cut: Callable[[Token], bool]) -> tuple[list[Tokens], list[Token]]:
+    """The parts between the tokens at which `cut` says so, and those tokens."""
+    places = [place for place, token in enumerate(tokens) if cut(token)]
+    parts = [tuple(tokens[a + 1 : b]) for a, b in zip([-1, *places], [*places, len(tokens)], strict=True)]
+    return parts, [tokens[place] for place in places]
 
 
-def with_arguments(tokens: list[Token]) -> tuple[Token, ...]:
+def with_arguments(tokens: Iterable[Token]) -> list[Token]:
     r"""With braces around every argument, those of `\frac12` and `x^2` too, and none that only group."""
-    return tuple(_Braces(tokens).group())
+    rest, found = deque(tokens), list[Token]()
+    while rest:
+        found += _item(rest)
+    for infix, command in ((r"\over", r"\frac"), (r"\choose", r"\binom")):
+        if infix in found:
+            middle = found.index(Token(infix))
+            return [Token(command), _braced(found[:middle]), _braced(found[middle + 1 :])]
+    return found
 
 
-class _Braces:
-    """A pass over tokens that re-builds their groups."""
-
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens, self.place = tokens, 0
-
-    def group(self, closing: str = "") -> list[Token]:
-        """The tokens up to the closing one, which is passed; to the end where it never comes."""
-        found: list[Token] = []
-        while self.place < len(self.tokens):
-            token = self.tokens[self.place]
-            if token == closing:
-                self.place += 1
-                break
-            if token in ("{", "}") and not closing and token == "}":
-                self.place += 1
-                continue
-            found += self.item()
-        for infix, command in ((r"\over", r"\frac"), (r"\choose", r"\binom")):
-            if infix in found:
-                middle = found.index(Token(infix))
-                return [Token(command), *_braced(found[:middle]), *_braced(found[middle + 1 :])]
-        return found
-
-    def item(self, argument: bool = False) -> list[Token]:
-        """The next token with its arguments, or a whole group; of a number that is an argument of `\\frac` a digit."""
-        token = self.tokens[self.place]
-        self.place += 1
-        if token == "{":
-            inside = self.group("}")
-            scripted = len(inside) > 1 and self.next in ("^", "_") and not inside[0].upright
-            if inside and token.gap:
-                inside[0] = Token(inside[0], True, inside[0].upright)
-            return _braced(inside) if scripted and not argument else inside
-        if token in ("^", "_") and not self.next:
-            return []
-        if token in _TWO_ARGUMENTS:
-            return [token, *self.argument(True), *self.argument(True)]
-        if token in _ONE_ARGUMENT or token in ("^", "_"):
-            if token == r"\sqrt" and self.next == "[":
-                self.place += 1
-                return [token, Token("["), *self.group("]"), Token("]"), *self.argument(True)]
-            found = [token, *self.argument(token not in ("^", "_"))]
-            return [*self.item(), *found] if token == "^" and self.next == "_" else found  # v^2_0 is v_0^2
-        return [token]
-
-    @property
-    def next(self) -> str:
-        """The token at hand, empty at the end."""
-        return self.tokens[self.place] if self.place < len(self.tokens) else ""
-
-    def argument(self, digit: bool) -> list[Token]:
-        """The next argument, in braces."""
-        if not self.next:
-            return _braced([])
-        token = self.tokens[self.place]
-        if token == "(":
-            self.place += 1
-            return _braced(self.group(")"))
-        if digit and len(token) > 1 and token.isdigit():
-            self.tokens[self.place] = Token(token[1:])
-            return _braced([Token(token[0])])
-        if len(token) > 1 and token[0].isalpha():
-            self.tokens[self.place] = Token(token[1:], False, token.upright)
-            return _braced([Token(token[0], False, token.upright)])
-        if token in ("+", "-") and not digit:
-            self.place += 1
-            return _braced([token, *self.argument(False)[1:-1]])
-        return _braced(self.item(True))
+def _item(rest: deque[Token]) -> list[Token]:
+    """The next token with its arguments; what stands in braces that only group."""
+    token = rest.popleft()
+    if token.kind == "{}":
+        inside = token.inside
+        if len(inside) > 1 and rest and rest[0] in ("^", "_") and not inside[0].upright:
+            return [token]
+        for first in inside[:1]:
+            first.gap |= token.gap
+        return list(inside)
+    script = token in ("^", "_")
+    if script and not rest:
+        return []
+    order = [rest.popleft()] if token == r"\sqrt" and rest and rest[0].kind == "[]" else []
+    found = [token, *order, *(_argument(rest, script) for _ in range(_ARGUMENTS.get(token, 0)))]
+    return [*_item(rest), *found] if token == "^" and rest and rest[0] == "_" else found  # v^2_0 is v_0^2
 
 
-def _braced(tokens: list[Token]) -> list[Token]:
-    return [Token("{"), *tokens, Token("}")]
+def _argument(rest: deque[Token], script: bool) -> Token:
+    """The next argument, in braces: of a number that is no script a digit, of a run of letters the first."""
+    if not rest:
+        return _braced(())
+    token = rest[0]
+    if token.kind in ("()", "{}"):
+        return _braced(rest.popleft().inside)
+    if script and token in ("+", "-"):
+        return _braced([rest.popleft(), *_argument(rest, True).inside])
+    if len(token) > 1 and (token[0].isalpha() or (token.isdigit() and not script)):
+        rest[0] = Token(token[1:], False, token.upright)
+        return _braced([Token(token[0], False, token.upright)])
+    return _braced(_item(rest))
+
+
+def _braced(tokens: Sequence[Token]) -> Token:
+    return pair("{", tokens, "}")

@@ -7,6 +7,8 @@ or complex where one of them holds the imaginary unit.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from typing import Any
 
 import sympy
@@ -14,7 +16,7 @@ from sympy.core.function import AppliedUndef
 
 from mentor_pl.rewards.answers.answer import Value
 from mentor_pl.rewards.answers.rules import Conventions
-from mentor_pl.rewards.answers.units import DEGREE, MONEY
+from mentor_pl.rewards.answers.units import DEGREE
 
 LONG = 6  # significant digits from which a decimal stands for the exact number that rounds to it
 ROUNDED = 3  # significant digits from which a decimal reference may be a rounded one
@@ -24,70 +26,52 @@ _ENOUGH = 4  # points
 _VARIABLES = 12  # at most
 
 
-def _points() -> list[list[Any]]:
-    """Fixed points: proper fractions, larger numbers, negative ones, integers. Each suits some formulas only."""
-    rows: list[list[Any]] = []
-    for row in range(4):
-        shares = [
-            sympy.Rational((7919 * (row + 1) + 389 * (column + 1) ** 2) % 997, 997) for column in range(_VARIABLES)
-        ]
-        rows.append([1 + 4 * share for share in shares])
-        rows.append(shares)
-        rows.append([share * (-3 if (row + column) % 2 else 3) for column, share in enumerate(shares)])
-        rows += [
-            [sympy.Integer(1 + (11 * n + 7 * c + n * c) % 31) for c in range(_VARIABLES)]
-            for n in (2 * row, 2 * row + 1)
-        ]
-    return rows
-
-
-_POINTS = _points()
+# Proper fractions, larger numbers, some of them negative, integers: each suits some formulas only.
+_KINDS = 4 * [(1, 996, 997, 1), (997, 4985, 997, 1), (1, 2991, 997, -1), (1, 31, 1, 1), (1, 31, 1, 1)]
+_DRAW = random.Random(0)
+_POINTS = [
+    [sign ** (row + n) * sympy.Rational(_DRAW.randint(low, high), over) for n in range(_VARIABLES)]
+    for row, (low, high, over, sign) in enumerate(_KINDS)
+]
 
 
 def same_value(answer: Value, reference: Value, rules: Conventions) -> bool | None:
     """Whether two values are the same under the conventions; None where it cannot be told."""
-    ours, theirs = answer.expression, reference.expression
+    ours, theirs = _without_calls(answer.expression, reference.expression)
     a, b = answer.unit, reference.unit
-    if rules.units == "require" and bool(a.powers) != bool(b.powers) and not {a, b} & {DEGREE}:
-        return False
-    if MONEY in (a, b) and (answer.percent or reference.percent):
-        return False
-    if a.powers and b.powers:
-        if a.powers != b.powers:
+    bare = [not unit.free_symbols for unit in (a, b)]
+    if answer.percent != reference.percent and (not bare[answer.percent] or ours.free_symbols or theirs.free_symbols):
+        return False  # of a percentage and a measure or a formula
+    if not any(bare):
+        if (a / b).free_symbols:
             return False
-        if a.factor != b.factor:
-            ours, theirs = (
-                x * sympy.Rational(u.factor.numerator, u.factor.denominator) for x, u in ((ours, a), (theirs, b))
-            )
+        ours *= a / b
     elif DEGREE in (a, b) and (ours.has(sympy.pi) or theirs.has(sympy.pi)):
         ours, theirs = (x * sympy.pi / 180 if unit == DEGREE else x for x, unit in ((ours, a), (theirs, b)))
-    elif DEGREE in (a, b) and rules.units == "require":
+    elif rules.units == "require" and not all(bare):
         return False
-    if (letters := _periods(ours, theirs)) is not None:
-        ours = ours.xreplace(letters)
-    if ours == theirs and answer.percent == reference.percent:
-        return True
-    if ours.is_number and theirs.is_number:
-        pairs = [(ours, theirs)]
-        if answer.percent != reference.percent:
-            hundredth = (ours / 100, theirs) if answer.percent else (ours * 100, theirs)
-            pairs = [hundredth] if rules.percent == "exact" else [*pairs, hundredth]
-        return any(_same_number(x, y, answer.places, reference.places, rules) for x, y in pairs)
-    return False if answer.percent != reference.percent else same_function(ours, theirs)
+    ours = _with_its_integer(ours, theirs)
+    hundredth = ours * sympy.Integer(100) ** (reference.percent - answer.percent)
+    verdicts = []
+    for one in {hundredth, ours if rules.percent == "optional" else hundredth}:
+        numbers = one.is_number and theirs.is_number
+        verdicts.append(
+            one == theirs
+            or (_same_number(one, answer, theirs, reference, rules) if numbers else same_function(one, theirs))
+        )
+    return True if True in verdicts else None if None in verdicts else False
 
 
-def _periods(a: Any, b: Any) -> dict[Any, Any] | None:
-    r"""Where both are general solutions, as \frac{\pi}{4} + k\pi, the one's integer for the other's."""
-    if len(a.free_symbols) != 1 or len(b.free_symbols) != 1 or a.free_symbols == b.free_symbols:
-        return None
-    (n,), (k,) = a.free_symbols, b.free_symbols
-    periods = a.diff(n), b.diff(k)
-    return {n: k} if all(period.is_number and period.has(sympy.pi) for period in periods) else None
+def _with_its_integer(a: Any, b: Any) -> Any:
+    r"""Where both are general solutions, as \frac{\pi}{4} + k\pi, the first with the integer of the second."""
+    if len(a.free_symbols) == len(b.free_symbols) == 1:
+        (n,), (k,) = a.free_symbols, b.free_symbols
+        if all(period.is_number and period.has(sympy.pi) for period in (a.diff(n), b.diff(k))):
+            return a.xreplace({n: k})
+    return a
 
 
-def _same_number(ours: Any, theirs: Any, our_places: int | None, their_places: int | None, rules: Conventions) -> bool:
-    if ours == theirs:
-        return True
+def _same_number(ours: Any, answer: Value, theirs: Any, reference: Value, rules: Conventions) -> bool:
     x, y = (value if value.is_Rational else _numeric(value) for value in (ours, theirs))
     if not (x.is_finite and y.is_finite):
         return False
@@ -97,8 +81,8 @@ def _same_number(ours: Any, theirs: Any, our_places: int | None, their_places: i
         return True
     if rules.tolerance > 0 and abs(x - y) <= sympy.Float(rules.tolerance) * abs(y):
         return True
-    return (our_places is None and _stands_for(y, their_places, x, rules.decimals != "exact")) or (
-        their_places is None and _stands_for(x, our_places, y, rules.decimals == "either")
+    return (answer.places is None and _stands_for(y, reference.places, x, rules.decimals != "exact")) or (
+        reference.places is None and _stands_for(x, answer.places, y, rules.decimals == "either")
     )
 
 
@@ -106,7 +90,7 @@ def _numeric(value: Any) -> Any:
     """The value to 60 digits, behind the point where it is large: 2^{2008} + 2 is not 2^{2008} - 2."""
     rough = sympy.N(value, _DIGITS)
     large = bool(rough.is_Float and rough.is_finite and abs(rough) > 10)
-    return sympy.N(value, _DIGITS + int(sympy.log(abs(rough), 10))) if large else rough
+    return sympy.N(value, _DIGITS + len(str(int(abs(rough))))) if large else rough
 
 
 def _stands_for(decimal: Any, places: int | None, exact: Any, rounded: bool) -> bool:
@@ -122,61 +106,48 @@ def _stands_for(decimal: Any, places: int | None, exact: Any, rounded: bool) -> 
 
 
 def same_function(a: Any, b: Any) -> bool | None:
-    """The verdict on two formulas over the same variables, or None where too few points count.
-
-    A letter before a bracket is a factor where it stands alone in either of the two, and else a function.
-    """
-    called = a.has(AppliedUndef) or b.has(AppliedUndef)
-    a, b = _without_calls(a, b)
-    letters = sorted(a.free_symbols | b.free_symbols, key=str)
-    if called and not letters:
-        return bool(abs(sympy.N(a - b, _DIGITS)) < _RELATIVE)
-    if not letters or len(letters) > _VARIABLES:
-        return None
-    counted, imaginary = 0, a.has(sympy.I) or b.has(sympy.I)
-    for point in _POINTS:
-        place = dict(zip(letters, point, strict=False))
-        x, y = _at(a, place, imaginary), _at(b, place, imaginary)
-        if x is None or y is None:
-            continue
+    """The verdict on two formulas over the same variables, or None where too few points count."""
+    counted = 0
+    for x, y in _samples(a, b):
         if abs(x - y) > _RELATIVE * max(abs(x), abs(y)):
             return False
         counted += 1
     return True if counted >= _ENOUGH else None
 
 
-def _without_calls(*expressions: Any) -> list[Any]:
-    """With a fixed function in place of one without a definition, or, where its letter stands alone, a product."""
-    alone = {letter.name for expression in expressions for letter in expression.free_symbols}
-    found = []
-    for expression in expressions:
-        for call in sorted(expression.atoms(AppliedUndef), key=lambda call: call.count_ops()):
-            name, inside = call.func.__name__, call.args
-            seed = sympy.Rational(sum(map(ord, name)) % 89, 89)
-            if name in alone and len(inside) == 1:
-                made = sympy.Symbol(name, real=True) * inside[0]
-            else:
-                made = sum((sympy.cos(part + seed + n) + part / 3 for n, part in enumerate(inside)), sympy.Integer(0))
-            expression = expression.xreplace({call: made})
-        found.append(expression)
-    return found
-
-
 def same_equation(a: Any, b: Any, signed: bool) -> bool | None:
     """Whether `a = 0` and `b = 0` are one equation, or `a < 0` and `b < 0` one inequality: a is a multiple of b."""
     a, b = _without_calls(a, b)
-    letters = a.free_symbols | b.free_symbols
-    ratios = [
-        (_at(a, place, False), _at(b, place, False))
-        for place in (dict(zip(sorted(letters, key=str), p, strict=False)) for p in _POINTS)
-    ]
-    found = [x / y for x, y in ratios if x is not None and y is not None and y != 0]
-    if not letters:
+    if a.free_symbols != b.free_symbols or not a.free_symbols:
         return bool(a == b)
-    if len(found) < _ENOUGH or a.free_symbols != b.free_symbols:
-        return None if a.free_symbols == b.free_symbols else False
-    same = all(abs(ratio - found[0]) <= abs(found[0]) * _RELATIVE for ratio in found)
-    return bool(found[0] > 0 or (not signed and found[0] != 0)) if same else None
+    ratios = [x / y for x, y in _samples(a, b) if y != 0]
+    if len(ratios) < _ENOUGH or any(abs(ratio - ratios[0]) > abs(ratios[0]) * _RELATIVE for ratio in ratios):
+        return None
+    return bool(ratios[0] > 0 or (not signed and ratios[0] != 0))
+
+
+def _without_calls(*expressions: Any) -> list[Any]:
+    """With a fixed function in place of one without a definition, or, where its letter stands alone, a product."""
+    alone = {letter.name for expression in expressions for letter in expression.free_symbols}
+
+    def made(call: Any) -> Any:
+        name, inside = call.func.__name__, call.args
+        if name in alone and len(inside) == 1:
+            return sympy.Symbol(name, real=True) * inside[0]
+        seed = sympy.Rational(sum(map(ord, name)) % 89, 89)
+        return sympy.Add(*(sympy.cos(part + seed + n) + part / 3 for n, part in enumerate(inside)))
+
+    return [expression.replace(lambda one: isinstance(one, AppliedUndef), made) for expression in expressions]
+
+
+def _samples(a: Any, b: Any) -> Iterator[tuple[Any, Any]]:
+    """The values of two formulas at each point where both have one."""
+    letters = sorted(a.free_symbols | b.free_symbols, key=str)
+    for point in _POINTS if 0 < len(letters) <= _VARIABLES else ():
+        place = dict(zip(letters, point, strict=False))
+        x, y = (_at(one, place, a.has(sympy.I) or b.has(sympy.I)) for one in (a, b))
+        if x is not None and y is not None:
+            yield x, y
 
 
 def _at(expression: Any, place: dict[Any, Any], imaginary: bool) -> Any:

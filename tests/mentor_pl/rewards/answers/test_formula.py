@@ -9,12 +9,12 @@ import pytest
 import sympy
 
 from mentor_pl.rewards.answers.answer import Value
-from mentor_pl.rewards.answers.cheap import Ambiguous, TooLarge, Unreadable
-from mentor_pl.rewards.answers.formula import FormulaReader, symbol, whole_formula
+from mentor_pl.rewards.answers.formula import FormulaReader, formula, symbol
+from mentor_pl.rewards.answers.functions import Refused, Unreadable
 from mentor_pl.rewards.answers.judge import _expression
 from mentor_pl.rewards.answers.lexer import tokenise
 from mentor_pl.rewards.answers.reader import read
-from mentor_pl.rewards.answers.units import PLAIN
+from mentor_pl.rewards.answers.units import DEGREE, PLAIN, unit_of
 
 DATA = Path(__file__).parents[5] / "shared" / "data"
 x, y, n = symbol("x"), symbol("y"), symbol("n")
@@ -48,7 +48,7 @@ R, pi = sympy.Rational, sympy.pi
     ],
 )
 def test_a_formula_is_read_as_it_is_meant(text: str, expression: sympy.Expr) -> None:
-    assert sympy.expand(whole_formula(tokenise(text)) - expression) == 0
+    assert sympy.expand(formula(tokenise(text)) - expression) == 0
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_formula_is_read_as_it_is_meant(text: str, expression: sympy.Expr) -> 
     ],
 )
 def test_numbers_are_read_exactly(text: str, expression: sympy.Expr) -> None:
-    assert whole_formula(tokenise(text)) == expression
+    assert formula(tokenise(text)) == expression
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_numbers_are_read_exactly(text: str, expression: sympy.Expr) -> None:
     ],
 )
 def test_a_function_takes_the_factors_up_to_the_next_sign_or_function(text: str, expression: sympy.Expr) -> None:
-    assert sympy.simplify(whole_formula(tokenise(text)) - expression) == 0
+    assert sympy.simplify(formula(tokenise(text)) - expression) == 0
 
 
 @pytest.mark.parametrize("text", ["1/2x", "2 3", "x2"])
 def test_what_can_be_read_in_two_ways_is_not_read(text: str) -> None:
-    with pytest.raises(Ambiguous):
-        whole_formula(tokenise(text))
+    with pytest.raises(Refused):
+        formula(tokenise(text))
 
 
 @pytest.mark.parametrize(
@@ -103,25 +103,28 @@ def test_what_can_be_read_in_two_ways_is_not_read(text: str) -> None:
 )
 def test_what_is_not_of_the_grammar_is_not_read(text: str) -> None:
     with pytest.raises(Unreadable):
-        whole_formula(tokenise(text))
+        formula(tokenise(text))
 
 
 @pytest.mark.parametrize("text", ["9^{9^9}", "((9!)!)!", r"\binom{10000}{5000}", "(x+1)^{3001}", "+".join("1" * 200)])
 def test_what_would_take_too_long_is_not_worked_out(text: str) -> None:
-    with pytest.raises(TooLarge):
-        whole_formula(tokenise(text))
+    with pytest.raises(Refused):
+        formula(tokenise(text))
 
 
-def test_reading_stops_where_a_unit_begins() -> None:
-    for text, expression, rest in (
-        (r"3x \text{ cm}", 3 * x, ["cm"]),
-        ("5 meters", sympy.Integer(5), ["meters"]),
-        (r"30^\circ", sympy.Integer(30), ["^", "{", r"\circ", "}"]),
-        (r"7\mu\mathrm{m}", sympy.Integer(7), [r"\mu", "m"]),
-        (r"16\pi cm^2", 16 * pi, ["cm", "^", "{", "2", "}"]),
+def test_a_unit_is_a_factor_behind_the_others() -> None:
+    for text, expression, measured in (
+        (r"3x \text{ cm}", 3 * x * unit_of("cm"), 2),
+        ("5 meters", 5 * unit_of("meter"), 1),
+        (r"30^\circ", 30 * DEGREE, 1),
+        (r"7\mu\mathrm{m}", 7 * unit_of("µm"), 1),
+        (r"16\pi cm^2", 16 * pi * unit_of("cm") ** 2, 2),
+        (r"x + \mathrm{m}", x + symbol("m"), 3),  # no factor before it
     ):
-        reader = FormulaReader(tokenise(text))
-        assert (reader.sum(), reader.rest) == (expression, rest)
+        reader = FormulaReader(tokenise(text), units=True)
+        assert (reader.whole(), reader.measured) == (expression, measured)
+    with pytest.raises(Unreadable):
+        formula(tokenise("5 meters"))  # nor where a formula alone is asked for
 
 
 def test_every_formula_of_math500_is_what_math_verify_reads() -> None:

@@ -1,40 +1,40 @@
-"""Brackets between tokens, and braces around arguments."""
+"""Pairs of brackets as tokens, and braces around arguments."""
 
 from __future__ import annotations
 
 import pytest
 
-from mentor_pl.rewards.answers.tokens import (
-    MAX_ANSWER,
-    MAX_NESTING,
-    Token,
-    depths,
-    nesting,
-    readable,
-    split,
-    with_arguments,
-)
-
-
-def made(text: str) -> list[Token]:
-    return [Token(spelling) for spelling in text.split()]
+from mentor_pl.rewards.answers.lexer import MAX_ANSWER, MAX_NESTING, tokenise
+from mentor_pl.rewards.answers.tokens import Token, compact, flat, split
 
 
 @pytest.mark.parametrize(
-    ("text", "open_ones"),
+    ("text", "tokens", "kind", "inside"),
     [
-        ("a ( b ) c", [0, 0, 1, 0, 0]),
-        (r"[ \{ 1 \} )", [0, 1, 2, 1, 0]),  # half-open intervals close too
-        (r"\begin{pmatrix} 1 & 2 \end{pmatrix}", [0, 1, 1, 1, 0]),
-        (r"\lfloor x \rfloor", [0, 1, 0]),
+        ("a ( b ) c", ["a", "( b )", "c"], "()", ["b"]),
+        (r"x [ \{ 1 \} )", ["x", r"[ \{ 1 \} )"], "[)", [r"\{ 1 \}"]),  # half-open intervals close too
+        (
+            r"x \begin{pmatrix} 1 & 2 \end{pmatrix}",
+            ["x", r"\begin{pmatrix} 1 & 2 \end{pmatrix}"],
+            r"\begin{pmatrix}\end{pmatrix}",
+            ["1", "&", "2"],
+        ),
+        (r"x \lfloor y \rfloor", ["x", r"\lfloor y \rfloor"], r"\lfloor\rfloor", ["y"]),
+        ("x ( y", ["x", "(", "y"], "", []),  # never closed
+        ("x { ( y } )", ["x", "(", "y", ")"], "", []),
     ],
 )
-def test_depth_counts_the_brackets_that_are_open(text: str, open_ones: list[int]) -> None:
-    assert depths(made(text)) == open_ones
+def test_a_pair_of_brackets_is_a_token_with_tokens_inside(
+    text: str, tokens: list[str], kind: str, inside: list[str]
+) -> None:
+    found = tokenise(text)
+    assert list(found) == tokens
+    assert (found[1].kind, list(found[1].inside)) == (kind, inside)
+    assert compact(found) == text.replace(" ", "").replace("{(y})", "(y)") and flat(found) == " ".join(tokens).split()
 
 
 def test_parts_are_split_outside_brackets_alone() -> None:
-    parts, cuts = split(made(r"( 1 , 2 ) , 3 , \{ 4 , 5 \}"), ",".__eq__)
+    parts, cuts = split(tokenise(r"( 1 , 2 ) , 3 , \{ 4 , 5 \}"), ",".__eq__)
     assert [" ".join(part) for part in parts] == ["( 1 , 2 )", "3", r"\{ 4 , 5 \}"]
     assert cuts == [",", ","]
     assert split([], ",".__eq__) == ([()], [])
@@ -62,12 +62,11 @@ def test_parts_are_split_outside_brackets_alone() -> None:
     ],
 )
 def test_every_argument_has_braces_and_nothing_else_has(text: str, braced: str) -> None:
-    assert " ".join(with_arguments(made(text))) == braced
+    assert " ".join(tokenise(text)) == braced
 
 
 def test_what_is_read_is_bounded_in_length_and_depth() -> None:
-    assert [nesting(text) for text in ("1", "(1)", "([{1}])", "(1)(2)")] == [0, 1, 3, 1]
-    assert readable("(" * MAX_NESTING + ")" * MAX_NESTING)
-    assert not readable("(" * (MAX_NESTING + 1) + ")" * (MAX_NESTING + 1))
-    assert readable("1" * MAX_ANSWER)
-    assert not readable("1" * (MAX_ANSWER + 1))
+    assert tokenise("(" * MAX_NESTING + ")" * MAX_NESTING)
+    assert not tokenise("(" * (MAX_NESTING + 1) + ")" * (MAX_NESTING + 1))
+    assert tokenise("1" * MAX_ANSWER) == (Token("1" * MAX_ANSWER),)
+    assert not tokenise("1" * (MAX_ANSWER + 1))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import sympy
 
+from mentor_pl.rewards.answers.answer import Value
 from mentor_pl.rewards.answers.lexer import tokenise
-from mentor_pl.rewards.answers.words import number_in_words
+from mentor_pl.rewards.answers.reader import read
+from mentor_pl.rewards.answers.units import PLAIN, in_base, unit_of
+from mentor_pl.rewards.answers.words import in_digits
 
 R = sympy.Rational
 
@@ -25,21 +28,30 @@ R = sympy.Rational
         ("1,200 thousand", R(1_200_000), ""),
         ("two thirds", R(2, 3), ""),
         ("5 tenths", R(1, 2), ""),
-        ("three and a half", R(7, 2), ""),
         ("zero", R(0), ""),
         ("12^{th} grade", R(12), ""),
         ("3^{rd}", R(3), ""),
         ("twelve apples", R(12), "apples"),
-        ("twenty twelve", R(20), "twelve"),  # no number is said so
-        ("five ten", R(5), "ten"),
+        ("negative seven", R(-7), ""),
+        ("one-half", R(1, 2), ""),
+        ("three and a half", R(7, 2), ""),
     ],
 )
 def test_numbers_in_words_are_read_with_what_stands_behind_them(text: str, number: sympy.Expr, behind: str) -> None:
-    found = number_in_words(tokenise(text))
-    assert found is not None
-    assert (found[0], " ".join(found[1])) == (number, behind)
+    found = read(text)
+    assert isinstance(found, Value)
+    assert (found.expression, found.unit) == (number, in_base(unit_of(behind)) if behind else PLAIN)
 
 
-@pytest.mark.parametrize("text", ["12", "12 apples", "x", "apples", "a cat", "million", "and five", ""])
-def test_what_has_no_number_in_words_in_front_is_left_alone(text: str) -> None:
-    assert number_in_words(tokenise(text)) is None
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("twenty twelve", "20 12"),  # no number is said so
+        ("five ten", "5 10"),
+        ("twelve and five", "12 and 5"),
+        *((text, text) for text in ("12", "12 apples", "x", "apples", "a cat", "million", "")),
+    ],
+)
+def test_what_is_no_number_in_words_is_left_alone(text: str, tokens: str) -> None:
+    assert " ".join(in_digits(tokenise(text))) == tokens
+    assert not isinstance(read("twenty twelve"), Value)
