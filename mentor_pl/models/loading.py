@@ -17,7 +17,9 @@ from torch.nn.functional import linear
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from mentor_pl.models.fingerprint import fingerprint
 from mentor_pl.models.logprobs import token_logprobs
+from mentor_pl.models.lora import LoRA
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime.errors import UsageError
 
@@ -124,16 +126,21 @@ def _check_same_ids(policy: ModelSource, ours: dict[str, int], expert: ModelSour
             )
 
 
-def load_policy(source: ModelSource, gradient_checkpointing: bool = False) -> Any:
+def load_policy(source: ModelSource, gradient_checkpointing: bool = False, adapter: LoRA | None = None) -> Any:
     """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it).
 
     Raises:
-        UsageError: where weights are missing, or where training would not reproduce what was sampled: the model drops
-            activations out, or does more to its logits than its output embedding does.
+        UsageError: where weights are missing, where training would not reproduce what was sampled: the model drops
+            activations out, or does more to its logits than its output embedding does; and for an adapter that does not
+            fit it.
     """
     model = source.weights(torch.float32)
     _check_dropout(source, model)
     _check_head(source, model)
+    if adapter is not None:
+        weights = fingerprint(model)
+        adapter.attach(model)
+        model.adapter_settings |= {"weights": weights}
     model.token_logprobs = MethodType(token_logprobs, model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

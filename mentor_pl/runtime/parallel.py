@@ -103,12 +103,13 @@ def _agreed(path: Path, work: Callable[[], T]) -> T:
     return cast(T, result)
 
 
-def check_trainer(trainer: Trainer, mesh: DeviceMesh | None) -> None:
+def check_trainer(trainer: Trainer, mesh: DeviceMesh | None, whole: bool = True) -> None:
     """See that a Trainer's strategy is one that this training works under.
 
     Args:
         trainer: the Trainer.
         mesh: the strategy's device mesh, where it has one.
+        whole: whether checkpoints hold all of the policy's weights; files of each rank are read for all of them.
 
     Raises:
         UsageError: where it is not.
@@ -123,6 +124,12 @@ def check_trainer(trainer: Trainer, mesh: DeviceMesh | None) -> None:
             f"strategy {type(trainer.strategy).__name__} has {mesh['data_parallel'].size()} "
             f"data-parallel ranks for {world_size()} processes, so gradients would not be summed over all of them: "
             "use mentor_pl.runtime.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
+        )
+    if not whole and getattr(trainer.strategy, "_save_distributed_checkpoint", False):
+        raise UsageError(
+            "trainer.strategy writes checkpoints with a file for each rank (save_distributed_checkpoint), which must "
+            "hold every weight, but those of a run with model.adapter hold the adapter alone, which is small: set it "
+            "to false"
         )
 
 

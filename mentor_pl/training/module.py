@@ -30,6 +30,7 @@ from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import Term
 from mentor_pl.models.loading import Models, load_policy, shared_vocabulary
 from mentor_pl.models.logprobs import tokens_read
+from mentor_pl.models.lora import LoRA, trained
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
@@ -39,12 +40,14 @@ from mentor_pl.runtime.logging import log_once
 from mentor_pl.runtime.parallel import check_trainer, shard
 from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.signals import Stopped
+from mentor_pl.training.adapted_state import leave_out_frozen, refuse_other_adapter
 from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.finite_steps import FiniteSteps
 from mentor_pl.training.frozen_models import check_expert, load_frozen_models
 from mentor_pl.training.importance import check_cap, weighted
 from mentor_pl.training.ledger import Ledger
+from mentor_pl.training.loader import check_current
 from mentor_pl.training.optimizing import lr_factor, make_optimizer, try_optimizer
 from mentor_pl.training.process_state import process_state, restore, set_place
 from mentor_pl.training.sampling_gap import SamplingGap
@@ -66,6 +69,7 @@ class MentorModule(L.LightningModule):
             exported; by default those of policy and expert together. Name them to train a policy without its expert
             that is to be compared with one under it.
         reference: what algorithms that stay near a reference compare with; by default the policy as it is at the start.
+        adapter: to be trained in place of the policy's weights, which are frozen then and in no checkpoint.
         optimizer: from parameters to an optimizer.
         alpha: weight of what the expert teaches at the start; `callbacks.AlphaDecay` moves it.
         warmup_steps: optimizer steps over which the learning rate rises from 0.
@@ -94,6 +98,7 @@ class MentorModule(L.LightningModule):
         terms: list[Term] | None = None,
         stop_tokens: list[str] | None = None,
         reference: str | None = None,
+        adapter: LoRA | None = None,
         optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-6, weight_decay=0.01),
         alpha: float = 1.0,
         warmup_steps: int = 0,
@@ -122,7 +127,8 @@ class MentorModule(L.LightningModule):
         self.expert_source = ModelSource(expert, "expert", trust_remote_code) if expert else None
         self.reference_source = ModelSource(reference or policy, "reference", trust_remote_code)
         self.tokenizer, self.vocabulary = shared_vocabulary(self.policy_source, self.expert_source, stop_tokens)
-        self.optimizer = optimizer
+        self.adapter, self.optimizer = adapter, optimizer
+        self.strict_loading = adapter is None  # else a checkpoint lacks what is frozen
         self._alpha, self._alpha_is_moved = alpha, False
         self.warmup_steps, self.final_lr = warmup_steps, final_lr
         self.mini_batches, self.micro_batch_tokens = mini_batches, micro_batch_tokens
@@ -169,9 +175,9 @@ class MentorModule(L.LightningModule):
             self.trainer.strategy.checkpoint_io = SafeCheckpointIO()
         if self.policy is not None:
             return
-        check_trainer(self.trainer, self.device_mesh)
+        check_trainer(self.trainer, self.device_mesh, whole=self.adapter is None)
         half = str(self.trainer.precision).startswith("bf16")
-        self.policy = load_policy(self.policy_source, self.gradient_checkpointing)
+        self.policy = load_policy(self.policy_source, self.gradient_checkpointing, self.adapter)
         if self.device_mesh is not None:
             shard(self.policy, self.device_mesh["data_parallel"], torch.bfloat16 if half else None)
         if self.trainer.state.fn == TrainerFn.FITTING:
@@ -180,7 +186,7 @@ class MentorModule(L.LightningModule):
             self._frozen = load_frozen_models(self.algorithm, *sources, dtype, self.trainer.strategy.root_device)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
-        optimizer = make_optimizer(self.optimizer, self.policy.parameters())
+        optimizer = make_optimizer(self.optimizer, trained(self.policy).values())
         return [optimizer], [LambdaLR(optimizer, self._lr_factor)]
 
     def _lr_factor(self, step: int) -> float:
@@ -207,7 +213,7 @@ class MentorModule(L.LightningModule):
 
     def training_step(self, rollouts: Rollouts, batch_idx: int) -> dict[str, Tensor]:
         """Learn from a step's rollouts; callbacks are handed the `advantages` [N] or [N, T] that it used."""
-        self._assert_current(rollouts)
+        check_current(rollouts, self.trainer.global_step)
         started = time.perf_counter()
         models, terms, size = self.models, self.algorithm.all_terms, self.vocabulary.size
         update = Update(models.policy, models.expert, terms, size, self.micro_batch_tokens, rollouts.alpha)
@@ -241,14 +247,6 @@ class MentorModule(L.LightningModule):
         if self.algorithm.uses_alpha:
             self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)
 
-    def _assert_current(self, rollouts: Rollouts) -> None:
-        if rollouts.policy_updates != self.trainer.global_step:
-            raise RuntimeError(
-                f"rollouts of step {rollouts.step} were sampled after {rollouts.policy_updates} optimizer steps, but "
-                f"the policy has seen {self.trainer.global_step}: the loader must be sized, so that nothing is "
-                "fetched ahead"
-            )
-
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """The last hook of a batch: where a signal came meanwhile, everything is complete here."""
         try:
@@ -274,6 +272,7 @@ class MentorModule(L.LightningModule):
             **process_state(self._optimizer),
         }
         checkpoint["ledger"] = self.ledger.state_dict()
+        leave_out_frozen(self.policy, checkpoint)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights.
@@ -286,6 +285,7 @@ class MentorModule(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["mentor"]
+        refuse_other_adapter(self.policy, state)
         self._alpha, self.steps_done, self._step.skipped = state["alpha"], state["step"], state["skipped"]
         self.algorithm.load_state_dict(state["algorithm"])
         self.ledger.load_state_dict(checkpoint["ledger"])

@@ -83,11 +83,13 @@ def estimate_of(configuration: Configuration) -> MemoryEstimate | None:
         model["optimizer"],
         sampler.guidance(blend) if blend is not None and isinstance(sampler, BatchedSampler) else None,
         rounds_of(algorithm, configuration.data.sampling.max_new_tokens, model["alpha"]),
+        model["adapter"],
     )
 
 
 def _counted(estimate: MemoryEstimate, plan: Plan) -> Finding:
-    own = f"policy of {estimate.policy.parameters:,} parameters"
+    own, few = f"policy of {estimate.policy.parameters:,} parameters", estimate.policy.trained_parameters
+    own += f", of which {few:,} are trained" if few < estimate.policy.parameters else ""
     each = f"for each of {plan.ranks} processes" if plan.ranks > 1 else "for the one process"
     return ok(f"{own}, {estimate.group} rollouts a problem, {estimate.slots(plan)} decoded at a time; {each}:")
 

@@ -13,7 +13,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.cli.replay.gradients import Gradients, as_seen_by, cosines, gradients
 from mentor_pl.decoding.sampler import decoding
-from mentor_pl.evaluation.fingerprint import fingerprint
+from mentor_pl.models.fingerprint import fingerprint
 from mentor_pl.records.damaged import PassOver
 from mentor_pl.records.reading import read_step, steps_of
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO
@@ -94,7 +94,7 @@ class ReplayWatch(L.Callback):
 
 def _same(module: MentorModule, path: Path) -> bool:
     """Whether the policy is a checkpoint's bit for bit; known on rank 0."""
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
     ours = cast(dict[str, torch.Tensor], get_model_state_dict(module.policy, options=options))
     if not module.trainer.is_global_zero:
         return True
