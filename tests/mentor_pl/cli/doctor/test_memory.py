@@ -90,3 +90,10 @@ def test_graders_are_found_within_others_with_the_limits_they_were_given() -> No
     reward = PaperReward(MathReward(workers=3, memory_mb=512))
     assert list(graders(reward)) == [("MathReward", 3, 512 * 2**20)]
     assert list(graders(MazeReward())) == []
+
+
+def test_the_memory_of_adapters_is_told_by_how_many_are_trained(configuration: Read) -> None:
+    pytest.importorskip("peft", reason="peft is not installed: pip install mentor-pl[lora]")
+    plain, adapted = (examine(configuration(*more))[0].text for more in ((), ("--model.adapter.rank", "2")))
+    assert "trained" not in plain
+    assert ", of which 2,048 are trained, " in adapted
