@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from mentor_pl.models.loading import save_folder
@@ -43,7 +44,8 @@ class ExportPolicy(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = Path(self.folder) if self.folder else run_folder(trainer) / "policy"
         models = cast(Learner, pl_module).models
-        weights = get_model_state_dict(models.policy, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        weights = cast(dict[str, Tensor], get_model_state_dict(models.policy, options=options))
         if not trainer.is_global_zero:
             return
         if self.merge_adapter:
