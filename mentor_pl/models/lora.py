@@ -52,9 +52,16 @@ class LoRA:
         """Freeze the weights of a causal LM and put adapters beside them, in their dtype.
 
         Raises:
-            UsageError: for modules that are not there, are no linear maps, or embed tokens.
+            UsageError: for modules that are not there, are no linear maps, or embed tokens, and where peft cannot be
+                imported.
         """
-        peft = import_module("peft")
+        try:
+            peft = import_module("peft")
+        except ImportError as problem:
+            reason = " ".join(str(problem).split())[:150]
+            raise UsageError(
+                f"model.adapter: peft cannot be imported ({reason}): run `pip install mentor-pl[lora]`"
+            ) from problem
         targets = "all-linear" if self.target_modules is None else list(self.target_modules)
         config = peft.LoraConfig(r=self.rank, lora_alpha=self.alpha, target_modules=targets, task_type="CAUSAL_LM")
         config.base_model_name_or_path = model.name_or_path

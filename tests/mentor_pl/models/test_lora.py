@@ -97,7 +97,7 @@ def test_adapters_alone_have_gradients(checkpointing, llama_folder):
     with prefix_sharing(policy):  # for layers that run again on the way back
         scored(models, samples).sum().backward()
     touched = {name for name, parameter in policy.named_parameters() if parameter.grad is not None}
-    assert touched == set(trained(policy))
+    assert touched == {name for name, _ in policy.named_parameters() if ".lora_" in name}
     assert all(bool(parameter.grad.any()) for parameter in trained(policy).values())
 
 
