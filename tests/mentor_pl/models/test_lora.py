@@ -7,6 +7,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from mentor_pl.decoding.coin import Coin
+from mentor_pl.decoding.engine.engine import Engine
+from mentor_pl.decoding.engine.kv_cache import cached_attention
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.loading import Models, load_policy, save_folder, shared_vocabulary
 from mentor_pl.models.lora import LoRA, merged, save_adapter, settings_of, trained
@@ -117,6 +119,18 @@ def test_sampling_and_training_both_run_the_adapters(family, request):
     assert not torch.equal(after.ids, before.ids)
     plain = models_of(loaded(folder), folder)
     assert not torch.allclose(scored(plain, before), seen[0], atol=0.1, rtol=0)
+
+
+def test_the_one_token_step_of_adapters_never_waits_for_the_host(llama_folder):
+    """So that it can be a CUDA graph; on tensors without memory a number that the host asks for is an error."""
+    models = models_of(loaded(llama_folder, LoRA(rank=4)).eval().to("meta"), llama_folder)
+    keys, options = torch.arange(4, device="meta"), {"rows": 4, "cache_tokens": 999, "page_tokens": 0}
+    engine = Engine(models, PROMPTS, keys, SamplingParams(max_new_tokens=12), None, **options)
+    with torch.no_grad(), cached_attention(models.policy):
+        engine.drafts.step(4, 9)
+        models.policy.lm_head.register_forward_hook(lambda module, inputs, logits: logits.sum().item())
+        with pytest.raises((RuntimeError, NotImplementedError)):  # the yardstick
+            engine.drafts.step(4, 9)
 
 
 @pytest.mark.parametrize("tied", [False, True])
