@@ -1,4 +1,7 @@
-"""Moves α, the weight of what the expert teaches, along a schedule: by default the method's own."""
+"""Moves α, the weight of what the expert teaches, along a schedule: by default the method's own.
+
+Where the schedule says that α stays 0 from here on, an expert that the method no longer asks is freed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ class AlphaDecay(Callback):
         self._move(cast(Learner, pl_module))
 
     def _move(self, learner: Learner) -> None:
-        learner.alpha = (self.schedule or learner.algorithm.schedule)(self.step)
+        schedule = self.schedule or learner.algorithm.schedule
+        learner.alpha = schedule(self.step)
+        if schedule.ended(self.step):
+            learner.guidance_ends()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Rollouts, batch_idx: int

@@ -195,3 +195,8 @@ def test_grpo_over_any_configuration_is_plain_grpo_without_an_expert(base, capsy
     assert model["algorithm"]["class_path"] == "mentor_pl.algorithms.grpo.GRPO"
     plain = {"group_size": 8, "loss": None, "eps": 1e-6, "advantage": "standardised", "top_entropy": 1.0}
     assert model["algorithm"]["init_args"] == plain
+
+
+def test_two_nodes_share_a_copy_of_the_policy_each(capsys):
+    config = merged(capsys, BASES["quickstart"], ROOT / "configs/trainer/fsdp_2nodes.yaml")["trainer"]
+    assert config["strategy"]["init_args"]["shard_size"] == config["devices"]

@@ -179,6 +179,15 @@ class Algorithm(ABC):
         """Whether a frozen expert must be loaded."""
         return self.blend is not None or bool(self.needs & _EXPERT)
 
+    def mixes(self, alpha: float) -> bool:
+        """Whether a step at this α may have rows of the blend; by default where there is one."""
+        return self.blend is not None
+
+    def asks_expert(self, alpha: float) -> bool:
+        """Whether a step at this α reads the expert: for its rows, what is scored of them, or a term of the loss."""
+        read = frozenset[Need]().union(*(term.needs for term in self.all_terms if term.strength(alpha)))
+        return self.mixes(alpha) or Need.EXPERT_LOGPROBS in self.needs or bool(read & _EXPERT)
+
     @property
     def notes(self) -> Sequence[str]:
         """What a run says of the method when it starts, a line each."""

@@ -1,6 +1,6 @@
 """MENTOR: rollouts of the policy, then of the mixture, whose failures are not punished. arXiv 2510.04140, [6]–[11].
 
-    γ_p = the p-quantile of H_t over the step's first policy rollouts, all ranks'
+    γ_p = the p-quantile of H_t over the policy rollouts of the step, all ranks'
     mixture rollouts ~ (1 − w_t) π_θ + w_t π*,   w_t = min(1, H_t / γ_p)                                      [6]
     policy rollouts:   A = (R − mean(R_on)) / (std(R_on) + eps),   mean and unbiased std over policy rollouts  [10]
     mixture rollouts:  A = α · max(0, R − mean(R_on)) / R_range                                                [11]
@@ -99,8 +99,11 @@ class Mentor(Algorithm):
     def notes(self) -> Sequence[str]:
         return departures(self, Mentor())
 
+    def mixes(self, alpha: float) -> bool:
+        return alpha > 0 and self.guided_prompts > 0
+
     def rounds(self, step: Step) -> Rounds:
-        if step.alpha == 0 or self.guided_prompts == 0:
+        if not self.mixes(step.alpha):
             yield policy_rows(step.prompts, self.on_policy + (self.mixed if self.refill else 0))
             return
         first = policy_rows(step.prompts, self.on_policy)

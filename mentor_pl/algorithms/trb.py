@@ -55,9 +55,12 @@ class TRB(Algorithm):
         self.schedule = schedule if schedule is not None else Linear()
         self.loss = loss if loss is not None else Divergence("reverse")
 
+    def mixes(self, alpha: float) -> bool:
+        return self.epsilon * alpha > 0
+
     def rounds(self, step: Step) -> Rounds:
         self.blend.epsilon = self.epsilon * step.alpha
-        rows = mixture_rows if self.blend.epsilon > 0 else policy_rows
+        rows = mixture_rows if self.mixes(step.alpha) else policy_rows
         yield rows(step.prompts, self.group_size)
 
     def advantages(self, rollouts: Rollouts) -> Tensor:

@@ -7,6 +7,8 @@ no bonus token when all K are accepted.
 
 from __future__ import annotations
 
+from typing import Any
+
 from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.lookahead import FixedK
@@ -18,25 +20,14 @@ class Algorithm1(BatchedSampler):
 
     Args:
         k: K, tokens drafted between two calls of the expert.
-        rows: rollouts decoded at a time, at most.
-        cache_tokens: places of each model's KV cache, over all rows; more rows than fit wait. By default from
-            the memory that is free.
-        page_tokens: places of a page; by default 256 on a GPU, and as many as a row has elsewhere.
-        cuda_graphs: replay recorded steps on a GPU.
+        options: those of `BatchedSampler`, by name.
 
     Raises:
         UsageError: for fewer than one draft, row or place.
     """
 
-    def __init__(
-        self,
-        k: int = 4,
-        rows: int = 256,
-        cache_tokens: int | None = None,
-        page_tokens: int | None = None,
-        cuda_graphs: bool = True,
-    ) -> None:
-        super().__init__(rows, cache_tokens, page_tokens, cuda_graphs)
+    def __init__(self, k: int = 4, **options: Any) -> None:
+        super().__init__(**options)
         self.schedule = FixedK(k)
 
     def guidance(self, blend: Blend) -> Guidance:

@@ -9,6 +9,8 @@ need the expert is known beforehand. Rows draft on past guided tokens, and the e
 
 from __future__ import annotations
 
+from typing import Any
+
 from mentor_pl.algorithms.parts.blends import Blend
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.lookahead import FixedK, LookaheadSchedule
@@ -20,25 +22,14 @@ class Coin(BatchedSampler):
 
     Args:
         schedule: when the expert is called; by default every K draft steps, K from measured timings.
-        rows: rollouts decoded at a time, at most.
-        cache_tokens: places of each model's KV cache, over all rows; more rows than fit wait. By default from
-            the memory that is free.
-        page_tokens: places of a page; by default 256 on a GPU, and as many as a row has elsewhere.
-        cuda_graphs: replay recorded steps on a GPU.
+        options: those of `BatchedSampler`, by name.
 
     Raises:
         UsageError: for fewer than one row or one place.
     """
 
-    def __init__(
-        self,
-        schedule: LookaheadSchedule | None = None,
-        rows: int = 256,
-        cache_tokens: int | None = None,
-        page_tokens: int | None = None,
-        cuda_graphs: bool = True,
-    ) -> None:
-        super().__init__(rows, cache_tokens, page_tokens, cuda_graphs)
+    def __init__(self, schedule: LookaheadSchedule | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.schedule = schedule if schedule is not None else FixedK()
 
     def guidance(self, blend: Blend) -> Guidance:

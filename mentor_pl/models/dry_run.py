@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM
@@ -80,12 +80,12 @@ class DryModel:
         self.config, self.dtype, self.element_size = config, dtype, dtype.itemsize
 
     def _attach(self, adapter: LoRA) -> None:
-        """Adapters are made with memory, since peft moves them as fake tensors cannot be, and lose it here."""
         adapter.attach(self.model)
         for module in self.model.modules():
             for name, parameter in module._parameters.items():
-                if parameter is not None and not isinstance(parameter, FakeTensor):
-                    module._parameters[name] = self._fake.from_tensor(parameter)
+                if parameter is not None and parameter.is_meta:
+                    with self._fake:
+                        module._parameters[name] = torch.nn.Parameter(torch.empty(parameter.shape))
 
     @property
     def parameters(self) -> int:

@@ -7,6 +7,7 @@ differently inside one family (Qwen2.5: 151,936 or 152,064 rows), so both models
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
@@ -20,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 from mentor_pl.models.fingerprint import fingerprint
 from mentor_pl.models.logprobs import token_logprobs
 from mentor_pl.models.lora import LoRA
+from mentor_pl.models.placement import Placed
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime.errors import UsageError
 
@@ -48,6 +50,11 @@ class Models:
     tokenizer: PreTrainedTokenizerBase
     vocabulary: Vocabulary
     reference: Any | None = None  # the policy as it was, for algorithms that stay near it
+    placed: Placed | None = None  # where the expert lies, if not whole on the device
+
+    def expert_in_use(self, asked: bool = True) -> AbstractContextManager[None]:
+        """The expert whole on the device inside, if it is asked; call on every rank."""
+        return self.placed.in_use() if asked and self.placed is not None else nullcontext()
 
     @property
     def device(self) -> torch.device:
@@ -130,17 +137,35 @@ def load_policy(source: ModelSource, gradient_checkpointing: bool = False, adapt
     """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it).
 
     Raises:
+        UsageError: as `checked_weights`.
+    """
+    return trainable(checked_weights(source, torch.float32, adapter), gradient_checkpointing)
+
+
+def checked_weights(source: ModelSource, dtype: torch.dtype, adapter: LoRA | None = None) -> Any:
+    """A model on the CPU that can be a policy, with its adapters.
+
+    Args:
+        dtype: of its weights; adapters are in float32.
+
+    Raises:
         UsageError: where weights are missing, where training would not reproduce what was sampled: the model drops
             activations out, or does more to its logits than its output embedding does; and for an adapter that does not
             fit it.
     """
-    model = source.weights(torch.float32)
+    model = source.weights(dtype)
     _check_dropout(source, model)
     _check_head(source, model)
     if adapter is not None:
-        weights = fingerprint(model)
+        weights = fingerprint(model, torch.float32)
         adapter.attach(model)
+        adapter.draw(model)
         model.adapter_settings |= {"weights": weights}
+    return model
+
+
+def trainable(model: Any, gradient_checkpointing: bool) -> Any:
+    """A model as a policy: in training mode, with `token_logprobs` as a method."""
     model.token_logprobs = MethodType(token_logprobs, model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -49,7 +49,7 @@ class LoRA:
             raise UsageError("model.adapter needs peft, which is not installed: run `pip install mentor-pl[lora]`")
 
     def attach(self, model: Any) -> None:
-        """Freeze the weights of a causal LM and put adapters beside them, in their dtype.
+        """Freeze the weights of a causal LM and put adapters beside them, which are to be drawn.
 
         Raises:
             UsageError: for modules that are not there, are no linear maps, or embed tokens, and where peft cannot be
@@ -67,7 +67,7 @@ class LoRA:
         config.base_model_name_or_path = model.name_or_path
         remedy = "name linear maps of its decoder layers, such as q_proj, or none for all of them"
         try:
-            peft.inject_adapter_in_model(config, model, _NAME)
+            peft.inject_adapter_in_model(config, model, _NAME, low_cpu_mem_usage=True)
         except ValueError as problem:  # none of the modules is there, or one cannot be adapted
             reason = " ".join(str(problem).split())[:150]
             raise UsageError(
@@ -83,9 +83,15 @@ class LoRA:
             # training applies the output embedding by its weight alone, and the two may be one
             if hasattr(embedding, "lora_A"):
                 raise UsageError(f"model.adapter.target_modules {targets} has an embedding: {remedy}")
-        for parameter in trained(model).values():
-            parameter.data = parameter.data.to(model.dtype)
         model.adapter_settings = asdict(self)
+
+    def draw(self, model: Any) -> None:
+        """Give attached adapters their first values: in float32 and in one order, whatever holds the weights."""
+        for module in model.modules():
+            if hasattr(module, "lora_A"):
+                for part in (module.lora_A, module.lora_B):
+                    part.to_empty(device=module.weight.device)
+                module.reset_lora_parameters(_NAME, True)
 
 
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import try_to_load_from_cache
+from safetensors import safe_open
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
 from mentor_pl.runtime.errors import UsageError
@@ -150,3 +155,39 @@ class ModelSource:
                 f"{len(names) - 1} more: they would be random: take a complete causal language model"
             )
         return model
+
+    def skeleton(self) -> Any:
+        """The model in float32 without memory for its parameters, which are on the meta device; buffers are as ever."""
+        with _parameters_on_meta():
+            return AutoModelForCausalLM.from_config(
+                self.config(), dtype=torch.float32, trust_remote_code=self.trust_remote_code
+            )
+
+    def stored_dtype(self) -> torch.dtype:
+        """bfloat16 where all weights are stored in it and are on this disk, else float32, which holds any."""
+        if self.from_config:
+            return torch.float32
+        found = None if self.is_local else try_to_load_from_cache(self.path, "config.json")
+        folder = Path(found).parent if isinstance(found, str) else Path(self.path)
+        kinds = set()
+        for path in folder.glob("*.safetensors"):
+            with safe_open(path, "pt") as weights:
+                kinds |= {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118 (no mapping)
+        return torch.bfloat16 if kinds == {"BF16"} else torch.float32
+
+
+@contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Parameters that modules register inside have a shape alone. Buffers, such as RoPE's frequencies, have values."""
+    register = nn.Module.register_parameter
+
+    def on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is not None and not parameter.is_meta:  # one that is tied to another stays the same
+            parameter = nn.Parameter(parameter.to("meta"), parameter.requires_grad)
+        register(module, name, parameter)
+
+    nn.Module.register_parameter = on_meta  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]

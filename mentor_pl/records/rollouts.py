@@ -8,6 +8,7 @@ Shapes: N rollouts, S tokens of a prompt, T response tokens, L response tokens o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,19 @@ _LAWS = ("policy", "expert", "mixture")
 
 
 def rollouts_of(table: pa.Table, rank: int = 0) -> Rollouts:
-    """The rollouts that a process had, on the CPU.
+    """The rollouts that a process had, on the CPU; none where it had none.
 
     Args:
         table: of `read_step`.
         rank: the process.
 
     Raises:
-        UsageError: where the record has none of the process, or not all of them.
+        UsageError: where the record has not all of them.
     """
     rows = table.filter(pc.equal(table["rank"], rank)).combine_chunks()
+    if len(table) and not len(rows) and rank < table["ranks"][0].as_py():  # a limit leaves each that has any a group
+        others = rollouts_of(table, table["rank"][0].as_py())
+        return replace(others.only(others.group < 0), without_verdict=0)
     step, ranks = table["step"][0].as_py() if len(table) else "?", set(table["ranks"].to_pylist())
     if not len(rows) or rows["rollouts"][0].as_py() != len(rows):
         had = rows["rollouts"][0].as_py() if len(rows) else "any"

@@ -12,7 +12,9 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
 from torch import nn
-from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.distributed_c10d import _set_pg_timeout
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
 from mentor_pl.runtime.checkpoint_files import (
@@ -23,13 +25,14 @@ from mentor_pl.runtime.checkpoint_files import (
     refuse_damaged,
     storage_errors,
 )
-from mentor_pl.runtime.collectives import all_objects, rank, world_size
+from mentor_pl.runtime.collectives import all_objects, call_the_roll, rank, world_size
 from mentor_pl.runtime.errors import StorageError, UsageError
 from mentor_pl.runtime.ranges import MAX_SECONDS, check
 from mentor_pl.runtime.sharded_files import check_contents, is_sharded, seal, sums_of_rank
 from mentor_pl.runtime.whole_files import unfinished_of
 
 T = TypeVar("T")
+_ONE_FILE = 10**9  # parameters that a checkpoint in one file has at most by default
 
 
 class FSDP2Strategy(ModelParallelStrategy):
@@ -39,26 +42,79 @@ class FSDP2Strategy(ModelParallelStrategy):
     different data are never summed; this one always makes the data-parallel size the world size.
 
     Args:
-        save_distributed_checkpoint: one file per rank instead of a single one that loads anywhere.
-        timeout_minutes: how long a rank waits for the others; the slowest rank's rollouts must fit in.
+        save_distributed_checkpoint: a folder with files of each rank, or a single file, for which rank 0 gathers 12
+            bytes and more of each parameter in its host's memory. By default a folder where several ranks train a
+            policy of more than 10⁹ parameters, all of them.
+        timeout_minutes: how long a rank waits for the others; the slowest rank's rollouts must fit in. A run that ends
+            so names the rank that did not come.
+        shard_size: how many ranks share one copy of the policy (HSDP), such as the GPUs of a node, so that parameters
+            are gathered within it and gradients alone cross; by default all ranks share one.
 
     Raises:
-        UsageError: for a timeout that is not positive.
+        UsageError: for a timeout that is not positive, and where the ranks are no multiple of `shard_size`.
     """
 
-    def __init__(self, save_distributed_checkpoint: bool = False, timeout_minutes: float = 120) -> None:
+    def __init__(
+        self,
+        save_distributed_checkpoint: bool | None = None,
+        timeout_minutes: float = 120,
+        shard_size: int | None = None,
+    ) -> None:
         most, because = MAX_SECONDS / 60, "ranks wait for one another"
         check("FSDP2Strategy timeout_minutes", timeout_minutes, above=0, at_most=most, because=because)
+        check(
+            "FSDP2Strategy shard_size", shard_size, at_least=1, because="it counts ranks", otherwise="or null for all"
+        )
         super().__init__(
             tensor_parallel_size=1,
-            save_distributed_checkpoint=save_distributed_checkpoint,
+            save_distributed_checkpoint=save_distributed_checkpoint,  # type: ignore[arg-type]
             timeout=timedelta(minutes=timeout_minutes),
         )
         self.checkpoint_io = SafeCheckpointIO()
+        self.shard_size = shard_size
+        self._hybrid_mesh: DeviceMesh | None = None
+
+    @property
+    def _save_distributed_checkpoint(self) -> bool:
+        """What Lightning and this class ask when they save."""
+        if self._in_shards is not None:
+            return self._in_shards
+        assert self.model is not None
+        parameters = list(self.model.parameters())
+        whole = all(parameter.requires_grad for parameter in parameters)  # else checkpoints hold adapters alone
+        return world_size() > 1 and whole and sum(parameter.numel() for parameter in parameters) > _ONE_FILE
+
+    @_save_distributed_checkpoint.setter
+    def _save_distributed_checkpoint(self, value: bool | None) -> None:
+        self._in_shards = value
 
     def setup_environment(self) -> None:
-        self._data_parallel_size = self.num_nodes * self.num_processes
+        self._data_parallel_size = ranks = self.num_nodes * self.num_processes
+        if self.shard_size is not None and ranks % self.shard_size:
+            raise UsageError(
+                f"FSDP2Strategy shard_size is {self.shard_size}, but {ranks} ranks are no multiple of it: give the "
+                "GPUs of a node, or null"
+            )
         super().setup_environment()
+        assert self._timeout is not None
+        call_the_roll(self._timeout)
+        if self.shard_size not in (None, ranks):
+            shape, names = (ranks // self.shard_size, self.shard_size), ("replicate", "shard")
+            self._hybrid_mesh = init_device_mesh(self.root_device.type, shape, mesh_dim_names=names)
+            for name in names:  # new groups have the default's, of half an hour at most
+                _set_pg_timeout(self._timeout, self._hybrid_mesh.get_group(name))
+
+    @property
+    def sharding_mesh(self) -> DeviceMesh:
+        """What the policy is sharded over: all ranks, or replicas × shards."""
+        return self._hybrid_mesh if self._hybrid_mesh is not None else self.device_mesh["data_parallel"]
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """What is trained; frozen weights, which rank 0 would gather in vain, are in no checkpoint."""
+        assert self.model is not None
+        whole = not self._save_distributed_checkpoint
+        options = StateDictOptions(full_state_dict=whole, cpu_offload=True, ignore_frozen_params=True)
+        return get_model_state_dict(self.model, options=options)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
         """Write a checkpoint whole or not at all; call on every rank.
@@ -133,12 +189,18 @@ def check_trainer(trainer: Trainer, mesh: DeviceMesh | None, whole: bool = True)
         )
 
 
+def sharding_mesh(trainer: Trainer, mesh: DeviceMesh) -> DeviceMesh:
+    """What the policy is sharded over, for a Trainer whose strategy has a device mesh."""
+    strategy = trainer.strategy
+    return strategy.sharding_mesh if isinstance(strategy, FSDP2Strategy) else mesh["data_parallel"]
+
+
 def shard(policy: Any, mesh: DeviceMesh, param_dtype: torch.dtype | None = None) -> None:
     """Shard a Hugging Face causal LM in place: each decoder layer, then what is left.
 
     Args:
         policy: a model with `token_logprobs` as a method.
-        mesh: one-dimensional, the data-parallel ranks.
+        mesh: of the data-parallel ranks; with two dimensions replicas × shards.
         param_dtype: dtype that parameters are gathered in; gradients are reduced in float32 always.
     """
     precision = MixedPrecisionPolicy(param_dtype=param_dtype, reduce_dtype=torch.float32)

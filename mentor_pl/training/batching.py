@@ -1,7 +1,7 @@
 """From a batch of rollouts to what fits: mini-batches of whole groups, micro-batches by token budget.
 
-Every rank holds its share of each mini-batch: with prompts dealt to ranks in turn, the k-th local mini-batches
-together are the k-th global one, whatever the number of ranks.
+Every rank holds its share of each mini-batch. Problems are dealt to ranks in turn, so the first groups of all ranks,
+their second ones and so on are in the order that one process has them in, and the mini-batches those that it makes.
 
 Shapes: N rollouts, M rollouts of a mini-batch, B rollouts of a micro-batch.
 """
@@ -11,16 +11,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mentor_pl.runtime.collectives import all_objects, rank
+
 
 def mini_batches(group: Tensor, count: int) -> list[Tensor]:
-    """Rows [M] of each of `count` mini-batches: consecutive whole groups, equally many in each as far as that goes.
+    """Rows [M] of each of `count` mini-batches: consecutive whole groups of all ranks, equally many in each as far as
+    that goes; call on every rank.
 
     Args:
-        group: [N] int64, ascending.
+        group: [N] int64, ascending, of this rank.
         count: mini-batches; those that no group is left for are empty.
     """
     group = group.cpu()
-    return [torch.isin(group, some).nonzero().squeeze(1) for some in group.unique().tensor_split(count)]
+    own = group.unique()
+    every = all_objects(len(own))
+    places = [  # among the groups of all ranks
+        sum(min(theirs, number + (other < rank())) for other, theirs in enumerate(every)) for number in range(len(own))
+    ]
+    parts = torch.arange(sum(every)).tensor_split(count)
+    mine = [own[torch.isin(torch.tensor(places, dtype=torch.int64), part)] for part in parts]
+    return [torch.isin(group, some).nonzero().squeeze(1) for some in mine]
 
 
 def micro_batches(prompts: Tensor, responses: Tensor, group: Tensor, tokens: int, rows: Tensor) -> list[Tensor]:

@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.algorithms.base import Algorithm, Graded, Rounds, Step
+from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, as_response, decoding
 from mentor_pl.models.loading import Models, Vocabulary
@@ -35,6 +36,8 @@ class Learner(Protocol):
     mini_batches: int
     micro_batch_tokens: int
     mask_truncated: bool
+
+    def guidance_ends(self) -> None: ...
 
     @property
     def models(self) -> Models: ...
@@ -82,7 +85,8 @@ def collect(
     """
     models, algorithm, clock = learner.models, learner.algorithm, _Clock()
     done: list[Round] = []
-    with decoding(models.policy), activity.step():
+    asked = algorithm.mixes(learner.alpha) or Need.EXPERT_LOGPROBS in algorithm.needs
+    with decoding(models.policy), models.expert_in_use(asked), activity.step():
         likelihoods = partial(given_likelihoods, models, learner.micro_batch_tokens, sampling.temperature)
         text, room = partial(_text, models), models.vocabulary.window - sampling.max_new_tokens
         rounds = algorithm.rounds(Step(prompts, learner.alpha, step, seed, draw, render, text, room, likelihoods))

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.decoding.coin import Coin
@@ -121,10 +121,12 @@ class RolloutDataModule(L.LightningDataModule):
             return
         assert self.trainer is not None
         learner, world = self.learner, self.trainer.world_size
-        if self.prompts_per_step % (world * learner.mini_batches):
-            raise UsageError(
-                f"data.prompts_per_step is {self.prompts_per_step}, which {world} processes × {learner.mini_batches} "
-                f"mini-batches do not divide: give a multiple of {world * learner.mini_batches}"
+        updates = f"each of model.mini_batches = {learner.mini_batches} updates needs a problem"
+        check("data.prompts_per_step", self.prompts_per_step, at_least=learner.mini_batches, because=updates)
+        if self.prompts_per_step < world:
+            rank_zero_warn(
+                f"data.prompts_per_step is {self.prompts_per_step}, fewer than the {world} processes, so some of them "
+                "sample nothing: raise it, or start fewer"
             )
         if self.dynamic_sampling is not None:
             self.dynamic_sampling.check(learner.algorithm)

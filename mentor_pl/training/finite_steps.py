@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 
 from mentor_pl.runtime.errors import DivergenceError
+from mentor_pl.runtime.ranges import check
 
 MOST_SKIPPED = 10  # updates in a row
 
@@ -22,9 +23,13 @@ class FiniteSteps:
 
     Args:
         max_grad_norm: gradients are scaled down to this norm.
+
+    Raises:
+        UsageError: for a norm that is not positive.
     """
 
     def __init__(self, max_grad_norm: float) -> None:
+        check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise=".inf for no clipping")
         self.max_grad_norm = max_grad_norm
         self.skipped = 0  # in a row, up to now
 

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.models.loading import load_frozen
+from mentor_pl.models.placement import Placed, Placement, placed
 from mentor_pl.models.source import ModelSource
+from mentor_pl.runtime.collectives import world_size
 from mentor_pl.runtime.errors import UsageError
 
 
-def check_expert(algorithm: Algorithm, expert: ModelSource | None) -> None:
+class Frozen(NamedTuple):
+    """Models that are not trained, and where the expert lies if it is not whole on the device.
+
+    A tuple hides them from the module tree, so from checkpoints, the optimizer and `train()`.
+    """
+
+    expert: Any | None = None
+    reference: Any | None = None
+    placed: Placed | None = None
+
+
+def check_expert(
+    algorithm: Algorithm,
+    expert: ModelSource | None,
+    placement: Placement = "replicated",
+    device: torch.device | None = None,
+) -> None:
     """Say where a given expert is not asked, and what else is to be said of the method.
 
     Raises:
-        UsageError: where the algorithm asks an expert and there is none.
+        UsageError: where the algorithm asks an expert and there is none, or its placement would do nothing.
     """
     for note in algorithm.notes:
         rank_zero_info(note)
@@ -29,17 +47,32 @@ def check_expert(algorithm: Algorithm, expert: ModelSource | None) -> None:
         )
     if expert is not None and not algorithm.uses_expert:
         rank_zero_info(f"algorithm {name} asks no expert: '{expert.path}' is not loaded")
+    if placement == "offloaded" and device is not None and device.type == "cpu":
+        raise UsageError(
+            "model.expert_placement is offloaded, but this run is on the CPU, so the expert is in the host's memory "
+            "anyway: take replicated, or sharded over several processes"
+        )
+    if placement == "sharded" and world_size() == 1:
+        raise UsageError(
+            "model.expert_placement is sharded, but the one process of this run would hold every part: take "
+            "replicated, or on a GPU offloaded"
+        )
 
 
 def load_frozen_models(
-    algorithm: Algorithm, expert: ModelSource | None, reference: ModelSource, dtype: torch.dtype, device: torch.device
-) -> tuple[Any | None, Any | None]:
+    algorithm: Algorithm,
+    expert: ModelSource | None,
+    reference: ModelSource,
+    dtype: torch.dtype,
+    device: torch.device,
+    placement: Placement = "replicated",
+) -> Frozen:
     """Expert and reference on `device`; None in place of what the algorithm does not ask."""
 
     def loaded(source: ModelSource | None, needed: bool) -> Any | None:
-        return load_frozen(source, dtype).to(device) if source is not None and needed else None
+        return load_frozen(source, dtype) if source is not None and needed else None
 
-    return (
-        loaded(expert, algorithm.uses_expert),
-        loaded(reference, algorithm.uses_reference),
+    theirs, ours = loaded(expert, algorithm.uses_expert), loaded(reference, algorithm.uses_reference)
+    return Frozen(
+        theirs, None if ours is None else ours.to(device), None if theirs is None else placed(theirs, device, placement)
     )

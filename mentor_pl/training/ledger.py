@@ -73,6 +73,8 @@ class Ledger:
 
     def _read(self, role: str, model: Any | None) -> int:
         """Tokens that a model has read since the last step, decoding apart."""
+        if model is None:  # none, or freed
+            return 0
         before, self._counted[role] = self._counted.get(role, 0), tokens_read(model)
         return self._counted[role] - before
 

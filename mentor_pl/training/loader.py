@@ -7,6 +7,19 @@ from collections.abc import Callable, Iterator
 from mentor_pl.types import Rollouts
 
 
+def check_current(rollouts: Rollouts, updates: int) -> None:
+    """See that no optimizer step came between sampling and now, when the policy has seen `updates`.
+
+    Raises:
+        RuntimeError: where one did.
+    """
+    if rollouts.policy_updates != updates:
+        raise RuntimeError(
+            f"rollouts of step {rollouts.step} were sampled after {rollouts.policy_updates} optimizer steps, but the "
+            f"policy has seen {updates}: the loader must be sized, so that nothing is fetched ahead"
+        )
+
+
 class RolloutLoader:
     """A sized, stateful iterable of rollout batches.
 
@@ -35,16 +48,3 @@ class RolloutLoader:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.step = int(state["step"])
-
-
-def check_current(rollouts: Rollouts, updates: int) -> None:
-    """Stop a run whose policy has seen more optimizer steps, `updates`, than the one that sampled the rollouts.
-
-    Raises:
-        RuntimeError: then.
-    """
-    if rollouts.policy_updates != updates:
-        raise RuntimeError(
-            f"rollouts of step {rollouts.step} were sampled after {rollouts.policy_updates} optimizer steps, but "
-            f"the policy has seen {updates}: the loader must be sized, so that nothing is fetched ahead"
-        )

@@ -130,8 +130,11 @@ class MemoryEstimate:
         else:
             yield Part("optimizer states", "always", states)
         kind = str(plan.frozen_dtype).removeprefix("torch.")
-        if self.has_expert:
+        if self.has_expert and plan.expert_placement == "replicated":
             yield Part(f"expert weights, {kind}", "always", self.model("expert", plan.frozen_dtype).weight_bytes)
+        elif self.has_expert and plan.expert_placement == "sharded":
+            part = -(-self.model("expert", plan.frozen_dtype).weight_bytes // plan.ranks)
+            yield Part(f"expert weights, {kind}, a part", "always", part)
         if self.algorithm.uses_reference:
             yield Part(f"reference weights, {kind}", "always", self.model("reference", plan.frozen_dtype).weight_bytes)
         if plan.cuda:
@@ -141,8 +144,13 @@ class MemoryEstimate:
         """Of the policy's parameters on this rank, or of those that are trained."""
         return sum(map(torch.Size.numel, self.policy.shard_shapes(plan.shards, trained=trained)))
 
+    def _expert_in_use(self, plan: Plan, phase: str) -> Iterator[Part]:
+        if self.has_expert and plan.expert_placement != "replicated":
+            yield Part("expert weights, whole", phase, self.model("expert", plan.frozen_dtype).weight_bytes)
+
     def _while_decoding(self, plan: Plan) -> Iterator[Part]:
         yield from self._gathered(plan, "decoding")
+        yield from self._expert_in_use(plan, "decoding")
         how = plan.forward_dtype, plan.half, plan.prompt_tokens, plan.sampling, plan.cache
         calls = [self.decoding(*how, rollouts, mixed) for _, rollouts, mixed in self._calls(plan)]
         if calls:
@@ -207,6 +215,7 @@ class MemoryEstimate:
         work = [self.reading(role, dtype, plan.half, *rows) for role, dtype, needed in wanted if needed]
         if work:
             yield from self._gathered(plan, "scoring")
+            yield from self._expert_in_use(plan, "scoring")
             yield Part("work of a pass over responses", "scoring", max(work))
 
     def _reading(self, role: str, dtype: torch.dtype, half: bool, *micro_batch: Sequence[int]) -> int:
@@ -225,6 +234,7 @@ class MemoryEstimate:
         divergent, rows = bool(needs & _DIVERGENCES), (prompts, responses, group)
         held = self.activations(plan.forward_dtype, plan.half, plan.gradient_checkpointing, divergent, *rows)
         if divergent or Need.CHOICE_LOGPROBS in needs:  # the expert reads first, and is done when the policy begins
+            yield from self._expert_in_use(plan, "update")
             held = max(held, self.reading("expert", plan.frozen_dtype, plan.half, *rows))
         head = buffer_bytes(sum(responses), self.vocabulary.size, self.policy.head_shape[1], expert=divergent)
         # a GPU's optimizers step all parameters at once, with a temporary copy; by then activations are gone

@@ -28,23 +28,23 @@ from torch.optim.lr_scheduler import LambdaLR
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import Term
-from mentor_pl.models.loading import Models, load_policy, shared_vocabulary
+from mentor_pl.models.loading import Models, shared_vocabulary
 from mentor_pl.models.logprobs import tokens_read
 from mentor_pl.models.lora import LoRA, trained
+from mentor_pl.models.placement import Placement
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
 from mentor_pl.runtime.collectives import together
 from mentor_pl.runtime.failing_loggers import forgive
 from mentor_pl.runtime.logging import log_once
-from mentor_pl.runtime.parallel import check_trainer, shard
 from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.signals import Stopped
 from mentor_pl.training.adapted_state import leave_out_frozen, refuse_other_adapter
 from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
 from mentor_pl.training.finite_steps import FiniteSteps
-from mentor_pl.training.frozen_models import check_expert, load_frozen_models
+from mentor_pl.training.frozen_models import Frozen, check_expert, load_frozen_models
 from mentor_pl.training.importance import check_cap, weighted
 from mentor_pl.training.ledger import Ledger
 from mentor_pl.training.loader import check_current
@@ -52,6 +52,7 @@ from mentor_pl.training.optimizing import lr_factor, make_optimizer, try_optimiz
 from mentor_pl.training.process_state import process_state, restore, set_place
 from mentor_pl.training.sampling_gap import SamplingGap
 from mentor_pl.training.step_metrics import step_metrics
+from mentor_pl.training.trained_policy import load_trained
 from mentor_pl.training.trainer_settings import check_callbacks, check_folders, check_settings
 from mentor_pl.training.update import Update
 from mentor_pl.types import Rollouts
@@ -65,6 +66,7 @@ class MentorModule(L.LightningModule):
         expert: likewise, over the same token ids; loaded where the algorithm asks for it.
         algorithm: the method; by default `mentor_pl.algorithms.mentor.Mentor`.
         terms: of the loss, added to the method's own, such as a KL to the initial policy.
+        expert_placement: of the expert while nobody reads it (`mentor_pl.models.placement`).
         stop_tokens: all tokens that end a response, such as `<|im_end|>`, in training, on benchmarks and in what is
             exported; by default those of policy and expert together. Name them to train a policy without its expert
             that is to be compared with one under it.
@@ -96,6 +98,7 @@ class MentorModule(L.LightningModule):
         expert: str | None = None,
         algorithm: Algorithm | None = None,
         terms: list[Term] | None = None,
+        expert_placement: Placement = "replicated",
         stop_tokens: list[str] | None = None,
         reference: str | None = None,
         adapter: LoRA | None = None,
@@ -118,7 +121,6 @@ class MentorModule(L.LightningModule):
         check("model.final_lr", final_lr, at_least=0, at_most=1, because="it is a share of the learning rate")
         check("model.mini_batches", mini_batches, at_least=1)
         check("model.micro_batch_tokens", micro_batch_tokens, at_least=1)
-        check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise=".inf for no clipping")
         self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
         self.algorithm = algorithm if algorithm is not None else Mentor()
         self.algorithm.added = tuple(terms or ())
@@ -140,8 +142,7 @@ class MentorModule(L.LightningModule):
         self._step = FiniteSteps(max_grad_norm)
         self._resumed: dict[str, Any] | None = None
         self.policy: Any = None
-        # a tuple hides frozen models from the module tree, so from checkpoints, the optimizer and train()/eval()
-        self._frozen: tuple[Any | None, Any | None] = (None, None)
+        self._frozen, self.expert_placement = Frozen(), expert_placement
 
     @property
     def alpha(self) -> float:
@@ -154,7 +155,14 @@ class MentorModule(L.LightningModule):
 
     @property
     def models(self) -> Models:
-        return Models(self.policy, self._frozen[0], self.tokenizer, self.vocabulary, self._frozen[1])
+        expert, reference, placed = self._frozen
+        return Models(self.policy, expert, self.tokenizer, self.vocabulary, reference, placed)
+
+    def guidance_ends(self) -> None:
+        """α is 0 for good: free the expert, unless the method asks it all the same."""
+        if self._frozen.expert is not None and not self.algorithm.asks_expert(0.0):
+            self._frozen = Frozen(reference=self._frozen.reference)
+            rank_zero_info(f"after {self.steps_done} steps α is 0 for good: the expert is freed")
 
     def configure_callbacks(self) -> list[L.Callback]:
         """None of its own; the first hook that knows the Trainer sees whether it is one to train under."""
@@ -168,22 +176,20 @@ class MentorModule(L.LightningModule):
         if stage != TrainerFn.FITTING:
             return
         try_optimizer(self.optimizer)
-        check_expert(self.algorithm, self.expert_source)
+        check_expert(self.algorithm, self.expert_source, self.expert_placement, self.trainer.strategy.root_device)
 
     def configure_model(self) -> None:
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             self.trainer.strategy.checkpoint_io = SafeCheckpointIO()
         if self.policy is not None:
             return
-        check_trainer(self.trainer, self.device_mesh, whole=self.adapter is None)
         half = str(self.trainer.precision).startswith("bf16")
-        self.policy = load_policy(self.policy_source, self.gradient_checkpointing, self.adapter)
-        if self.device_mesh is not None:
-            shard(self.policy, self.device_mesh["data_parallel"], torch.bfloat16 if half else None)
+        device, dtype = self.trainer.strategy.root_device, torch.bfloat16 if half else torch.float32
+        how = self.policy_source, dtype, self.gradient_checkpointing, self.adapter
+        self.policy = load_trained(self.trainer, self.device_mesh, *how)
         if self.trainer.state.fn == TrainerFn.FITTING:
-            dtype = torch.bfloat16 if half else torch.float32
             sources = self.expert_source, self.reference_source
-            self._frozen = load_frozen_models(self.algorithm, *sources, dtype, self.trainer.strategy.root_device)
+            self._frozen = load_frozen_models(self.algorithm, *sources, dtype, device, self.expert_placement)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
         optimizer = make_optimizer(self.optimizer, trained(self.policy).values())
@@ -217,9 +223,8 @@ class MentorModule(L.LightningModule):
         started = time.perf_counter()
         models, terms, size = self.models, self.algorithm.all_terms, self.vocabulary.size
         update = Update(models.policy, models.expert, terms, size, self.micro_batch_tokens, rollouts.alpha)
-        batches = mini_batches(rollouts.group, self.mini_batches)
-        steps, sampled = [], rollouts.logprobs
-        gap = SamplingGap(rollouts, update.clip_range, self.importance_cap)
+        batches, steps, sampled = mini_batches(rollouts.group, self.mini_batches), [], rollouts.logprobs
+        gap = SamplingGap(self.device, update.clip_range, self.importance_cap)
         unseen: SamplingGap | None = gap  # by a pass at the weights that sampled: the first alone
         if self.recompute_logprobs:
             rollouts, unseen = replace(rollouts, logprobs=update.rescored(rollouts, batches, gap)), None
@@ -228,10 +233,11 @@ class MentorModule(L.LightningModule):
         if (cap := self.importance_cap) is not None:
             advantages = weighted(advantages, rollouts.logprobs, sampled, cap, rollouts.drawn)
         read = tokens_read(self.policy)
-        for rows in batches:
-            means = update.accumulate_gradients(rollouts, advantages, rows, self.manual_backward, unseen)
-            steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step + 1))
-            unseen = None
+        with models.expert_in_use(update.reads_expert):
+            for rows in batches:
+                means = update.accumulate_gradients(rollouts, advantages, rows, self.manual_backward, unseen)
+                steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step + 1))
+                unseen = None
         self.steps_done = rollouts.step + 1
         metrics = {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
         metrics["train/skipped_updates"] *= len(steps)
@@ -290,6 +296,4 @@ class MentorModule(L.LightningModule):
         self.algorithm.load_state_dict(state["algorithm"])
         self.ledger.load_state_dict(checkpoint["ledger"])
         self._resumed = state
-        # max_time is of one attempt: with those before it counted, a command that a scheduler repeats would end at once
-        checkpoint.get("callbacks", {}).pop("Timer", None)
-        set_place(checkpoint["loops"]["fit_loop"], self.steps_done)
+        set_place(checkpoint, self.steps_done)

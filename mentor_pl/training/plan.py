@@ -9,6 +9,7 @@ import torch
 
 from mentor_pl.algorithms.base import Algorithm, Graded, Step
 from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.models.placement import Placement
 from mentor_pl.training.batching import micro_batches
 from mentor_pl.types import Origin, Prompt
 
@@ -29,6 +30,8 @@ class Plan:
         prompt_tokens: of the longest prompt.
         sampling: temperature, filters, maximum length.
         rows, cache_tokens, page_tokens: of the sampler; 0 for pages as long as a row.
+        expert_placement: as of `MentorModule`.
+        shard_size: as of `FSDP2Strategy`.
     """
 
     ranks: int
@@ -44,11 +47,13 @@ class Plan:
     rows: int
     cache_tokens: int
     page_tokens: int = 0
+    expert_placement: Placement = "replicated"
+    shard_size: int | None = None
 
     @property
     def shards(self) -> int:
         """Parts that the policy is cut into."""
-        return self.ranks if self.sharded else 1
+        return (self.shard_size or self.ranks) if self.sharded else 1
 
     @property
     def cache(self) -> tuple[int, int, int]:

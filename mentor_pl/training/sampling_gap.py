@@ -30,24 +30,25 @@ class SamplingGap:
     """Sums over micro-batches and ranks, so that a mean is over tokens.
 
     Args:
-        rollouts: of this rank, with what sampling kept.
+        device: of the rollouts.
         clip_range: least and greatest ratio of a token that the loss does not clip; none where it clips no tokens.
         cap: of importance weights.
     """
 
     def __init__(
-        self, rollouts: Rollouts, clip_range: tuple[float, float] | None = None, cap: float | None = None
+        self, device: torch.device, clip_range: tuple[float, float] | None = None, cap: float | None = None
     ) -> None:
-        self.sampled, self.trained = rollouts.logprobs, rollouts.train_mask  # [N, T]
-        self.drawn = rollouts.drawn & rollouts.train_mask  # [N, T]
         self.clip_range, self.cap = clip_range, cap
-        self._sums, self._max = self.sampled.new_zeros(7), self.sampled.new_zeros(())
+        self._sums, self._max = torch.zeros(7, device=device), torch.zeros((), device=device)
 
-    def add(self, rows: Tensor, logprobs: Tensor) -> None:
-        """The trainer's log π_old of the rollouts `rows` [B], [B, T] up to the longest of them."""
-        trained, drawn, sampled = (
-            column[rows, : logprobs.shape[1]] for column in (self.trained, self.drawn, self.sampled)
-        )
+    def add(self, rollouts: Rollouts, rows: Tensor, logprobs: Tensor) -> None:
+        """The trainer's log π_old of the rollouts `rows` [B], [B, T] up to the longest of them.
+
+        Args:
+            rollouts: with what sampling kept.
+        """
+        columns = rollouts.train_mask, rollouts.drawn & rollouts.train_mask, rollouts.logprobs  # [N, T]
+        trained, drawn, sampled = (column[rows, : logprobs.shape[1]] for column in columns)
         known = trained & sampled.isfinite()
         difference = logprobs.detach() - sampled
         ratio, gap = difference.exp(), difference.abs().where(known, 0)

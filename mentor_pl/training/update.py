@@ -18,6 +18,7 @@ from mentor_pl.models.logprobs import expert_says
 from mentor_pl.models.prefix_sharing import prefix_sharing
 from mentor_pl.runtime.collectives import all_max, all_sum, world_size
 from mentor_pl.training.batching import micro_batches
+from mentor_pl.training.dealing import Deal
 from mentor_pl.training.sampling_gap import SamplingGap
 from mentor_pl.types import Rollouts
 
@@ -61,6 +62,11 @@ class Update:
         ranges = [term.clip_range for term in self.terms if term.clip_range is not None]
         return (max(low for low, _ in ranges), min(high for _, high in ranges)) if ranges else None
 
+    @property
+    def reads_expert(self) -> bool:
+        """Whether the expert reads each micro-batch beside the policy."""
+        return bool(self.needs & {Need.CHOICE_LOGPROBS, *_DIVERGENCES})
+
     def accumulate_gradients(
         self,
         rollouts: Rollouts,
@@ -72,7 +78,7 @@ class Update:
         """Gradients of the loss over the global mini-batch whose share here are `rows` [M].
 
         Rollouts that no term learns from are not read, such as those without any advantage under a surrogate alone.
-        The terms' weights count them all the same.
+        The terms' weights count them all the same. What is read is dealt anew among ranks (`dealing.py`).
 
         Args:
             rollouts: of this rank, N of them.
@@ -90,8 +96,9 @@ class Update:
         totals = all_sum(torch.stack([*(term.weight(known) for term in self.terms), known.mask.sum(), entropy]))
         weights = totals[:-2].where(totals[:-2] > 0, 1)
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=totals.device))
-        for some, share in self._passes(rollouts, self._learnable(known, rows)):
-            inputs = self._read(rollouts, advantages, some)
+        deal = Deal(rollouts, advantages, self._learnable(known, rows))
+        for some, share in self._passes(deal.rollouts, deal.rows):
+            inputs = self._read(deal.rollouts, deal.advantages, some)
             loss = torch.zeros((), device=totals.device)
             for term, weight in zip(self.terms, weights, strict=True):
                 output = term(inputs)
@@ -107,7 +114,7 @@ class Update:
                 backward(loss)
             sums["read"] += share * inputs.mask.sum()
             if gap is not None and share:
-                gap.add(some, inputs.logprobs)
+                gap.add(deal.rollouts, some, inputs.logprobs)
         found = dict(zip(sums, all_sum(torch.stack(list(sums.values()))), strict=True))
         read = found.pop("read").clamp(min=1)
         means = {name.removeprefix("read/"): v / read if name.startswith("read/") else v for name, v in found.items()}
@@ -123,11 +130,15 @@ class Update:
         """log π_old [N, T] as the updates' own passes compute it; `gap` is shown it."""
         logprobs = rollouts.logprobs.clone()
         for mini_batch in batches:
-            for rows, share in self._passes(rollouts, mini_batch):
-                values = self._logprobs(rollouts, rows).logprobs
-                logprobs[rows, : values.shape[1]] = values
-                if gap is not None and share:
-                    gap.add(rows, values)
+            deal = Deal(rollouts, rollouts.logprobs, mini_batch)
+            read = deal.rollouts.logprobs.clone()
+            for rows, share in self._passes(deal.rollouts, deal.rows):
+                values = self._logprobs(deal.rollouts, rows).logprobs
+                if share:
+                    read[rows, : values.shape[1]] = values
+                    if gap is not None:
+                        gap.add(deal.rollouts, rows, values)
+            logprobs[mini_batch] = deal.home(read)
         return logprobs
 
     def _passes(self, rollouts: Rollouts, rows: Tensor) -> Iterator[tuple[Tensor, float]]:

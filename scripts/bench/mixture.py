@@ -59,16 +59,27 @@ class Profile:
     sharpness: float = 24.0
 
 
-def build_pair(policy: Shape, expert: Shape, profile: Profile, vocabulary: int, window: int, seed: int) -> list[Any]:
-    """Policy and expert with the profile, in float32 and eval mode, on the CPU."""
+def build_pair(
+    policy: Shape,
+    expert: Shape | None,
+    profile: Profile,
+    vocabulary: int,
+    window: int,
+    seed: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> list[Any]:
+    """Policy and expert, or the policy alone, with the profile, in eval mode; made where they are to be."""
     generator = torch.Generator().manual_seed(seed)
-    outputs = normalize(torch.randn(vocabulary, policy.hidden, generator=generator), dim=-1)
+    there = generator if device == "cpu" else torch.Generator(device).manual_seed(seed)
+    outputs = normalize(torch.randn(vocabulary, policy.hidden, generator=there, device=device), dim=-1)
     successors, odds = _successors(profile, vocabulary, generator)
     other_odds = odds * (profile.disagreement * torch.randn(odds.shape, generator=generator)).exp()
     models = []
     for shape, chances in ((policy, odds), (expert, other_odds)):
-        table = _table(outputs, successors, chances)
-        models.append(_model(shape, outputs, table, profile.sharpness, window, generator))
+        if shape is not None:
+            table = _table(outputs, successors.to(device), chances.to(device))
+            models.append(_model(shape, outputs, table, profile.sharpness, window, generator, dtype))
     return models
 
 
@@ -107,7 +118,13 @@ def _table(outputs: Tensor, successors: Tensor, odds: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _model(
-    shape: Shape, outputs: Tensor, table: Tensor, sharpness: float, window: int, generator: torch.Generator
+    shape: Shape,
+    outputs: Tensor,
+    table: Tensor,
+    sharpness: float,
+    window: int,
+    generator: torch.Generator,
+    dtype: torch.dtype,
 ) -> Any:
     """A model whose embeddings and output vectors are given in its first dimensions."""
     vocabulary, given = table.shape
@@ -121,9 +138,11 @@ def _model(
         max_position_embeddings=window,
         tie_word_embeddings=False,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
-        model = AutoModelForCausalLM.from_config(config).eval()
+    device, seed = table.device, int(torch.randint(2**31, (), generator=generator))
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), device:
+        torch.manual_seed(seed)
+        # not cast afterwards: RoPE's frequencies stay in float32
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
     for matrix, rows, scale in (
         (model.get_input_embeddings().weight, table, shape.hidden**0.5),
         (model.get_output_embeddings().weight, outputs, sharpness / shape.hidden**0.5),

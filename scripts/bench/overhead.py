@@ -31,7 +31,6 @@ from overhead_report import (
     PLAIN,
     Runs,
     draw,
-    filled,
     measured_table,
     modelled,
     modelled_table,
@@ -44,7 +43,7 @@ from overhead_report import (
 )
 from overhead_sides import SIDES, Case, Measured, Sizes, made, quick_start, steps
 from process import alone
-from report import Figure, add_report_options, finish, machine
+from report import Figure, add_report_options, filled, finish, machine
 from rich.progress import Progress
 from shapes import setting_of
 

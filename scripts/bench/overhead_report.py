@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -173,17 +172,3 @@ def records(runs: Mapping[str, Runs], **beside: Any) -> str:
 def _plain(value: Any) -> str:
     exact = json.loads(json.dumps(value, default=float), parse_float=lambda text: float(f"{float(text):.5g}"))
     return json.dumps(exact)
-
-
-def filled(page: str, blocks: Mapping[str, str]) -> str:
-    """The page with each block between its marks, `<!-- name -->` and `<!-- end -->`.
-
-    Raises:
-        ValueError: for a block that the page has no marks for.
-    """
-    for name, text in blocks.items():
-        pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-        page, count = pattern.subn(lambda found, text=text: found[1] + text + found[2], page)  # type: ignore[misc]
-        if count != 1:
-            raise ValueError(f"the page has {count} places for {name}: mark one with <!-- {name} --> and <!-- end -->")
-    return page

@@ -1,21 +1,36 @@
-"""A measurement in a process of its own, and the memory that it needs above what the process held before."""
+"""Measurements in processes of their own, and the memory that they need above what the process held before."""
 
 from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
-from collections.abc import Callable, Iterator
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 Result = TypeVar("Result")
+# What a fork server is told to import before it serves `streamed`.
+PRELOADED = ["lightning.pytorch", "transformers.models.qwen2.modeling_qwen2", "mentor_pl.cli.main"]
+_start = "forkserver"  # has imported the libraries once; unless that spoils CUDA for what is forked
+# What a Trainer is told so that the work alone is measured.
+QUIET: dict[str, Any] = {
+    "max_epochs": 1,
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "enable_checkpointing": False,
+}
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -25,11 +40,76 @@ def alone(function: Callable[..., Result], *arguments: Any) -> Result:
         return pool.submit(function, *arguments).result()
 
 
-def _silence() -> None:
+def streamed(
+    function: Callable[..., Iterable[Result]], seconds: float, log: Path | str, *arguments: Any
+) -> Iterator[Result]:
+    """What `function(*arguments)` yields, as soon as it does, from a process of its own that is killed afterwards.
+
+    Args:
+        function: of a module, not a lambda.
+        seconds: after which it is killed.
+        log: file to which all that it prints is added.
+
+    Raises:
+        RuntimeError: where it fails, or its process ends; in one line, the whole story is in the log.
+        TimeoutError: where it has not ended in time.
+    """
+    global _start
+    context = get_context(_start)
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_stream, args=(theirs, str(log), function, arguments))
+    process.start()
+    theirs.close()
+    end = time.monotonic() + seconds
+    try:
+        while ours.poll(max(0.0, end - time.monotonic())):
+            try:
+                kind, value = ours.recv()
+            except EOFError:
+                process.join(10)
+                raise RuntimeError(f"its process ended with status {process.exitcode}") from None
+            if kind == "failed":
+                raise RuntimeError(value)
+            if kind == "spoilt":
+                _start = "spawn"
+                yield from streamed(function, end - time.monotonic(), log, *arguments)
+            if kind in ("done", "spoilt"):
+                return
+            yield value
+        raise TimeoutError(f"it took longer than the {seconds:.0f} s that were left")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started
+        process.kill()
+        process.join()
+
+
+def _stream(to: Connection, log: str, function: Callable[..., Iterable[Any]], arguments: tuple[Any, ...]) -> None:
+    os.setsid()
+    _silence(log)
+    if torch.cuda._is_in_bad_fork():  # something that the fork server imports has looked for a GPU
+        to.send(("spoilt", None))
+        return
+    try:
+        for value in function(*arguments):
+            to.send(("value", value))
+        to.send(("done", None))
+    except BaseException as problem:
+        traceback.print_exc()
+        sys.stderr.flush()
+        to.send(("failed", in_one_line(problem)))
+
+
+def in_one_line(problem: BaseException) -> str:
+    """Kind and message of an exception, cut to what a table holds."""
+    return f"{type(problem).__name__}: {' '.join(str(problem).split())}"[:300]
+
+
+def _silence(log: str = os.devnull) -> None:
     """Libraries' progress bars and notices would tear the caller's own."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.dup2(nothing, sys.stderr.fileno())
+    elsewhere = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(elsewhere, sys.stdout.fileno())
+    os.dup2(elsewhere, sys.stderr.fileno())
 
 
 @dataclass
@@ -50,6 +130,7 @@ def measured(device: str) -> Iterator[Memory]:
 
 
 def _cuda(device: str) -> Callable[[], int]:
+    torch.cuda.init()  # before which the allocator knows no device
     torch.cuda.reset_peak_memory_stats(device)
     return lambda: torch.cuda.max_memory_allocated(device)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -112,10 +113,29 @@ def finish(
     for line in [*notes, ", ".join(f"{name} {value}" for name, value in settings.items())]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if options.json:
-        rows = [asdict(figure) | {"passed": figure.passed} for figure in figures]
-        report = {"title": title, "settings": dict(settings), "notes": list(notes), "figures": rows}
-        options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write(options.json, title, figures, settings, notes)
     return check(figures) if options.check else 0
+
+
+def write(path: Path, title: str, figures: Sequence[Figure], settings: Mapping[str, Any], notes: Sequence[str]) -> None:
+    """What `--json` asks for."""
+    rows = [asdict(figure) | {"passed": figure.passed} for figure in figures]
+    report = {"title": title, "settings": dict(settings), "notes": list(notes), "figures": rows}
+    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def filled(page: str, blocks: Mapping[str, str]) -> str:
+    """The page with each block between its marks, `<!-- name -->` and `<!-- end -->`.
+
+    Raises:
+        ValueError: for a block that the page has no marks for.
+    """
+    for name, text in blocks.items():
+        pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+        page, count = pattern.subn(lambda found, text=text: found[1] + text + found[2], page)  # type: ignore[misc]
+        if count != 1:
+            raise ValueError(f"the page has {count} places for {name}: mark one with <!-- {name} --> and <!-- end -->")
+    return page
 
 
 def check(figures: Sequence[Figure]) -> int:

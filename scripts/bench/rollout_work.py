@@ -98,7 +98,7 @@ def work(
     """Models of a profile and random prompts, `group` rollouts of each; γ gives on-policy rollouts the mean weight."""
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     window = prompt_tokens + length
-    pair = [model.to(device, dtype) for model in build_pair(policy, expert, profile, vocabulary, window, seed=0)]
+    pair = build_pair(policy, expert, profile, vocabulary, window, 0, device, dtype)
     models = Models(*pair, tokenizer=None, vocabulary=Vocabulary(vocabulary, (NEVER,), window))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(1)
     texts = torch.randint(vocabulary // 2, (rollouts // group, prompt_tokens), generator=generator).tolist()

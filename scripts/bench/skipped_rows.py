@@ -19,6 +19,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
+from process import QUIET
 from report import Figure, add_report_options, finish, machine
 from torch import Tensor
 
@@ -97,10 +98,7 @@ def main() -> int:
             system_prompt=None,
             max_prompt_tokens=32,
         )
-        quiet = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
-        trainer = L.Trainer(
-            accelerator="cpu", max_epochs=1, enable_progress_bar=False, callbacks=[AlphaDecay(), timed], **quiet
-        )
+        trainer = L.Trainer(accelerator="cpu", callbacks=[AlphaDecay(), timed], **QUIET)
         trainer.fit(module, data)
     pairs = zip(timed.left_out, timed.ratios, strict=True)
     each = ", ".join(f"{share:.0%} out: {ratio:.2f}" for share, ratio in pairs)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from process import measured
+from process import QUIET, measured
 
 RATE, DECAY, UPDATES = 1e-6, 0.01, 2
 CLIP_LOW, CLIP_HIGH = 0.2, 0.28
@@ -133,12 +133,8 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
         trainer = L.Trainer(
             accelerator="gpu" if work.device.startswith("cuda") else "cpu",
             devices=1,
-            max_epochs=1,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
             callbacks=[clock],
+            **QUIET,
         )
         trainer.fit(module, data)
     return _measured(work, clock.ends, clock.sampling, clock.lengths, memory.peak)

@@ -20,29 +20,37 @@ class AlphaSchedule(ABC):
     def __call__(self, step: int) -> float:
         """α ≥ 0 for the rollouts of `step`."""
 
+    def ended(self, step: int) -> bool:
+        """Whether α is 0 from `step` on, for good; False where that is not known."""
+        return False
 
-def _check(start: float, steps: int) -> None:
-    check("schedule start", start, at_least=0, because="α weighs advantages")
-    check("schedule steps", steps, at_least=1, because="guidance lasts at least one step")
 
+class Falling(AlphaSchedule):
+    """From `start` to 0, where it is from `steps` on.
 
-class Cosine(AlphaSchedule):
-    """start · ½(1 + cos(π t / steps)) for t < steps, then 0: the paper's schedule."""
+    Args:
+        start: α at step 0.
+        steps: batches of rollouts until α is 0.
+    """
 
     def __init__(self, start: float = 1.0, steps: int = 120) -> None:
-        _check(start, steps)
+        check("schedule start", start, at_least=0, because="α weighs advantages")
+        check("schedule steps", steps, at_least=1, because="guidance lasts at least one step")
         self.start, self.steps = start, steps
+
+    def ended(self, step: int) -> bool:
+        return self.start == 0 or step >= self.steps
+
+
+class Cosine(Falling):
+    """start · ½(1 + cos(π t / steps)) for t < steps, then 0: the paper's schedule."""
 
     def __call__(self, step: int) -> float:
         return self.start * 0.5 * (1 + math.cos(math.pi * step / self.steps)) if step < self.steps else 0.0
 
 
-class Linear(AlphaSchedule):
+class Linear(Falling):
     """start · (1 − t / steps) for t < steps, then 0."""
-
-    def __init__(self, start: float = 1.0, steps: int = 120) -> None:
-        _check(start, steps)
-        self.start, self.steps = start, steps
 
     def __call__(self, step: int) -> float:
         return self.start * (1 - step / self.steps) if step < self.steps else 0.0
@@ -58,13 +66,12 @@ class Constant(AlphaSchedule):
     def __call__(self, step: int) -> float:
         return self.value
 
+    def ended(self, step: int) -> bool:
+        return self.value == 0
 
-class CutOff(AlphaSchedule):
+
+class CutOff(Falling):
     """start for t < steps, then 0 at once."""
-
-    def __init__(self, start: float = 1.0, steps: int = 120) -> None:
-        _check(start, steps)
-        self.start, self.steps = start, steps
 
     def __call__(self, step: int) -> float:
         return self.start if step < self.steps else 0.0
@@ -88,4 +95,10 @@ class Stages(AlphaSchedule):
         self.values, self.starts = values, starts
 
     def __call__(self, step: int) -> float:
-        return self.values[bisect_right(self.starts, step) - 1]
+        return self.values[self._stage(step)]
+
+    def ended(self, step: int) -> bool:
+        return not any(self.values[self._stage(step) :])
+
+    def _stage(self, step: int) -> int:
+        return bisect_right(self.starts, step) - 1

@@ -58,6 +58,7 @@ class Configuration:
         check_settings(self.trainer)
         try:
             module = MentorModule(**self.arguments)
+            module.trainer = self.trainer
             module.setup("fit")
             self.tokenizer, self.vocabulary = module.tokenizer, module.vocabulary
         except UsageError as error:

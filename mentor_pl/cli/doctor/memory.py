@@ -56,12 +56,14 @@ def plan_of(configuration: Configuration) -> Plan | None:
         gradient_checkpointing=model["gradient_checkpointing"],
         micro_batch_tokens=model["micro_batch_tokens"],
         mini_batches=model["mini_batches"],
-        prompts=max(1, data.prompts_per_step // trainer.world_size),
+        prompts=-(-data.prompts_per_step // trainer.world_size),
         prompt_tokens=max((len(prompt.token_ids) for prompt in prompts), default=data.max_prompt_tokens),
         sampling=data.sampling,
         rows=sampler.rows,
         cache_tokens=sampler.cache_tokens or _ASSUMED_PLACES,
         page_tokens=sampler.page_tokens_on("cuda" if configuration.cuda else "cpu"),
+        expert_placement=model["expert_placement"],
+        shard_size=getattr(trainer.strategy, "shard_size", None),
     )
 
 
@@ -151,10 +153,15 @@ def _on_host(configuration: Configuration, estimate: MemoryEstimate, plan: Plan)
     have = host_memory()
     nodes = max(1, configuration.trainer.num_nodes)
     if plan.cuda and have:
-        need = 4 * estimate.policy.parameters * plan.ranks // nodes
-        text = f"loading takes {size(need)} of the host's memory, a policy in float32 for each process, of {size(have)}"
+        need = 4 * estimate.policy.parameters * (1 if plan.sharded else plan.ranks // nodes)
+        who = "which one process reads for all" if plan.sharded else "for each process"
+        text = f"loading takes {size(need)} of the host's memory, a policy in float32, {who}, of {size(have)}"
         remedy = "start fewer processes on a machine, or give it more memory"
         yield ok(text) if need < have else (warning if configuration.missing else problem)(text, remedy)
+        if plan.expert_placement == "offloaded" and estimate.has_expert:
+            kept = estimate.model("expert", plan.frozen_dtype).weight_bytes * plan.ranks // nodes
+            text = f"the offloaded expert takes {size(kept)} of the host's memory, {size(have)}, whole for each process"
+            yield ok(text) if kept < have else warning(text, "set model.expert_placement to sharded")
     for name, workers, each in graders(configuration.data.reward):
         total = workers * each * plan.ranks // nodes
         text = f"{name}: {workers} workers a process, {size(each)} each at most (memory_mb)"

@@ -109,6 +109,8 @@ def cosines(one: Gradients, other: Gradients) -> tuple[list[float], float]:
 
 
 def _local(value: Tensor) -> Tensor:
-    """This rank's share."""
-    here: Tensor = value.to_local() if isinstance(value, DTensor) else value
-    return here.detach()
+    """This rank's share; of what several ranks hold alike, the first one's alone counts."""
+    if not isinstance(value, DTensor):
+        return value.detach()
+    place = zip(value.device_mesh.get_coordinate() or (), value.placements, strict=True)
+    return value.to_local().detach() * all(at == 0 for at, held in place if held.is_replicate())

@@ -22,7 +22,7 @@ from mentor_pl.cli.replay.recorded_data import RecordedData
 from mentor_pl.cli.replay.watch import ReplayWatch
 from mentor_pl.runtime.errors import RunError, UsageError
 from mentor_pl.runtime.printable import printable
-from mentor_pl.training.frozen_models import check_expert, load_frozen_models
+from mentor_pl.training.frozen_models import Frozen, check_expert, load_frozen_models
 from mentor_pl.training.module import MentorModule
 
 _SHOWN = ("train/loss", "train/grad_norm", "train/entropy", "train/logprob_gap/max")
@@ -105,8 +105,10 @@ class _ReplayCLI(MentorCLI):
                 half = str(self.trainer.precision).startswith("bf16")
                 place = torch.bfloat16 if half else torch.float32, self.trainer.strategy.root_device
                 more = load_frozen_models(other, self.expert_source, self.reference_source, *place)
-                (expert, reference), (theirs, initial) = self._frozen, more
-                self._frozen = (theirs if expert is None else expert, initial if reference is None else reference)
+                ours = self._frozen
+                mine = more if ours.expert is None else ours
+                reference = more.reference if ours.reference is None else ours.reference
+                self._frozen = Frozen(mine.expert, reference, mine.placed)
 
         super().__init__(Module, type("RecordedRun", (RecordedData,), {"run": run}), args)
 

@@ -63,8 +63,9 @@ class ReplayWatch(L.Callback):
         if self.strayed is None and self._weights(module) != read_step(self.run, step)["weights"][0].as_py():
             self.strayed = step
         if step == self.step and self.other is not None:
-            seen = as_seen_by(module, self.other, batch)
-            self.sides = [gradients(module, module.algorithm, batch), gradients(module, self.other, seen)]
+            with module.models.expert_in_use():
+                seen = as_seen_by(module, self.other, batch)
+                self.sides = [gradients(module, module.algorithm, batch), gradients(module, self.other, seen)]
             self.cosines = cosines(*self.sides)
 
     def on_metrics(self, trainer: L.Trainer, metrics: Mapping[str, float], step: int) -> None:

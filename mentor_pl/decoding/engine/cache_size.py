@@ -31,8 +31,8 @@ def places_in_memory(models: Models, rows: int, longest: int) -> int:
     places = 1 << (max(MIN_PLACES, int(SHARE * free) // each).bit_length() - 1)
     most = min(places, rows * longest) * each / 2**20
     rank_zero_info(
-        f"KV caches: room for {places:,} tokens of {each / 2**10:.1f} KiB in half of the {free / 2**30:.1f} GiB that "
-        f"are free, and {rows} rows of up to {longest} tokens: {most:,.1f} MiB at most"
+        f"KV caches: {most:,.1f} MiB at most for {rows} rows of up to {longest} tokens; half of the "
+        f"{free / 2**30:.1f} GiB that are free holds {places:,} tokens"
     )
     return places
 

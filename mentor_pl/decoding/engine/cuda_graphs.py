@@ -1,4 +1,4 @@
-"""CUDA graphs of the one-token step: recorded once per shape, then replayed without a word from Python.
+"""CUDA graphs of forwards: recorded once per shape, then replayed without a word from Python.
 
 Shapes are bucketed, so that a few dozen graphs serve responses of any length. Graphs live as long as one call of a
 sampler: sharded parameters are gathered to new addresses every time, and the cache is given back after it. Models
@@ -25,28 +25,25 @@ def bucket(number: int, min_size: int = 64) -> int:
     return -(-number // quarter) * quarter
 
 
-class Replayed:
-    """Calls `step(rows, width)` with bucketed shapes; what it does is recorded at a shape's second call.
+class Recorded:
+    """Calls `step(*shape)`; what it does is recorded at a shape's second call.
 
     The first call of a shape runs as it is, which is the warm-up that recording needs.
 
     Args:
         step: works on tensors of fixed addresses alone and never waits for the host.
-        slots: R, the greatest number of rows.
-        length: greatest width.
 
     Attributes:
         replays: calls so far that were replayed.
     """
 
-    def __init__(self, step: Callable[[int, int], None], slots: int, length: int) -> None:
-        self.step, self.slots, self.length = step, slots, length
+    def __init__(self, step: Callable[..., None]) -> None:
+        self.step = step
         self.recordable, self.replays = True, 0
-        self.seen: set[tuple[int, int]] = set()
-        self.graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
+        self.seen: set[tuple[int, ...]] = set()
+        self.graphs: dict[tuple[int, ...], torch.cuda.CUDAGraph] = {}
 
-    def __call__(self, rows: int, width: int) -> None:
-        shape = min(bucket(rows, ROW_BUCKET), self.slots), min(bucket(width), self.length)
+    def __call__(self, *shape: int) -> None:
         if shape in self.seen and shape not in self.graphs and self.recordable:
             self._record(shape)
         if shape in self.graphs:
@@ -56,7 +53,7 @@ class Replayed:
             self.seen.add(shape)
             self.step(*shape)
 
-    def _record(self, shape: tuple[int, int]) -> None:
+    def _record(self, shape: tuple[int, ...]) -> None:
         """Record the step of `shape`; nothing is executed while recording."""
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self.graphs.values())).pool() if self.graphs else None
@@ -73,3 +70,20 @@ class Replayed:
             )
         else:
             self.graphs[shape] = graph
+
+
+class Replayed(Recorded):
+    """The one-token step, `step(rows, width)`, in bucketed shapes.
+
+    Args:
+        slots: R, the greatest number of rows.
+        length: greatest width.
+    """
+
+    def __init__(self, step: Callable[[int, int], None], slots: int, length: int) -> None:
+        super().__init__(step)
+        self.slots, self.length = slots, length
+
+    def __call__(self, *shape: int) -> None:
+        rows, width = shape
+        super().__call__(min(bucket(rows, ROW_BUCKET), self.slots), min(bucket(width), self.length))

@@ -10,6 +10,8 @@ of the expert, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,7 @@ from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.one_pass import drafts
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.models.attention import spans
 from mentor_pl.models.loading import Vocabulary
 
 
@@ -96,41 +99,88 @@ class Drafts:
         logits = self.runner.step(self.token[:rows], self.prompt[:rows] - 1 + place, width)[:, : self.size]  # [A, V]
         rollout = torch.where(drafting, self.rollout[:rows], self.idle_row)
         column = torch.where(drafting, place, 0)
-        keys = self.keys[rollout]
-        token, *values, coins = drafts(logits, keys, column, self.sampling, self.size, self.guidance is not None)
+        token, *values, coins = drafts(
+            logits, self.keys[rollout], column, self.sampling, self.size, self.guidance is not None
+        )
         if coins is not None:
-            drafted = Drafted(values[1], column, keys)
-            values.append(self._mark(logits, drafted, coins, rollout, drafting, rows))
-        self.buffers.values[rollout, column, : len(values)] = torch.stack(values, -1)
-        self.buffers.context[rollout, column + 1] = token
+            slot = torch.where(drafting, torch.arange(rows, device=logits.device), self.runner.pages.slots)
+            weights, waits = self._mark(logits, values[1], coins, rollout, column, slot)
+            self.pending[:rows] += drafting & waits
+            values.append(weights)
+        self._write(rollout, column, token, values)
 
         self.token[:rows] = torch.where(drafting, token, self.token[:rows])
         self.place[:rows] += drafting
         self.drafting[:rows] = drafting & ~self.ends(token, column + 1, self.limit[:rows])
 
+    def step_guessed(self, slots: Tensor, starts: Tensor, guesses: Sequence[Sequence[int]]) -> tuple[int, int]:
+        """Draft for each of `slots` the token that comes next, and those behind it as far as they were guessed right.
+
+        Noise is keyed by position, so a token is the same one whether its predecessors were drafted or guessed: what is
+        kept is what `step` would have drafted, one token after the other.
+
+        Args:
+            slots: [B] int64 on the CPU, all of them drafting.
+            starts: [B] int64 on the CPU, places at which their last tokens are fed.
+            guesses: B lists of tokens.
+
+        Returns:
+            how many tokens were guessed, and how many guesses were right.
+        """
+        counts = torch.tensor([1 + len(some) for some in guesses])
+        device = self.token.device
+        guessed = torch.tensor([token for some in guesses for token in (0, *some)], device=device)  # [T], T = Σ counts
+        first = counts.cumsum(0) - counts  # [B]
+        guessed[first.to(device)] = self.token[slots.to(device)]
+        logits = self.runner.forward(guessed, slots, starts, counts, torch.arange(len(guessed)))[:, : self.size]
+        owner, offset = slots.repeat_interleave(counts).to(device), spans(torch.zeros_like(counts), counts).to(device)
+        rollout, column = self.rollout[owner], self.place[owner] + offset
+        token, *values, coins = drafts(
+            logits, self.keys[rollout], column, self.sampling, self.size, self.guidance is not None
+        )
+        over = self.ends(token, column + 1, self.limit[owner])
+        wrong = (over | (token != guessed.roll(-1))).cpu()  # what follows was fed another token, or nothing follows
+        wrong[first + counts - 1] = True
+        index = torch.arange(len(guessed))
+        row = torch.arange(len(counts)).repeat_interleave(counts)
+        last = torch.full_like(counts, len(guessed)).scatter_reduce(0, row[wrong], index[wrong], "amin")  # [B]
+        kept = (index <= last[row]).nonzero().squeeze(1).to(device)
+        owner, rollout, column, token = owner[kept], rollout[kept], column[kept], token[kept]
+        values = [value[kept] for value in values]
+        if coins is not None:
+            weights, waits = self._mark(logits[kept], values[1], coins[kept], rollout, column, owner)
+            self.pending.index_add_(0, owner, waits.long())
+            values.append(weights)
+        self._write(rollout, column, token, values)
+        self.place.index_add_(0, owner, torch.ones_like(owner))
+        ends, places = last.to(device), slots.to(device)
+        self.token[places] = self.buffers.context[self.rollout[places], self.place[places]]
+        self.drafting[places] = ~over[ends]
+        return len(guessed) - len(counts), len(kept) - len(counts)
+
+    def _write(self, rollout: Tensor, column: Tensor, token: Tensor, values: Sequence[Tensor]) -> None:
+        self.buffers.values[rollout, column, : len(values)] = torch.stack(list(values), -1)
+        self.buffers.context[rollout, column + 1] = token
+
     def _mark(
-        self,
-        logits: Tensor,
-        drafted: Drafted,
-        coins: Tensor,
-        rollout: Tensor,
-        drafting: Tensor,
-        rows: int,
-    ) -> Tensor:
-        """Note which drafts wait for the expert, and keep the logits that it will be compared with: w [A]."""
+        self, logits: Tensor, entropies: Tensor, coins: Tensor, rollout: Tensor, column: Tensor, slot: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Note which drafts are guided, and keep the logits that the expert's will be compared with: w, waiting; [A].
+
+        Args:
+            slot: whose logits they are; R for those that nobody will ask for.
+        """
         assert self.guidance is not None
-        mixed, column = self.mixed[rollout], drafted.positions
+        mixed = self.mixed[rollout]
+        drafted = Drafted(entropies, column, self.keys[rollout])
         weights = self.guidance.blend.weights(drafted).where(mixed, 0)
         guided = coins <= weights
         self.buffers.guided[rollout, column] = guided
-        self.pending[:rows] += drafting & (mixed if self.guidance.every else guided)
-        slots = self.runner.pages.slots
         depth = self.guidance.schedule.look_ahead
         if self.logits is None:
-            self.logits = logits.new_empty(slots + 1, depth, self.size)
-        slot = torch.where(drafting, torch.arange(rows, device=logits.device), slots)
+            self.logits = logits.new_empty(self.runner.pages.slots + 1, depth, self.size)
         self.logits[slot, column % depth] = logits
-        return weights
+        return weights, mixed if self.guidance.every else guided
 
     def logits_at(self, slots: Tensor, places: Tensor) -> Tensor:
         """The policy's logits at pending drafts, [F], [F] -> [F, V]."""

@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from mentor_pl.decoding.engine.bucketed_spans import BucketedForward
 from mentor_pl.decoding.engine.cuda_graphs import Replayed
 from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.kv_cache import cached_attention
 from mentor_pl.decoding.engine.lookahead import PRIOR_DRAFTS, PRIOR_REPLACED, AcceptanceStats, LookaheadState
 from mentor_pl.decoding.engine.model_runner import ModelRunner
+from mentor_pl.decoding.engine.ngrams import guess
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.engine.scheduler import Scheduler
 from mentor_pl.decoding.engine.stats import DecodeStats
@@ -32,6 +34,7 @@ from mentor_pl.runtime import signals
 from mentor_pl.runtime.activity import activity
 from mentor_pl.runtime.errors import UsageError
 
+GUESSES = 16  # tokens that a row with guesses is lengthened by at most
 STRIDE = 8  # draft steps between two syncs for rows that have ended, where a sync is a wait
 
 
@@ -47,6 +50,7 @@ class Engine:
         rows: rollouts decoded at a time, at most.
         cache_tokens: places of each model's cache, over all rows; more rows than fit wait.
         page_tokens: places of a page; 0 for pages as long as a row.
+        ngram_rows: rows in use up to which the next tokens are guessed; 0 for none.
         mixed: [N] rollouts in which the expert takes part; by default all, where there is guidance.
         limits: maximum length of each rollout; by default `sampling.max_new_tokens` for all.
         on_end: called with a rollout's index and ids as soon as it has ended.
@@ -69,6 +73,7 @@ class Engine:
         rows: int,
         cache_tokens: int,
         page_tokens: int = 0,
+        ngram_rows: int = 0,
         mixed: Sequence[bool] | None = None,
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
@@ -77,6 +82,7 @@ class Engine:
         alternatives: int = 0,
     ) -> None:
         self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
+        self.ngram_rows = ngram_rows
         self.prompts = [list(prompt) for prompt in prompts]
         if not all(self.prompts) or len(keys) != len(self.prompts):
             raise ValueError(
@@ -97,14 +103,14 @@ class Engine:
         every = torch.tensor([True] * len(prompts) if mixed is None else list(mixed))
         self.drafts = Drafts(self.runners[0], keys.to(device), every, sampling, models.vocabulary, guidance)
         self.verifier: Verifier | None = None
+        self.on_gpu, replay = device.type == "cuda", device.type == "cuda" and cuda_graphs
         if guidance is not None:
             self.runners.append(ModelRunner(models.expert, self.pages))
-            self.verifier = Verifier(self.runners[1], self.drafts, guidance, alternatives)
-        self.on_gpu = device.type == "cuda"
-        self.graphs = Replayed(self.drafts.step, self.pages.slots, longest) if self.on_gpu and cuda_graphs else None
+            recorded = BucketedForward(self.runners[1]) if replay else None
+            self.verifier = Verifier(self.runners[1], self.drafts, guidance, alternatives, recorded)
+        self.graphs = Replayed(self.drafts.step, self.pages.slots, longest) if replay else None
         self.step = self.graphs or self.drafts.step
-        self.stats = DecodeStats()
-        self.timings = timings if timings is not None else {}
+        self.stats, self.timings = DecodeStats(), timings if timings is not None else {}
         self.scheduler = Scheduler(self.prompts, self.limits, self.pages, self.runners, self.drafts, self.stats)
         self.table = self.scheduler.table
         self.acceptance = AcceptanceStats()
@@ -137,10 +143,11 @@ class Engine:
             self.scheduler.admit()
             while self.table.used:
                 signals.check()
-                steps = self._steps()
+                guessing = self.table.used <= self.ngram_rows and not self.scheduler.waiting
+                steps = self._steps(guessing)
                 if self._reserve(steps):
                     with self.stats.timed("drafting"):
-                        self._draft(steps)
+                        (self._draft_guessed if guessing else self._draft)(steps)
                 if self._due():
                     self._settle()
                 ended = self.table.ended()
@@ -148,12 +155,12 @@ class Engine:
                     self._retire(ended)
         return self._samples()
 
-    def _steps(self) -> int:
-        """Tokens by which rows are lengthened without a sync."""
-        if not self.on_gpu:
-            return 1
-        schedule = self.guidance.schedule if self.guidance is not None else None
-        return STRIDE if schedule is None else max(1, min(schedule.stride, schedule.look_ahead - self.age))
+    def _steps(self, guessing: bool) -> int:
+        """Tokens by which rows are lengthened at most before the host looks again."""
+        if self.guidance is None or not (guessing or self.on_gpu):
+            return GUESSES if guessing else STRIDE if self.on_gpu else 1
+        schedule = self.guidance.schedule
+        return max(1, min(GUESSES if guessing else schedule.stride, schedule.look_ahead - self.age))
 
     def _reserve(self, steps: int) -> bool:
         """See that every row has pages for so many more tokens, where need be those of the newest rows.
@@ -170,17 +177,46 @@ class Engine:
     def _draft(self, steps: int) -> None:
         """Lengthen every row that is drafting."""
         table = self.table
-        width, before = table.width(), int(table.place[: table.used].sum())
+        width, before = table.width(), table.place[: table.used].clone()
         for i in range(steps):
             self.step(table.used, min(width + i, self.pages.length))
+        drafted = int(self._sync(before, steps).sum())
+        self.stats.idle += steps * table.used - drafted
+        self._wait(steps)
+
+    def _draft_guessed(self, most: int) -> None:
+        """Lengthen every row that is drafting by a token at least, and by up to `most` where guesses are right."""
+        table, context = self.table, self.drafts.buffers.context
+        slots = table.drafting[: table.used].nonzero().squeeze(1)
+        if not len(slots):
+            return
+        before, guesses = table.place[: table.used].clone(), []
+        for slot in slots.tolist():
+            rollout, place = int(table.rollout[slot]), int(table.place[slot])
+            said = [*self.prompts[rollout], *context[rollout, 1 : place + 1].tolist()]
+            guesses.append(guess(said, min(most, int(table.limit[slot]) - place) - 1))
+        counts = self.drafts.step_guessed(slots, (table.prompt - 1 + table.place)[slots], guesses)
+        self.stats.guessed, self.stats.guessed_right = (
+            self.stats.guessed + counts[0],
+            self.stats.guessed_right + counts[1],
+        )
+        self._wait(int(self._sync(before, 1).max()))
+
+    def _sync(self, before: Tensor, forwards: int) -> Tensor:
+        """See how far rows of `before` tokens have come by so many forwards of the policy: tokens drafted, [A]."""
+        table = self.table
         self.drafts.sync(table)
-        drafted = int(table.place[: table.used].sum()) - before
+        come = table.place[: table.used] - before
+        drafted = int(come.sum())
         self.drafts_since_call += drafted
         activity.sampled(drafted)
-        self.stats.policy_forwards += steps
-        self.stats.policy_tokens += steps * table.used
-        self.stats.idle += steps * table.used - drafted
-        if self.age or bool(table.pending[: table.used].any()):
+        self.stats.policy_forwards += forwards
+        self.stats.policy_tokens += forwards * table.used
+        return come
+
+    def _wait(self, steps: int) -> None:
+        """Pending drafts, where there are any, are older by so many tokens."""
+        if self.age or bool(self.table.pending[: self.table.used].any()):
             self.age += steps
 
     def _due(self) -> bool:
@@ -230,10 +266,10 @@ class Engine:
         self.scheduler.admit(ended.tolist())
 
     def _timings(self) -> ForwardTimings:
-        policy, expert = self.runners
-        rows = self.pages.slots
+        (policy, expert), rows = self.runners, self.pages.slots
         if rows not in self.timings:
-            self.timings[rows] = remembered_timings(policy.model, expert.model, rows, policy.device)
+            how = 0 if self.pages.whole else self.pages.size, self.graphs is not None
+            self.timings[rows] = remembered_timings(policy.model, expert.model, rows, policy.device, *how)
         return self.timings[rows]
 
     def _samples(self) -> Samples:

@@ -31,10 +31,16 @@ CACHED_ATTENTION = "mentor_ragged"
 
 
 class AttentionMetadata(ABC):
-    """Where the tokens of one forward stand, shared by all layers; `layers` counts those that have attended."""
+    """Where the tokens of one forward stand, shared by all layers.
+
+    Attributes:
+        layers: how many have attended.
+        paged: whether rows are several pages.
+        read_in_place: whether a kernel read pages where they lie.
+    """
 
     def __init__(self, pages: PageTable) -> None:
-        self.layers, self.paged = 0, not pages.whole
+        self.layers, self.paged, self.read_in_place = 0, not pages.whole, False
         self._masks: dict[tuple[int | None, torch.dtype], Tensor] = {}
 
     @abstractmethod
@@ -252,6 +258,7 @@ def attend_cached(
     heads, (_, key_heads, page, size) = query.shape[1], key.shape
     scale, window = options.get("scaling"), options.get("sliding_window")
     if metadata.paged and usable(heads, key_heads, size, page, query.dtype, query.device):
+        metadata.read_in_place = True
         return metadata.attend(query, key, value, scale, window), None
     output = scaled_dot_product_attention(
         metadata.fold(query, key_heads),

@@ -31,6 +31,7 @@ class ModelRunner:
     def __init__(self, model: Any, pages: PageTable) -> None:
         self.model, self.pages, self.device = model, pages, pages.table.device
         self.cache = KVCache(pages)
+        self.read_in_place = False  # whether a kernel read pages where they lie, in the last forward
 
     @cached_property
     def _cache_argument(self) -> str:
@@ -48,6 +49,7 @@ class ModelRunner:
             **{self._cache_argument: self.cache},
         )
         check_attended(self.model, metadata.layers)
+        self.read_in_place = metadata.read_in_place
         logits: Tensor = output.logits
         return logits
 

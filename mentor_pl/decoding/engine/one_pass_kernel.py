@@ -1,22 +1,32 @@
-"""The Triton kernel of `one_pass.py`; imported where Triton is installed alone."""
+"""The Triton kernel of `one_pass.py`. PyTorch for CPUs comes without Triton: then there is nothing to call here."""
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator"
 from __future__ import annotations
 
-import triton
-import triton.language as tl
+from typing import Any
+
+try:
+    import triton
+    import triton.language as tl
+except ModuleNotFoundError:
+    triton = None
 
 BLOCK = 1024  # ids that a program looks at at once
 
 
-@triton.jit
+def compiled(function: Any) -> Any:
+    """What Triton makes of a function."""
+    return function if triton is None else triton.jit(function)
+
+
+@compiled
 def _mix(x):
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9
     x = (x ^ (x >> 27)) * 0x94D049BB133111EB
     return x ^ (x >> 31)
 
 
-@triton.jit
+@compiled
 def parts(
     logits,  # [A, ≥ V] of any floating type
     states,  # [A] int64, numbers of the rows' noise

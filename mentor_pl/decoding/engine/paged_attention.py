@@ -101,18 +101,18 @@ def usable(query_heads: int, key_heads: int, size: int, page: int, dtype: torch.
 
 
 @cache
-@torch.no_grad()
 def _tried(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> bool:
-    problem = _problem(heads, key_heads, size, page, dtype, device)
+    reason = problem(heads, key_heads, size, page, dtype, device)
     what = f"{heads} heads over {key_heads} of {size} in {str(dtype).removeprefix('torch.')}"
-    if problem:
-        rank_zero_info(f"attention of {what} gathers the pages of the KV cache, which is slower: {problem}")
+    if reason:
+        rank_zero_info(f"attention of {what} gathers the pages of the KV cache, which is slower: {reason}")
     else:
         rank_zero_info(f"attention of {what} reads the pages of the KV cache where they lie")
-    return not problem
+    return not reason
 
 
-def _problem(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> str:
+@torch.no_grad()
+def problem(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> str:
     """What keeps the kernel from being used: it is not there, refuses, or errs; nothing where it works."""
     try:
         from torch.nn.attention.varlen import varlen_attn

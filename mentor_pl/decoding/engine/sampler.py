@@ -33,6 +33,8 @@ class BatchedSampler(Sampler):
             bfloat16.
         page_tokens: places of a page, which a row is given as it grows; 0 gives a row the places of the longest prompt
             and response at once, so that nothing is gathered. By default 256 on a GPU, and 0 elsewhere.
+        ngram_rows: rows in use up to which the next tokens are guessed from what was said, so that a forward may keep
+            several; 0 guesses none. Where the last rows of a call repeat themselves, its end comes sooner.
         cuda_graphs: replay recorded steps on a GPU; off for models whose forward waits for the host.
 
     Raises:
@@ -44,6 +46,7 @@ class BatchedSampler(Sampler):
         rows: int = 256,
         cache_tokens: int | None = None,
         page_tokens: int | None = None,
+        ngram_rows: int = 0,
         cuda_graphs: bool = True,
     ) -> None:
         check("sampler rows", rows, at_least=1, because="it decodes that many rollouts at a time")
@@ -51,7 +54,9 @@ class BatchedSampler(Sampler):
             check("sampler cache_tokens", cache_tokens, at_least=1, because="it counts tokens")
         if page_tokens is not None:
             check("sampler page_tokens", page_tokens, at_least=0, because="it counts tokens", otherwise="0 is a row")
-        self.rows, self.cache_tokens, self.page_tokens, self.cuda_graphs = rows, cache_tokens, page_tokens, cuda_graphs
+        check("sampler ngram_rows", ngram_rows, at_least=0, because="it counts rollouts", otherwise="0 guesses nothing")
+        self.rows, self.cache_tokens, self.page_tokens = rows, cache_tokens, page_tokens
+        self.ngram_rows, self.cuda_graphs = ngram_rows, cuda_graphs
         self.places = cache_tokens  # found when sampling first begins, where they are not given
         self.timings: dict[int, ForwardTimings] = {}  # rows at a time -> what forwards over them take
 
@@ -94,6 +99,7 @@ class BatchedSampler(Sampler):
             rows=self.rows,
             cache_tokens=self.places,
             page_tokens=self.page_tokens_on(models.device.type),
+            ngram_rows=self.ngram_rows,
             mixed=mixed,
             limits=limits,
             on_end=on_end,

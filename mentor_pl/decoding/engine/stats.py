@@ -18,6 +18,8 @@ class DecodeStats:
         policy_forwards: one-token forwards of the policy, each over all rows being decoded.
         graphed: those of them that replayed a CUDA graph.
         policy_tokens: rows of those forwards, added up.
+        guessed: tokens that were fed before they were drafted, as n-grams guess them.
+        guessed_right: those of them that were drafted.
         preempted: rollouts that gave up their pages and were read again later.
         idle: those of the rows that were fed for a row that had ended or waited for the expert.
         rolled_back: drafted tokens that were rolled back behind a replaced one.
@@ -36,6 +38,8 @@ class DecodeStats:
     policy_forwards: int = 0
     graphed: int = 0
     policy_tokens: int = 0
+    guessed: int = 0
+    guessed_right: int = 0
     preempted: int = 0
     idle: int = 0
     rolled_back: int = 0

@@ -23,11 +23,12 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 
+from mentor_pl.decoding.engine.cuda_graphs import Replayed
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.pages import PageTable
 
 REPEATS = 5
-WIDTH = 64  # places of the cache that are read while measuring
+WIDTH = 64  # places of the cache that are read while measuring, or two pages
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,23 @@ class ForwardTimings:
     expert_token: float
 
 
-def remembered_timings(policy: Any, expert: Any, rows: int, device: torch.device) -> ForwardTimings:
-    """Timings of this pair of models at so many rows; measured where this machine has not measured them before."""
-    file = _cache_folder() / f"timings-{_fingerprint(policy, expert, rows, device)}.json"
+def remembered_timings(
+    policy: Any, expert: Any, rows: int, device: torch.device, page_tokens: int = 0, cuda_graphs: bool = False
+) -> ForwardTimings:
+    """Timings of this pair of models at so many rows; measured where this machine has not measured them before.
+
+    Args:
+        page_tokens, cuda_graphs: how the engine runs them, and so how they are measured.
+    """
+    how = page_tokens, cuda_graphs
+    file = _cache_folder() / f"timings-{_fingerprint(policy, expert, rows, device, *how)}.json"
     found = _read_timings(file)
     if found is not None:
         return found
     with suppress(OSError):
         file.unlink(missing_ok=True)  # it is not there, or it is spoilt
     rank_zero_info(f"measuring how long policy and expert take at {rows} rows, once for these models on this machine")
-    measured = measure_timings(policy, expert, rows, device)
+    measured = measure_timings(policy, expert, rows, device, *how)
     with suppress(OSError):  # a machine without a writable cache folder measures in every run
         _keep(file, measured)
     return _read_timings(file) or measured
@@ -72,12 +80,26 @@ def _keep(file: Path, timings: ForwardTimings) -> None:
         os.unlink(draft.name)
 
 
-def measure_timings(policy: Any, expert: Any, rows: int, device: torch.device) -> ForwardTimings:
-    """Medians of a few forwards over scratch caches; call inside `ragged_attention`."""
-    pages = PageTable(rows, WIDTH, WIDTH, 0, device)
+def measure_timings(
+    policy: Any, expert: Any, rows: int, device: torch.device, page_tokens: int = 0, cuda_graphs: bool = False
+) -> ForwardTimings:
+    """Medians of a few forwards over scratch caches; call inside `cached_attention`."""
+    places = max(WIDTH, 2 * page_tokens)
+    size = page_tokens or places
+    pages = PageTable(rows, places, size, rows * -(-places // size), device)
+    for slot in range(rows):
+        pages.reserve(slot, places)
+    pages.upload()
     runner = ModelRunner(policy, pages)
     tokens = torch.zeros(rows, dtype=torch.int64, device=device)
-    step = _seconds(lambda: runner.step(tokens, tokens + WIDTH - 1, WIDTH), device)
+
+    def one_token(some: int, width: int) -> None:
+        runner.step(tokens[:some], tokens[:some] + places - 1, width)
+
+    run = Replayed(one_token, rows, places) if cuda_graphs else one_token
+    if cuda_graphs:
+        run(rows, places)  # which is recorded at its second call
+    step = _seconds(lambda: run(rows, places), device)
     runner = ModelRunner(expert, pages)
     few, many = (_chunk_seconds(runner, rows, count, device) for count in (1, 9))
     slope = max(0.0, (many - few) / (8 * rows))
@@ -87,7 +109,7 @@ def measure_timings(policy: Any, expert: Any, rows: int, device: torch.device) -
 def _chunk_seconds(runner: ModelRunner, rows: int, count: int, device: torch.device) -> float:
     counts = torch.full((rows,), count)
     tokens = torch.zeros(rows * count, dtype=torch.int64, device=device)
-    starts = torch.full((rows,), WIDTH - 16)
+    starts = torch.full((rows,), runner.pages.length - 16)
     return _seconds(lambda: runner.forward(tokens, torch.arange(rows), starts, counts, counts.cumsum(0) - 1), device)
 
 
@@ -103,11 +125,11 @@ def _seconds(run: Callable[[], object], device: torch.device) -> float:
     return median(once() for _ in range(REPEATS))
 
 
-def _fingerprint(policy: Any, expert: Any, rows: int, device: torch.device) -> str:
+def _fingerprint(policy: Any, expert: Any, rows: int, device: torch.device, *how: Any) -> str:
     """What timings depend on."""
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu × {torch.get_num_threads()}"
     shapes = [[str(tuple(p.shape)) + str(p.dtype) for p in model.parameters()] for model in (policy, expert)]
-    on_host = json.dumps([machine, torch.__version__, rows, torch.is_autocast_enabled(device.type), shapes])
+    on_host = json.dumps([machine, torch.__version__, rows, torch.is_autocast_enabled(device.type), shapes, how])
     return hashlib.sha256(on_host.encode()).hexdigest()[:16]
 
 

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from mentor_pl.algorithms.parts.gates import Scored
 from mentor_pl.decoding.distribution import draw, kl, log_distribution, margin
+from mentor_pl.decoding.engine.bucketed_spans import BucketedForward
 from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.likeliest import Likeliest
-from mentor_pl.decoding.engine.model_runner import ModelRunner
+from mentor_pl.decoding.engine.model_runner import CHUNK_TOKENS, ModelRunner
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.models.attention import spans
 from mentor_pl.runtime.noise import COIN, RESIDUAL, exponential, uniform
@@ -56,10 +57,18 @@ class Verifier:
         drafts: what it verifies.
         guidance: which drafts wait for the expert, and what becomes of them.
         alternatives: how many of the likeliest tokens are kept of each guided one; 0 keeps nothing.
+        recorded: the runner's forwards in shapes that a GPU replays, taken where pages are read where they lie.
     """
 
-    def __init__(self, runner: ModelRunner, drafts: Drafts, guidance: Guidance, alternatives: int = 0) -> None:
-        self.runner, self.drafts, self.guidance = runner, drafts, guidance
+    def __init__(
+        self,
+        runner: ModelRunner,
+        drafts: Drafts,
+        guidance: Guidance,
+        alternatives: int = 0,
+        recorded: BucketedForward | None = None,
+    ) -> None:
+        self.runner, self.drafts, self.guidance, self.recorded = runner, drafts, guidance, recorded
         self.kept = Likeliest(alternatives, guidance.blend.mixture) if alternatives else None
 
     def __call__(self, table: Slots) -> CallResult:
@@ -122,7 +131,10 @@ class Verifier:
         rollouts = table.rollout[slots].repeat_interleave(counts)
         tokens = self.drafts.buffers.context[rollouts.to(device), spans(computed, counts).to(device)]  # [T]
         scored_positions = (counts.cumsum(0) - counts - computed)[owner] + place
-        return self.runner.forward(tokens, slots, table.prompt[slots] - 1 + computed, counts, scored_positions), counts
+        forward = self.runner.forward
+        if self.recorded is not None and self.runner.read_in_place and len(tokens) <= CHUNK_TOKENS:
+            forward = self.recorded
+        return forward(tokens, slots, table.prompt[slots] - 1 + computed, counts, scored_positions), counts
 
     def _decide(self, rollouts: Tensor, places: Tensor, slots: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the pending drafts become: ids and whether replaced, on the CPU, and log π_θ of the ids; [F] each."""

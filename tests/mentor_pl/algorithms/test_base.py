@@ -7,13 +7,17 @@ import torch
 
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.grpo import GRPO
+from mentor_pl.algorithms.kdrl import KDRL
 from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
 from mentor_pl.algorithms.parts.losses.divergence import Divergence
 from mentor_pl.algorithms.parts.losses.entropy import EntropyBonus
 from mentor_pl.algorithms.parts.losses.expert_choice import ExpertChoice
 from mentor_pl.algorithms.parts.losses.nll import NegativeLogLikelihood
 from mentor_pl.algorithms.parts.losses.only import Only
 from mentor_pl.algorithms.parts.losses.reference_kl import ReferenceKL
+from mentor_pl.algorithms.skd import SKD
+from mentor_pl.algorithms.tgpo import TGPO
 from mentor_pl.algorithms.trb import TRB
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Origin, Rollouts
@@ -109,3 +113,23 @@ def test_a_term_that_counts_for_nothing_is_not_there():
 def test_a_method_that_minimises_nothing_is_a_usage_error():
     with pytest.raises(UsageError, match="algorithm TRB minimises nothing"):
         _ = TRB(loss=Divergence("reverse", 0.0)).needs
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "at_one", "at_zero"),
+    [
+        (Mentor(), True, False),
+        (Mentor(guided_prompts=0.0), False, False),
+        (Mentor(loss=ClippedSurrogate(ratio="mixture")), True, True),  # scores the expert whatever α is
+        (TRB(), True, True),  # for its divergence
+        (TRB(loss=ClippedSurrogate()), True, False),
+        (TRB(epsilon=0.0, loss=ClippedSurrogate()), False, False),
+        (TGPO(), True, False),
+        (KDRL(), True, True),
+        (SKD(), True, True),
+        (GRPO(), False, False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Algorithm) else str(value),
+)
+def test_a_method_says_at_which_alpha_it_asks_the_expert(algorithm, at_one, at_zero):
+    assert (algorithm.asks_expert(1.0), algorithm.asks_expert(0.0)) == (at_one, at_zero)

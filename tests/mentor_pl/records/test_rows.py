@@ -10,6 +10,7 @@ from mentor_pl.decoding.naive import Naive
 from mentor_pl.records.rollouts import rollouts_of
 from mentor_pl.records.rows import Pieces, Teller, rows_of
 from mentor_pl.records.writing import in_order
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Origin
 
 HALF = "a half \ud800 character"
@@ -76,3 +77,14 @@ def test_rows_of_processes_stand_as_one_process_has_them_and_come_apart_again(ro
         assert torch.equal(back.response_ids, rollouts.response_ids)
         assert torch.equal(back.alternatives.probabilities, rollouts.alternatives.probabilities)
         assert torch.equal(back.alternatives.positions, rollouts.alternatives.positions)
+
+
+def test_a_process_without_rollouts_has_none_again(rollouts):
+    """As one of three has that took part in a step of two problems."""
+    some = rows_of(rollouts, torch.zeros(3), "w", teller(0, 2))
+    none = rows_of(rollouts.only(rollouts.group < 0), torch.zeros(0), "w", teller(1, 2))
+    back = rollouts_of(in_order([some, none]), 1)
+    assert (len(back), back.without_verdict, back.texts) == (0, 0, ())
+    assert (back.step, back.gamma) == (rollouts.step, pytest.approx(rollouts.gamma))
+    with pytest.raises(UsageError, match="0 rollouts of process 2"):
+        rollouts_of(some, 2)

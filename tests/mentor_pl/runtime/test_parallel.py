@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from child_environment import ROOT, child_environment
-from two_processes import on_two_processes
+from two_processes import on_processes, on_two_processes
 
 from mentor_pl.cli.main import main
 from mentor_pl.records.reading import read_step
@@ -76,7 +76,10 @@ def hooks_of(modules):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, llama_folder, llama_expert_folder):
-    """Runs on 1 and 2 processes: 12 steps, again from the checkpoint after 5, 5 steps alone and then 7 more."""
+    """Runs on 1 and 2 processes: 12 steps, again from the checkpoint after 5, 5 steps alone and then 7 more.
+
+    And 2 steps on 1, 2, 3 and 4 processes, of 5 problems, which they do not divide, and of 2, fewer than 3 are.
+    """
     folder = tmp_path_factory.mktemp("parallel")
     (folder / "probe.py").write_text(PROBE, encoding="utf-8")
     words = ("we", "try", "the", "walk", "check", "sum", "answer")
@@ -141,16 +144,27 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
             ),
         ]
 
+    def uneven(processes, *options):
+        return [
+            words_of(f"{count}on{processes}", "--data.steps", "2", "--data.prompts_per_step", str(count), *options)
+            for count in (5, 2)
+        ]
+
     with pytest.MonkeyPatch.context() as patch:  # in this process, which has everything imported
         patch.chdir(folder)
         patch.syspath_prepend(str(folder))
-        assert [main(words) for words in runs(1)] == [0, 0, 0, 0]
-    first, *others = runs(2, "--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices", "2")
+        assert [main(words) for words in [*runs(1), *uneven(1)]] == [0] * 6
+    sharded = ("--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices")
+    first, *others = runs(2, *sharded, "2")
     command = [sys.executable, "-m", "mentor_pl.cli", *first]  # which starts the other process itself
     done = subprocess.run(command, cwd=folder, env=child_environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    said = on_two_processes(folder, others)
-    assert (folder / "longer2/rank1.pt").exists(), said
+    placed = words_of("sharded2", *uneven(2, *sharded, "2")[0][3:], "--model.expert_placement", "sharded")
+    said = on_two_processes(folder, [*others, *uneven(2, *sharded, "2"), placed])
+    said += on_processes(folder, uneven(3, *sharded, "3"), 3)
+    replicas = (*sharded, "4", "--trainer.strategy.init_args.shard_size", "2")  # two copies of two shards each
+    said += on_processes(folder, uneven(4, *replicas), 4)
+    assert all((folder / name / "rank1.pt").exists() for name in ("longer2", "2on2", "2on3", "2on4")), said
     return folder
 
 
@@ -198,6 +212,44 @@ def test_two_processes_have_the_gradients_of_one(trained):
         for x, y, z in zip(alone, a, b, strict=True):
             assert torch.equal(y, z)
             assert (x - y).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("processes", [2, 3, 4])
+@pytest.mark.parametrize("problems", [5, 2])
+def test_problems_that_processes_do_not_divide_are_sampled_and_learned_from_as_on_one(trained, problems, processes):
+    """Of the first step: tokens bit for bit, both gradients to 1e-6; a rank may have less than others, or nothing."""
+    one = read(trained / f"{problems}on1/rank0.pt")
+    ranks = [read(trained / f"{problems}on{processes}/rank{rank}.pt") for rank in range(processes)]
+    for name in ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "origin"):
+        groups = one["rollouts"][0][name].unflatten(0, (problems, 8))
+        for rank in range(processes):
+            ours, theirs = groups[rank::processes].flatten(0, 1), ranks[rank]["rollouts"][0][name]
+            width = min(ours.shape[-1], theirs.shape[-1]) if ours.ndim == 2 else None
+            assert len(ours) == len(theirs)
+            assert torch.equal(ours[..., :width], theirs[..., :width]), name
+    for number in (0, 1):
+        norm = torch.stack([gradient.norm() for gradient in one["gradients"][number]]).norm()
+        assert norm > 1e-3
+        for alone, *others in zip(*(run["gradients"][number] for run in (one, *ranks)), strict=True):
+            assert all(torch.equal(other, others[0]) for other in others)
+            assert (alone - others[0]).abs().max() <= 1e-6
+
+
+def test_copies_of_the_shards_learn_alike_and_are_saved_once(trained):
+    """After the first step: AdamW's moves of each weight, which are 1e-3 at first, to a thousandth."""
+    one, four = (read(trained / f"5on{processes}/checkpoints/step=2.ckpt")["state_dict"] for processes in (1, 4))
+    assert one.keys() == four.keys()
+    assert max(float((value - four[name]).abs().max()) for name, value in one.items()) <= 1e-4
+
+
+def test_an_expert_that_is_sharded_says_what_a_replicated_one_does(trained):
+    for rank in (0, 1):
+        one, other = (read(trained / f"{name}/rank{rank}.pt") for name in ("5on2", "sharded2"))
+        for ours, theirs in zip(one["rollouts"], other["rollouts"], strict=True):
+            assert ours["replaced"].any()
+            assert all(torch.equal(ours[name], theirs[name]) for name in ("response_ids", "guided", "replaced"))
+        for ours, theirs in zip(one["gradients"], other["gradients"], strict=True):
+            assert all(map(torch.equal, ours, theirs))
 
 
 def test_two_processes_cost_the_tokens_of_one(trained):

@@ -1,7 +1,9 @@
 """Mini-batches of whole groups, micro-batches under a token budget."""
 
+import pytest
 import torch
 
+from mentor_pl.training import batching
 from mentor_pl.training.batching import micro_batches, mini_batches
 
 
@@ -10,7 +12,7 @@ def as_lists(parts):
 
 
 def groups(*sizes):
-    return torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes, dtype=torch.int64))
 
 
 def test_mini_batches_are_consecutive_whole_groups_equally_many_in_each():
@@ -79,3 +81,14 @@ def test_rows_of_a_group_with_a_context_of_their_own_pay_for_it():
     prompts, responses = torch.tensor([4, 4, 7]), torch.tensor([1, 1, 1])
     assert as_lists(micro_batches(prompts, responses, groups(3), 14, torch.arange(3))) == [[0, 1, 2]]
     assert as_lists(micro_batches(prompts, responses, groups(3), 13, torch.arange(3))) == [[0, 1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("place", "own", "expected"),
+    [(0, groups(2, 2, 2), [[0, 1, 2, 3], [4, 5]]), (1, groups(2, 2), [[0, 1], [2, 3]]), (2, groups(), [[], []])],
+)
+def test_mini_batches_over_ranks_are_those_of_one_process(monkeypatch, place, own, expected):
+    """Groups 0, 2, 4 of five lie on the first rank, 1 and 3 on the second: three make the first, two the second."""
+    monkeypatch.setattr(batching, "all_objects", lambda count: [3, 2, 0])
+    monkeypatch.setattr(batching, "rank", lambda: place)
+    assert as_lists(mini_batches(own, 2)) == expected

@@ -72,7 +72,10 @@ class Flat(Generous):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"prompts_per_step": 3}, r"prompts_per_step is 3, which 1 processes × 2 mini-batches do not divide"),
+        (
+            {"prompts_per_step": 1},
+            r"prompts_per_step is 1, but each of model.mini_batches = 2 updates needs",
+        ),
         ({"prompts_per_step": 400}, r"40 usable problems, fewer than data.prompts_per_step = 400"),
         (
             {"sampling": SamplingParams(max_new_tokens=600)},

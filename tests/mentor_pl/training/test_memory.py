@@ -95,6 +95,15 @@ def test_sharding_divides_what_is_trained_and_gathers_it_to_decode(estimate):
     assert of(estimate, half, "expert weights, bfloat16") < of(estimate, alone, "expert weights, float32")
 
 
+def test_an_expert_that_lies_elsewhere_takes_its_room_while_it_is_used(estimate):
+    """By MENTOR while rollouts are sampled, not in the update."""
+    whole = of(estimate, PLAN, "expert weights, float32")
+    for placement, rest in (("sharded", whole // 2), ("offloaded", 0)):
+        plan = replace(PLAN, ranks=2, expert_placement=placement)
+        found = {(part.when, part.bytes) for part in estimate.parts(plan) if part.name.startswith("expert weights")}
+        assert found == {("decoding", whole)} | ({("always", rest)} if rest else set())
+
+
 def test_the_peak_is_what_stays_and_the_larger_of_both_phases():
     parts = [Part("a", "always", 5), Part("b", "decoding", 3), Part("c", "decoding", 4), Part("d", "update", 6)]
     assert peak(parts) == 5 + 7

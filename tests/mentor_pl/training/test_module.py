@@ -11,9 +11,12 @@ import torch
 
 from callbacks import AlphaDecay
 from mentor_pl.algorithms.grpo import GRPO
+from mentor_pl.algorithms.kdrl import KDRL
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import LossOutputs, Term
+from mentor_pl.algorithms.trb import TRB
 from mentor_pl.models.lora import LoRA
+from mentor_pl.models.placement import Offloaded
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import DivergenceError, UsageError
 from mentor_pl.training.loader import RolloutLoader
@@ -60,6 +63,38 @@ def test_mentor_without_a_callback_that_moves_alpha_says_so_in_one_line(run, cal
     lines = [text for text in map(logging.LogRecord.getMessage, caplog.records) if "no callback has set α" in text]
     assert len(lines) == said
     assert all("callbacks.AlphaDecay" in line and "\n" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("placement", "message"),
+    [
+        ("offloaded", r"is offloaded, but this run is on the CPU"),
+        ("sharded", r"is sharded, but the one pro"),
+    ],
+)
+def test_a_placement_of_the_expert_that_would_do_nothing_is_refused(run, placement, message):
+    with pytest.raises(UsageError, match=rf"model\.expert_placement {message}.*: take replicated, or"):
+        run(module_options={"expert_placement": placement}).fit()
+
+
+def test_the_expert_is_whole_where_it_is_asked_and_only_there(run, monkeypatch, equal_weights):
+    """MENTOR asks while it samples, KDRL while it learns, TRB in both."""
+    for algorithm, uses in ((Mentor(), 1), (KDRL(), 1), (TRB(), 2)):
+        weights, used = run(steps=1, algorithm=algorithm).fit(), []
+        job = run(steps=1, algorithm=algorithm)
+
+        def offloaded(model, device, placement, used=used):
+            class Counting(Offloaded):
+                def in_use(self):
+                    used.append(1)
+                    return super().in_use()
+
+            return Counting(model, device)
+
+        monkeypatch.setattr("mentor_pl.training.frozen_models.placed", offloaded)
+        assert equal_weights(weights, job.fit())
+        assert len(used) == uses
+        monkeypatch.undo()
 
 
 def test_rollouts_of_older_weights_stop_the_run(run, monkeypatch):

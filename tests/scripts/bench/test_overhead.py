@@ -6,7 +6,7 @@ import process
 import pytest
 import stopwatch
 from overhead import figures_of
-from overhead_report import draw, filled, measured_table, per_token, ratio, records
+from overhead_report import draw, measured_table, per_token, ratio, records
 from overhead_sides import Measured, quick_start, steps
 from process import alone
 from stopwatch import PARTS, Stopwatch
@@ -84,15 +84,6 @@ def test_the_table_has_every_part_in_milliseconds():
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2 : 2 + len(PARTS)]] == list(PARTS)
     assert lines[2] == "| policy decoding | 2,250.0 | 1,500.0 | 75% | 100% |"
     assert "| **a step** | **3,000** | **2,000** |  |  |" in lines
-
-
-def test_a_page_keeps_its_words_and_gets_its_tables_anew():
-    page = "words\n<!-- one -->\nold\n<!-- end -->\nmore\n<!-- two -->\n<!-- end -->\n"
-    once = filled(page, {"one": "| 1 |\n", "two": "\\1 kept\n"})
-    assert once == "words\n<!-- one -->\n| 1 |\n<!-- end -->\nmore\n<!-- two -->\n\\1 kept\n<!-- end -->\n"
-    assert filled(once, {"one": "| 1 |\n"}) == once
-    with pytest.raises(ValueError, match="0 places for three"):
-        filled(page, {"three": ""})
 
 
 def test_bars_stand_on_one_step_of_on_policy_rl(tmp_path):

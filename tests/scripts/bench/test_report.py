@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from report import Figure, add_report_options, check, finish, machine
+from report import Figure, add_report_options, check, filled, finish, machine
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,12 @@ def test_the_machine_is_described_in_what_json_can_hold():
     assert json.loads(json.dumps(settings)) == settings
     assert settings["processor"]
     assert settings["cores"] >= 1
+
+
+def test_a_page_keeps_its_words_and_gets_its_tables_anew():
+    page = "words\n<!-- one -->\nold\n<!-- end -->\nmore\n<!-- two -->\n<!-- end -->\n"
+    once = filled(page, {"one": "| 1 |\n", "two": "\\1 kept\n"})
+    assert once == "words\n<!-- one -->\n| 1 |\n<!-- end -->\nmore\n<!-- two -->\n\\1 kept\n<!-- end -->\n"
+    assert filled(once, {"one": "| 1 |\n"}) == once
+    with pytest.raises(ValueError, match="0 places for three"):
+        filled(page, {"three": ""})

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mentor_pl.algorithms.parts.schedules import Constant, Cosine, CutOff, Linear, Stages
+from mentor_pl.algorithms.parts.schedules import AlphaSchedule, Constant, Cosine, CutOff, Linear, Stages
 from mentor_pl.runtime.errors import UsageError
 
 STEPS = (0, 60, 119, 120, 1000)
@@ -67,3 +67,32 @@ def test_stages_that_do_not_follow_one_another_from_step_0_are_a_usage_error(val
 def test_a_stage_below_zero_is_a_usage_error():
     with pytest.raises(UsageError, match=r"schedule value is -0\.5"):
         Stages([1.0, -0.5], [0, 5])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "end"),
+    [
+        (Cosine(1.0, 4), 4),
+        (Linear(1.0, 4), 4),
+        (CutOff(1.0, 4), 4),
+        (Stages([1.0, 0.0, 0.5, 0.0], [0, 2, 3, 4]), 4),  # 0 at step 2, but not for good
+        (Stages([1.0, 0.0, 0.0], [0, 4, 6]), 4),
+        (Cosine(0.0, 4), 0),
+        (Constant(0.0), 0),
+        (Stages([0.0], [0]), 0),
+        (Constant(1.0), None),
+        (Stages([0.0, 1.0], [0, 4]), None),
+    ],
+)
+def test_a_schedule_knows_from_which_step_on_alpha_is_0_for_good(schedule, end):
+    ended = [schedule.ended(step) for step in range(9)]
+    assert ended == [end is not None and step >= end for step in range(9)]
+    assert not any(schedule(step) for step in range(9) if ended[step])
+
+
+def test_of_a_schedule_of_ones_own_nothing_is_known():
+    class Never(AlphaSchedule):
+        def __call__(self, step):
+            return 0.0
+
+    assert not Never().ended(5)

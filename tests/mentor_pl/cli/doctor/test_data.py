@@ -32,9 +32,9 @@ def test_the_first_prompt_is_shown_token_by_token_and_what_it_has_opened(configu
 
 
 def test_what_the_data_module_refuses_is_a_problem_and_the_rest_is_told(configuration: Read) -> None:
-    found = examine(configuration("--data.prompts_per_step", "3"))
+    found = examine(configuration("--data.prompts_per_step", "1"))
     (text,) = texts(found, Level.PROBLEM)
-    assert text.startswith("data.prompts_per_step is 3, which 1 processes × 2 mini-batches do not divide")
+    assert text.startswith("data.prompts_per_step is 1, but each of model.mini_batches = 2 updates needs a problem")
     assert "40 of 40" in texts(found, Level.OK)[0]
     (text,) = texts(examine(configuration("--data.sampling.max_new_tokens", "1000")), Level.PROBLEM)
     assert text.startswith("max_prompt_tokens + max_new_tokens = 1008, but the models attend to 512")
@@ -44,7 +44,7 @@ def test_what_the_data_module_refuses_is_a_problem_and_the_rest_is_told(configur
 
 def test_both_refusals_are_told_where_there_are_two(configuration: Read) -> None:
     found = texts(
-        examine(configuration("--data.prompts_per_step", "3", "--data.max_prompt_tokens", "3")), Level.PROBLEM
+        examine(configuration("--data.prompts_per_step", "1", "--data.max_prompt_tokens", "3")), Level.PROBLEM
     )
     assert len(found) == 2
     assert "all 40 prompts are longer" in found[1]

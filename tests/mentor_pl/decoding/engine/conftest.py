@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.attention.varlen
+from engine_cases import LOOSE, MODES, SAMPLING
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.gates import Gate
@@ -90,3 +91,21 @@ class Uncertain(Gate):
 @pytest.fixture(scope="session")
 def uncertain() -> Gate:
     return Uncertain()
+
+
+@pytest.fixture(scope="module", params=MODES.values(), ids=MODES)
+def mode(request, gate_of):
+    """(sampler options -> sampler, gate)"""
+    sampler, options, mixed = request.param
+    return lambda **more: sampler(**options, **more), gate_of(LOOSE) if mixed else None
+
+
+@pytest.fixture(scope="module")
+def whole(pair, prompts, keys, mode, sample):
+    """The rollouts with every row in its own slot from the start."""
+    sampler, gate = mode
+    samples = sample(sampler(), pair, prompts, keys(len(prompts)), SAMPLING, gate)
+    assert len(samples.lengths.unique()) >= 3
+    assert samples.truncated.any()
+    assert not samples.truncated.all()
+    return samples

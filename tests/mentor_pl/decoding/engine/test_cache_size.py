@@ -47,8 +47,8 @@ def test_places_are_found_once_told_and_kept(pair, keys, sample, monkeypatch, ca
         for _ in range(2):
             sample(sampler, pair, [[1, 2, 3]] * 4, keys(4), sampling)
     (told,) = [record.getMessage() for record in caplog.records if "KV caches" in record.getMessage()]
-    assert told.startswith("KV caches: room for 8,192 tokens of 0.6 KiB")
-    assert "4 rows of up to 5 tokens" in told
+    assert told.startswith("KV caches: 0.0 MiB at most for 4 rows of up to 5 tokens; half of the 0.0 GiB")
+    assert told.endswith("holds 8,192 tokens")
     other = Coin()
     other.load_state_dict(sampler.state_dict())
     assert other.places == 2**13

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from engine_cases import LOOSE, MODES, SAMPLING, ran
 
 from mentor_pl.algorithms.parts.blends import GatedMixture
 from mentor_pl.algorithms.parts.gates import ConstantGate
@@ -12,43 +13,12 @@ from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.cuda_graphs import bucket
 from mentor_pl.decoding.engine.engine import STRIDE, Engine
-from mentor_pl.decoding.engine.kv_cache import cached_attention
 from mentor_pl.decoding.engine.lookahead import FixedK, LookaheadSchedule
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.decoding.sampler import decoding
 from mentor_pl.models.logprobs import token_logprobs
 
-LOOSE = 13.0  # γ_p under which a third of the tokens is guided and a fifth replaced
-SAMPLING = SamplingParams(max_new_tokens=16)
 END = 7  # of the scripted models
-
-
-# name -> (sampler type, its options, whether rollouts are mixed)
-MODES = {
-    "on-policy": (Coin, {"schedule": FixedK(3)}, False),
-    "coin": (Coin, {"schedule": FixedK(3)}, True),
-    "algorithm1": (Algorithm1, {"k": 4}, True),
-    "naive": (Naive, {}, True),
-}
-
-
-@pytest.fixture(scope="module", params=MODES.values(), ids=MODES)
-def mode(request, gate_of):
-    """(sampler options -> sampler, gate)"""
-    sampler, options, mixed = request.param
-    return lambda **more: sampler(**options, **more), gate_of(LOOSE) if mixed else None
-
-
-@pytest.fixture(scope="module")
-def whole(pair, prompts, keys, mode, sample):
-    """The rollouts with every row in its own slot from the start."""
-    sampler, gate = mode
-    samples = sample(sampler(), pair, prompts, keys(len(prompts)), SAMPLING, gate)
-    assert len(samples.lengths.unique()) >= 3
-    assert samples.truncated.any()
-    assert not samples.truncated.all()
-    return samples
 
 
 # ---------------------------------------------------------------- refilling
@@ -117,13 +87,12 @@ def test_a_rollout_does_not_depend_on_those_beside_it(pair, prompts, keys, mode,
 # ---------------------------------------------------------------- both kinds in one call
 
 
+@pytest.mark.parametrize("mode", [MODES[name] for name in ("coin", "algorithm1", "naive")], indirect=True)
 @pytest.mark.parametrize("rows", [3, 8])
 def test_policy_rows_beside_mixture_rows_are_those_of_calls_of_their_own(
     rows, pair, prompts, keys, mode, whole, sample
 ):
     sampler, gate = mode
-    if gate is None:
-        pytest.skip("a call without the expert has rows of one kind")
     key, mixed = keys(len(prompts)), [i % 3 != 1 for i in range(len(prompts))]
     alone = sample(sampler(), pair, prompts, key, SAMPLING)
     both = sample(sampler(rows=rows), pair, prompts, key, SAMPLING, gate, mixed=mixed)
@@ -140,71 +109,6 @@ def test_policy_rows_beside_mixture_rows_are_those_of_calls_of_their_own(
     assert asked <= whole.stats.scored_positions
 
 
-# ---------------------------------------------------------------- pages
-
-
-@pytest.mark.parametrize("page_tokens", [1, 4, 7])
-@pytest.mark.parametrize("share", [1.0, 0.6, 0.3, 0.0])
-def test_a_smaller_cache_of_pages_finishes_the_same_rollouts(
-    page_tokens, share, pair, prompts, keys, mode, whole, equal_samples
-):
-    """From the worst case down to one rollout's pages; whatever is preempted is read again and goes on."""
-    longest, count = max(map(len, prompts)) + SAMPLING.max_new_tokens, len(prompts)
-    engine = paged(pair, prompts, keys, mode, rows=count, page_tokens=page_tokens, share=share)
-    samples = ran(engine)
-    equal_samples(whole, samples)
-    if share == 1:  # nothing lacks
-        assert samples.stats.preempted == 0
-    if (share, page_tokens) == (0.3, 1):  # rows grow into one another's way
-        assert samples.stats.preempted > 0
-    assert engine.pages.used == 0  # all pages are given back
-    assert engine.pages.count - 1 <= max(share * count, 1) * -(-longest // page_tokens)
-
-
-def test_pages_in_use_are_those_of_the_tokens_and_one_more_per_row(pair, prompts, keys, mode):
-    engine = paged(pair, prompts, keys, mode, rows=len(prompts), page_tokens=4, share=1.0)
-    table, draft, seen = engine.table, engine._draft, []
-
-    def counted(steps):
-        tokens = int((table.prompt + table.place)[: table.used].sum())
-        seen.append(engine.pages.used * 4 - tokens <= 4 * table.used)
-        draft(steps)
-
-    engine._draft = counted
-    ran(engine)
-    assert len(seen) > 10
-    assert all(seen)
-
-
-def test_rows_of_one_prompt_share_the_pages_that_it_fills(pair, keys):
-    # eight rows of 9 prompt tokens, 8 of them read: two pages for all, and one each for what follows
-    sampling = SamplingParams(max_new_tokens=1)
-    engine = Engine(pair, [[3] * 9] * 8, keys(8), sampling, None, rows=8, cache_tokens=99, page_tokens=4)
-    used, draft = [], engine._draft
-    engine._draft = lambda steps: (used.append(engine.pages.used), draft(steps))
-    assert ran(engine).stats.prefill_tokens == 8
-    assert used == [2 + 8]
-
-
-def test_the_newest_row_waits_where_pages_run_out_and_is_the_next_one_to_go_on(counting, keys):
-    # rows of 2 prompt tokens and 6 of response in pages of 2: 4 pages each; six for two rows
-    engine = Engine(
-        counting([6], size=7), [[0, 0]] * 3, keys(3), SamplingParams(max_new_tokens=6), None,
-        rows=2, cache_tokens=12, page_tokens=2,
-    )  # fmt: skip
-    order, preempt = [], engine.scheduler.preempt
-
-    def noted():
-        preempt()
-        order.append((engine.scheduler.waiting[0], int(engine.scheduler.lengths[engine.scheduler.waiting[0]])))
-
-    engine.scheduler.preempt = noted
-    samples = ran(engine)
-    assert samples.ids.tolist() == [[1, 2, 3, 4, 5, 6]] * 3
-    assert order[0][0] == 1  # rollout 0 is older, and rollout 2 has not begun
-    assert engine.scheduler.waiting == type(engine.scheduler.waiting)()
-
-
 # ---------------------------------------------------------------- shapes and syncs of a GPU, on the CPU
 
 
@@ -217,21 +121,6 @@ def engine(pair, prompts, keys, mode):
     return Engine(pair, prompts, key, SAMPLING, guidance, rows=5, cache_tokens=2**20)
 
 
-def paged(pair, prompts, keys, mode, *, rows, page_tokens, share):
-    """An engine whose pages are `share` of the worst case, in whole rollouts, one at least."""
-    sampler, gate = mode
-    longest = max(map(len, prompts)) + SAMPLING.max_new_tokens
-    places = max(int(share * len(prompts)), 1) * -(-longest // page_tokens) * page_tokens
-    guidance = gate and sampler().guidance(GatedMixture(gate))
-    options = {"rows": rows, "cache_tokens": places, "page_tokens": page_tokens}
-    return Engine(pair, prompts, keys(len(prompts)), SAMPLING, guidance, **options)
-
-
-def ran(engine):
-    with decoding(engine.models.policy):
-        return engine.run()
-
-
 def test_a_step_over_more_rows_and_places_than_needed_changes_no_rollout(engine, whole, equal_samples):
     length, step = engine.pages.length, engine.drafts.step
     engine.step = lambda rows, width: step(min(rows + 2, 5), min(bucket(width, 8), length))
@@ -241,16 +130,6 @@ def test_a_step_over_more_rows_and_places_than_needed_changes_no_rollout(engine,
 def test_a_step_over_all_slots_and_all_places_changes_no_rollout(engine, whole, equal_samples):
     slots, length, step = 5, engine.pages.length, engine.drafts.step
     engine.step = lambda rows, width: step(slots, length)
-    equal_samples(whole, ran(engine))
-
-
-@pytest.mark.parametrize("page_tokens", [1, 4])
-def test_steps_over_all_slots_between_syncs_in_too_few_pages_change_no_rollout(
-    page_tokens, pair, prompts, keys, mode, whole, equal_samples
-):
-    engine = paged(pair, prompts, keys, mode, rows=len(prompts), page_tokens=page_tokens, share=0.3)
-    slots, length, step = engine.pages.slots, engine.pages.length, engine.drafts.step
-    engine.on_gpu, engine.step = True, lambda rows, width: step(slots, length)
     equal_samples(whole, ran(engine))
 
 
@@ -352,31 +231,3 @@ def test_in_bfloat16_training_reproduces_what_was_sampled_within_rounding(
         assert torch.isfinite(ours).all()
         gap = float((ours - theirs).abs().max())
         assert gap < 0.1, f"a gap of {gap}"  # logits of up to 10 are 0.03 apart
-
-
-# ---------------------------------------------------------------- a GPU's step, on tensors without memory
-
-
-@pytest.fixture
-def on_meta(pair):
-    """The pair without weights, as on a device whose numbers cannot be looked at."""
-    models = replace(pair, policy=deepcopy(pair.policy).to("meta"), expert=deepcopy(pair.expert).to("meta"))
-    assert models.device.type == "meta"
-    return models
-
-
-@pytest.mark.parametrize("page_tokens", [0, 4])
-@pytest.mark.parametrize("read", ["gathered", "where they lie"])
-def test_the_step_mixes_no_devices_and_never_waits_for_the_host(page_tokens, read, on_meta, mode, keys, request):
-    """On meta tensors a number that the host asks for, a boolean index and a tensor of another device are errors."""
-    if read == "where they lie":
-        request.getfixturevalue("meta_kernel")
-    sampler, gate = mode
-    guidance = gate and sampler().guidance(GatedMixture(gate))
-    options = {"rows": 4, "cache_tokens": 999, "page_tokens": page_tokens}
-    engine = Engine(on_meta, [[3, 4, 5]] * 4, keys(4).to("meta"), SAMPLING, guidance, **options)
-    with torch.no_grad(), cached_attention(on_meta.policy):
-        engine.drafts.step(3, 9)
-        engine.drafts.step(4, 17)
-    with torch.no_grad(), cached_attention(on_meta.policy), pytest.raises((RuntimeError, NotImplementedError)):
-        engine.drafts.step(4, 17 + int(engine.drafts.place[0]))  # the yardstick: what waits is an error

@@ -57,7 +57,7 @@ def test_a_cpu_and_small_pages_have_no_kernel():
 
 
 def problem():
-    return paged_attention._problem(4, 2, 8, 4, torch.float32, CPU)
+    return paged_attention.problem(4, 2, 8, 4, torch.float32, CPU)
 
 
 def test_a_kernel_that_works_is_used(plain_kernel):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from mentor_pl.decoding.engine import timings
+from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.engine.timings import ForwardTimings, measure_timings, remembered_timings
 
 CPU = torch.device("cpu")
@@ -72,11 +73,35 @@ def test_a_call_never_seems_free_however_the_clock_wavers(clock):
     assert (got.expert_call, got.expert_token) == pytest.approx((4.6, 0.0))
 
 
+@pytest.mark.parametrize(("page_tokens", "places", "pages"), [(16, 64, 4), (48, 96, 2)])
+def test_rows_in_pages_are_measured_in_pages_and_steps_that_are_replayed_by_replaying(
+    page_tokens, places, pages, clock, monkeypatch
+):
+    seen, replayed = [], []
+
+    class Graphs:
+        def __init__(self, step, slots, length):
+            self.step = step
+
+        def __call__(self, rows, width):
+            replayed.append((rows, width))
+            self.step(rows, width)
+
+    monkeypatch.setattr(timings, "Replayed", Graphs)
+    monkeypatch.setattr(timings, "PageTable", lambda *options: seen.append(PageTable(*options)) or seen[-1])
+    got = measure_timings(Slow(clock, 1.0, 0.25), Slow(clock, 5.0, 0.1), 4, CPU, page_tokens, True)
+    assert got.policy_step == pytest.approx(2.0)
+    assert replayed
+    assert set(replayed) == {(4, places)}
+    assert seen[0].size == page_tokens
+    assert [len(row) for row in seen[0].held] == [pages] * 4
+
+
 def test_timings_are_measured_once_and_then_read(folder, measured, caplog):
     caplog.set_level("INFO")
     policy, expert = pair()
     assert remembered_timings(policy, expert, 8, CPU) == FIRST
-    assert measured == [(policy, expert, 8, CPU)]
+    assert measured == [(policy, expert, 8, CPU, 0, False)]
     assert remembered_timings(*pair(), 8, CPU) == FIRST  # other models of the same shapes
     assert len(measured) == 1
     (told,) = [record.getMessage() for record in caplog.records]  # before the wait, and once
