@@ -168,6 +168,7 @@ class BenchmarkValidation(Callback):
 
     def _measure(self, trainer: Trainer, pl_module: LightningModule, step: int) -> dict[str, float]:
         """Metrics of all benchmarks, while training."""
+        cast(MentorModule, pl_module).sampling_begins()
         results: dict[str, float] = {}
         for benchmark in self.benchmarks:
             evaluation = self._evaluate(trainer, pl_module, benchmark)

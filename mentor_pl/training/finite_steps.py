@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -71,3 +71,10 @@ class FiniteSteps:
             "touched the weights, which are those before the first: go on from the last checkpoint with a lower "
             "learning rate, by --resume auto --resume_changes model.optimizer --model.optimizer.init_args.lr LR"
         )
+
+
+def means_of(updates: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """What updates said, `FiniteSteps` among them, as `train/…`: means over them, and how many were skipped."""
+    means = {f"train/{name}": float(torch.stack([one[name] for one in updates]).mean()) for name in updates[0]}
+    means["train/skipped_updates"] *= len(updates)
+    return means

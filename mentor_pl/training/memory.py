@@ -124,11 +124,12 @@ class MemoryEstimate:
 
     def _static(self, plan: Plan) -> Iterator[Part]:
         policy, states = self._elements(plan), self.states(plan.shards)
+        held = "update" if plan.optimizer_placement == "offloaded" else "always"
         yield Part("policy weights, float32", "always", 4 * policy + tensor_bytes(self.policy.model.buffers()))
         if states is None:
-            yield Part("optimizer states (not known; AdamW's)", "always", 8 * self._elements(plan, trained=True))
+            yield Part("optimizer states (not known; AdamW's)", held, 8 * self._elements(plan, trained=True))
         else:
-            yield Part("optimizer states", "always", states)
+            yield Part("optimizer states", held, states)
         kind = str(plan.frozen_dtype).removeprefix("torch.")
         if self.has_expert and plan.expert_placement == "replicated":
             yield Part(f"expert weights, {kind}", "always", self.model("expert", plan.frozen_dtype).weight_bytes)

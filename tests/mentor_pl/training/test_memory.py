@@ -104,6 +104,12 @@ def test_an_expert_that_lies_elsewhere_takes_its_room_while_it_is_used(estimate)
         assert found == {("decoding", whole)} | ({("always", rest)} if rest else set())
 
 
+def test_optimizer_states_that_are_offloaded_are_held_in_the_update_alone(estimate):
+    for placement, when in (("device", "always"), ("offloaded", "update")):
+        found = [part for part in estimate.parts(replace(PLAN, optimizer_placement=placement)) if "states" in part.name]
+        assert [(part.when, part.bytes) for part in found] == [(when, of(estimate, PLAN, "optimizer states"))]
+
+
 def test_the_peak_is_what_stays_and_the_larger_of_both_phases():
     parts = [Part("a", "always", 5), Part("b", "decoding", 3), Part("c", "decoding", 4), Part("d", "update", 6)]
     assert peak(parts) == 5 + 7
