@@ -11,7 +11,6 @@ from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.models.loading import load_frozen
 from mentor_pl.models.placement import Placed, Placement, placed
 from mentor_pl.models.source import ModelSource
-from mentor_pl.runtime.collectives import world_size
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -31,8 +30,13 @@ def check_expert(
     expert: ModelSource | None,
     placement: Placement = "replicated",
     device: torch.device | None = None,
+    ranks: int = 1,
 ) -> None:
     """Say where a given expert is not asked, and what else is to be said of the method.
+
+    Args:
+        algorithm, expert, placement: of the run.
+        device, ranks: that it is to have.
 
     Raises:
         UsageError: where the algorithm asks an expert and there is none, or its placement would do nothing.
@@ -52,7 +56,7 @@ def check_expert(
             "model.expert_placement is offloaded, but this run is on the CPU, so the expert is in the host's memory "
             "anyway: take replicated, or sharded over several processes"
         )
-    if placement == "sharded" and world_size() == 1:
+    if placement == "sharded" and ranks == 1:
         raise UsageError(
             "model.expert_placement is sharded, but the one process of this run would hold every part: take "
             "replicated, or on a GPU offloaded"

@@ -180,7 +180,7 @@ class MentorModule(L.LightningModule):
             return
         device = self.trainer.strategy.root_device
         check_optimizer_placement(self.optimizer_placement, try_optimizer(self.optimizer), device)
-        check_expert(self.algorithm, self.expert_source, self.expert_placement, device)
+        check_expert(self.algorithm, self.expert_source, self.expert_placement, device, self.trainer.world_size)
 
     def configure_model(self) -> None:
         if self.policy is not None:
