@@ -21,10 +21,10 @@ from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.sampler import Sampler, decoding
 from mentor_pl.evaluation.benchmark import Benchmark, with_shared_rewards
 from mentor_pl.evaluation.evaluate import Evaluation, evaluate, open_samples
-from mentor_pl.evaluation.fingerprint import fingerprint
 from mentor_pl.evaluation.metrics import REASONING_WORDS, WordOccurrence
 from mentor_pl.evaluation.samples_file import read_samples
 from mentor_pl.evaluation.table import Kept, save_summary, summarise, to_markdown
+from mentor_pl.models.fingerprint import fingerprint
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.logging import log_once
@@ -168,6 +168,7 @@ class BenchmarkValidation(Callback):
 
     def _measure(self, trainer: Trainer, pl_module: LightningModule, step: int) -> dict[str, float]:
         """Metrics of all benchmarks, while training."""
+        cast(MentorModule, pl_module).sampling_begins()
         results: dict[str, float] = {}
         for benchmark in self.benchmarks:
             evaluation = self._evaluate(trainer, pl_module, benchmark)

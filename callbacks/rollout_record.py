@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from mentor_pl.decoding.sampler import decoding
-from mentor_pl.evaluation.fingerprint import fingerprint
+from mentor_pl.models.fingerprint import fingerprint
 from mentor_pl.records.rows import Pieces, Teller, rows_of
 from mentor_pl.records.writing import drop_behind, in_order, write_step
 from mentor_pl.runtime.collectives import objects_on_first

@@ -25,6 +25,7 @@ from mentor_pl.decoding.engine.lookahead import LookaheadSchedule
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler
 from mentor_pl.evaluation.benchmark import Benchmark
+from mentor_pl.models.lora import LoRA
 from mentor_pl.problems.selection import Selection
 from mentor_pl.rewards.base import Reward
 from mentor_pl.rewards.format import FormatReward
@@ -36,7 +37,9 @@ from mentor_pl.training.module import MentorModule
 from mentor_pl.training.pools import DifficultyPools
 
 KINDS = (Algorithm, Blend, Gate, Term, AlphaSchedule, LookaheadSchedule, Sampler, Reward, Benchmark, Callback)
-OTHERS = [SamplingParams, Selection, DynamicSampling, DifficultyPools, FSDP2Strategy, MentorModule, RolloutDataModule]
+OTHERS = [
+    SamplingParams, Selection, DynamicSampling, DifficultyPools, FSDP2Strategy, LoRA, MentorModule, RolloutDataModule,
+]  # fmt: skip
 # What a constructor cannot do without.
 REQUIRED = {
     "policy": "mentor_pl/testbed/maze/finished/policy",

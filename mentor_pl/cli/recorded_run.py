@@ -14,10 +14,12 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from mentor_pl.models.loading import Models, load_policy
+from mentor_pl.models.lora import LoRA
 from mentor_pl.models.source import ModelSource
 from mentor_pl.models.text_expert import paired
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, damage, misfits
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.training.adapted_state import refuse_other_adapter
 from mentor_pl.training.checkpoints import read
 from mentor_pl.training.data import RolloutDataModule
 
@@ -134,10 +136,13 @@ def models_of(before: Before) -> Models:
     ]
     assert sources[0] is not None
     tokenizer, vocabulary, _ = paired(sources[0], sources[1], model.get("stop_tokens"))
-    policy = load_policy(sources[0])
+    adapter = LoRA(**model["adapter"]) if model.get("adapter") else None
+    policy = load_policy(sources[0], adapter=adapter)
     if before.checkpoint is not None:
-        weights = SafeCheckpointIO().load_checkpoint(before.checkpoint)["state_dict"]
+        saved = SafeCheckpointIO().load_checkpoint(before.checkpoint)
+        refuse_other_adapter(policy, saved["mentor"])
+        weights = {name.removeprefix("policy."): value for name, value in saved["state_dict"].items()}
         with misfits():
-            policy.load_state_dict({name.removeprefix("policy."): value for name, value in weights.items()})
+            policy.load_state_dict(weights, strict=adapter is None)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Models(policy.to(device), None, tokenizer, vocabulary)

@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from mentor_pl.models.lm_head import ExpertStates, head_logprobs
 from mentor_pl.models.logprobs import hidden_states
+from mentor_pl.models.lora import LoRA, trained
 from mentor_pl.models.prefix_sharing import SharedPrefixes, prefix_sharing
 from mentor_pl.models.source import ModelSource
 
@@ -64,21 +65,37 @@ class DryModel:
     Args:
         source: where it comes from; its configuration alone is read.
         dtype: of the parameters.
+        adapter: to be trained in their place.
     """
 
-    def __init__(self, source: ModelSource, dtype: torch.dtype) -> None:
+    def __init__(self, source: ModelSource, dtype: torch.dtype, adapter: LoRA | None = None) -> None:
         self._fake = FakeTensorMode(allow_non_fake_inputs=True)
         config = source.config()
         with self._fake:
             self.model = AutoModelForCausalLM.from_config(
                 config, dtype=dtype, trust_remote_code=source.trust_remote_code
             )
+        if adapter is not None:
+            self._attach(adapter)
         self.config, self.dtype, self.element_size = config, dtype, dtype.itemsize
+
+    def _attach(self, adapter: LoRA) -> None:
+        adapter.attach(self.model)
+        for module in self.model.modules():
+            for name, parameter in module._parameters.items():
+                if parameter is not None and parameter.is_meta:
+                    with self._fake:
+                        module._parameters[name] = torch.nn.Parameter(torch.empty(parameter.shape))
 
     @property
     def parameters(self) -> int:
         """Their number; tied ones count once."""
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def trained_parameters(self) -> int:
+        """Their number, of those that have a gradient."""
+        return sum(parameter.numel() for parameter in trained(self.model).values())
 
     @property
     def weight_bytes(self) -> int:
@@ -90,16 +107,28 @@ class DryModel:
         """Of the output embedding, [V, H]."""
         return torch.Size(self.model.get_output_embeddings().weight.shape)
 
-    def shard_shapes(self, ranks: int) -> list[torch.Size]:
-        """Shapes of the parameters on the first of `ranks`, which FSDP2 gives the largest share of each."""
-        return [torch.Size((-(-p.shape[0] // ranks), *p.shape[1:])) for p in self.model.parameters()]
+    def shard_shapes(self, ranks: int, *, trained: bool = False) -> list[torch.Size]:
+        """Shapes of the parameters on the first of `ranks`, which FSDP2 gives the largest share of each.
 
-    def largest_layer(self) -> tuple[int, int]:
-        """Parameters of the largest of the layers that are sharded by themselves, and of what is in none of them."""
+        Args:
+            trained: of those alone that have a gradient.
+        """
+        counted = [p for p in self.model.parameters() if p.requires_grad or not trained]
+        return [torch.Size((-(-p.shape[0] // ranks), *p.shape[1:])) for p in counted]
+
+    def largest_layer(self, *, trained: bool = False) -> tuple[int, int]:
+        """Parameters of the largest of the layers that are sharded by themselves, and of what is in none of them.
+
+        Args:
+            trained: those alone that have a gradient.
+        """
+
+        def count(module: Any) -> int:
+            return sum(p.numel() for p in module.parameters() if p.requires_grad or not trained)
+
         names = set(getattr(self.model, "_no_split_modules", None) or [])
-        layers = [m for m in self.model.modules() if type(m).__name__ in names]
-        sizes = [sum(p.numel() for p in layer.parameters()) for layer in layers] or [0]
-        return max(sizes), self.parameters - sum(sizes)
+        sizes = [count(m) for m in self.model.modules() if type(m).__name__ in names] or [0]
+        return max(sizes), count(self.model) - sum(sizes)
 
     @contextmanager
     def running(self, autocast: bool) -> Iterator[LiveBytes]:
@@ -134,7 +163,7 @@ class DryModel:
         """
         model, (rows, places) = self.model.train(), _layout(prompts, responses, group)
         with self._fake:
-            for parameter in model.parameters():
+            for parameter in trained(model).values():
                 parameter.grad = torch.zeros_like(parameter)  # of the micro-batches before
             theirs = None if expert is None else torch.empty(*expert.head_shape, dtype=expert.dtype)
         if checkpointing:

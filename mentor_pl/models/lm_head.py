@@ -10,7 +10,7 @@ and from an expert's hidden states, through its own embedding at the same τ, wi
 
 The backward pass computes a chunk's logits anew and turns them into their gradient in place, so two float32 buffers of
 one chunk (three with an expert) are all that is ever held of [M, V], whatever M. The gradient of W is summed over
-chunks in float32, even if W is read in bfloat16.
+chunks in float32, even if W is read in bfloat16; where W is frozen there is none.
 
 Shapes: M tokens, C tokens of a chunk, V vocabulary, H hidden size, H' the expert's.
 """
@@ -151,8 +151,8 @@ class _Head(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
         states, weight, bias, targets, choices, entropies, reverse_kl = ctx.saved_tensors
         d_states = torch.empty_like(states)
-        d_weight = torch.zeros_like(weight, dtype=torch.float32)
-        d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
+        d_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        d_bias = None if bias is None or not ctx.needs_input_grad[2] else torch.zeros_like(bias, dtype=torch.float32)
         # ∂/∂z = π (level + on_logp (log π + H) − d_reverse log π*) + what falls on y and the choice − d_forward π*
         d_logprobs, d_entropies, d_choice, d_reverse, d_forward = (s if s is None else s / ctx.tau for s in slopes)
         d_logprobs = torch.zeros_like(entropies) if d_logprobs is None else d_logprobs  # [M], as all of them
@@ -183,9 +183,11 @@ class _Head(torch.autograd.Function):
                     d_bias[: ctx.vocab_size] += d_logits.sum(0)
                 d_logits = d_logits.to(ctx.dtype)
                 d_states[part] = d_logits @ read_weight
-                _add_product(d_weight[: ctx.vocab_size], d_logits.T, read_states)
+                if d_weight is not None:
+                    _add_product(d_weight[: ctx.vocab_size], d_logits.T, read_states)
         d_bias = None if d_bias is None else d_bias.to(bias.dtype)
-        return d_states, d_weight.to(weight.dtype), d_bias, None, None, None, None, None
+        d_weight = None if d_weight is None else d_weight.to(weight.dtype)
+        return d_states, d_weight, d_bias, None, None, None, None, None
 
 
 def _chunks(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None) -> Iterator[tuple[Any, ...]]:

@@ -18,7 +18,9 @@ from torch.nn.functional import linear
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from mentor_pl.models.fingerprint import fingerprint
 from mentor_pl.models.logprobs import token_logprobs
+from mentor_pl.models.lora import LoRA
 from mentor_pl.models.placement import Placed
 from mentor_pl.models.source import ModelSource
 from mentor_pl.models.text_expert import TextExpert
@@ -48,25 +50,34 @@ class Models:
         return device
 
 
-def load_policy(source: ModelSource, gradient_checkpointing: bool = False) -> Any:
+def load_policy(source: ModelSource, gradient_checkpointing: bool = False, adapter: LoRA | None = None) -> Any:
     """The policy in float32, in training mode, with `token_logprobs` as a method (so that sharding can register it).
 
     Raises:
         UsageError: as `checked_weights`.
     """
-    return trainable(checked_weights(source, torch.float32), gradient_checkpointing)
+    return trainable(checked_weights(source, torch.float32, adapter), gradient_checkpointing)
 
 
-def checked_weights(source: ModelSource, dtype: torch.dtype) -> Any:
-    """A model on the CPU that can be a policy.
+def checked_weights(source: ModelSource, dtype: torch.dtype, adapter: LoRA | None = None) -> Any:
+    """A model on the CPU that can be a policy, with its adapters.
+
+    Args:
+        dtype: of its weights; adapters are in float32.
 
     Raises:
-        UsageError: where weights are missing, or where training would not reproduce what was sampled: the model drops
-            activations out, or does more to its logits than its output embedding does.
+        UsageError: where weights are missing, where training would not reproduce what was sampled: the model drops
+            activations out, or does more to its logits than its output embedding does; and for an adapter that does not
+            fit it.
     """
     model = source.weights(dtype)
     _check_dropout(source, model)
     _check_head(source, model)
+    if adapter is not None:
+        weights = fingerprint(model, torch.float32)
+        adapter.attach(model)
+        adapter.draw(model)
+        model.adapter_settings |= {"weights": weights}
     return model
 
 

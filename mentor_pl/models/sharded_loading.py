@@ -16,6 +16,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from mentor_pl.models.loading import checked_weights, trainable
+from mentor_pl.models.lora import LoRA, settings_of
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime.collectives import all_objects, rank, together
 from mentor_pl.runtime.parallel import shard
@@ -27,6 +28,7 @@ def load_policy_in_shards(
     device: torch.device,
     param_dtype: torch.dtype = torch.float32,
     gradient_checkpointing: bool = False,
+    adapter: LoRA | None = None,
 ) -> Any:
     """What `load_policy` gives, sharded over `mesh`; call on every rank.
 
@@ -36,19 +38,25 @@ def load_policy_in_shards(
         device: of this rank's shards.
         param_dtype: dtype that parameters are gathered in.
         gradient_checkpointing: recompute activations in the backward pass.
+        adapter: to be trained in place of the policy's weights; drawn on the first rank and dealt like them.
 
     Raises:
         UsageError: as `load_policy`, on every rank.
     """
-    whole = together(lambda: checked_weights(source, source.stored_dtype()) if rank() == 0 else None, device)
-    model = trainable(source.skeleton(), gradient_checkpointing)
+    whole = together(lambda: checked_weights(source, source.stored_dtype(), adapter) if rank() == 0 else None, device)
+    model = source.skeleton()
+    if adapter is not None:
+        adapter.attach(model)
+    trainable(model, gradient_checkpointing)
     buffers = dict(model.named_buffers())
     shard(model, mesh, param_dtype)
     model.to_empty(device=device)
     for name, buffer in model.named_buffers():
         buffer.copy_(buffers[name])
     _deal(whole, model, device)
-    model.generation_config = all_objects(whole and whole.generation_config)[0]
+    model.generation_config, settings = all_objects(whole and (whole.generation_config, settings_of(whole)))[0]
+    if settings is not None:
+        model.adapter_settings = settings
     return model
 
 

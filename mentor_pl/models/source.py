@@ -63,11 +63,25 @@ class ModelSource:
         problem = "" if is_cached(self.path) else hub_problem(self.path, "model")
         return f", and {problem}" if problem else None
 
+    def _gguf(self) -> Path | None:
+        """The GGUF file that is given, or that a folder has in place of weights that can be loaded."""
+        path = Path(self.path)
+        if path.suffix == ".gguf":
+            return path
+        files = sorted(path.glob("*.gguf")) if path.is_dir() else []
+        loadable = [*path.glob("*.safetensors"), *path.glob("*.bin")]
+        return files[0] if files and not loadable else None
+
     def _read(self, what: str, auto_class: Any, path: str, **options: Any) -> Any:
         if not self.path.strip():
             raise UsageError(f"model.{self.role} is an empty text: give a model folder or a Hub name")
         if self.from_config and Path(self.folder).is_dir() and not Path(self.path).is_file():
             raise UsageError(f"{self.role} '{self.path}': its {what} cannot be read: no such file: name another")
+        if gguf := self._gguf():
+            raise UsageError(
+                f"{self.role} '{self.path}' is GGUF, weights packed for other decoders: make a model folder of it by "
+                f"`python scripts/gguf_folder.py {gguf} --out FOLDER`, and give that"
+            )
         if not Path(self.folder).is_dir() and (problem := self._not_on_hub()) is not None:
             raise UsageError(
                 f"{self.role} '{self.path}': no such folder here ({Path.cwd()}){problem}: give a model folder, a Hub "

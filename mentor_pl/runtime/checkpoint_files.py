@@ -45,8 +45,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
             write(checkpoint, Path(path))
 
     def load_checkpoint(
-        self, path: Any, map_location: Any = lambda storage, location: storage, weights_only: bool | None = None
-    ) -> dict[str, Any]:
+        self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None
+    ) -> dict[str, Any]:  # Lightning's function for the CPU is none that torch takes for tensors of other classes
         if "://" in str(path):
             try:
                 return super().load_checkpoint(path, map_location, weights_only=True)

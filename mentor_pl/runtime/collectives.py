@@ -46,11 +46,15 @@ def all_max(value: Tensor) -> Tensor:
     return greatest
 
 
-def all_objects(value: Any) -> list[Any]:
-    """An object of every rank, in order of rank; it must be picklable."""
+def all_objects(value: Any, group: Any = None) -> list[Any]:
+    """An object of every rank, in order of rank; it must be picklable.
+
+    Args:
+        group: of all ranks, that they speak in; by default the one that all else is exchanged in.
+    """
     found: list[Any] = [value] * world_size()
     if world_size() > 1:
-        dist.all_gather_object(found, value)
+        dist.all_gather_object(found, value, group)
     return found
 
 

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, get_optimizer_state_dict
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.distributed_c10d import _set_pg_timeout
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+from torch.optim import Optimizer
 
-from mentor_pl.runtime.checkpoint_files import (
-    SafeCheckpointIO,
-    make_room,
-    misfits,
-    place,
-    refuse_damaged,
-    storage_errors,
-)
-from mentor_pl.runtime.collectives import all_objects, call_the_roll, rank, world_size
-from mentor_pl.runtime.errors import StorageError, UsageError
+from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits, refuse_damaged
+from mentor_pl.runtime.collectives import call_the_roll, world_size
+from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.ranges import MAX_SECONDS, check
-from mentor_pl.runtime.sharded_files import check_contents, is_sharded, seal, sums_of_rank
-from mentor_pl.runtime.whole_files import unfinished_of
+from mentor_pl.runtime.sharded_files import check_contents, is_sharded
+from mentor_pl.runtime.sharded_saving import ShardedSaving, agreed
 
-T = TypeVar("T")
+IN_BACKGROUND = {"background": True}  # for `Trainer.save_checkpoint`'s storage_options
 _ONE_FILE = 10**9  # parameters that a checkpoint in one file has at most by default
 
 
@@ -42,8 +40,8 @@ class FSDP2Strategy(ModelParallelStrategy):
 
     Args:
         save_distributed_checkpoint: a folder with files of each rank, or a single file, for which rank 0 gathers 12
-            bytes and more of each parameter in its host's memory. By default a folder where several ranks train more
-            than 10⁹ parameters.
+            bytes and more of each parameter in its host's memory. By default a folder where several ranks train a
+            policy of more than 10⁹ parameters, all of them.
         timeout_minutes: how long a rank waits for the others; the slowest rank's rollouts must fit in. A run that ends
             so names the rank that did not come.
         shard_size: how many ranks share one copy of the policy (HSDP), such as the GPUs of a node, so that parameters
@@ -72,6 +70,7 @@ class FSDP2Strategy(ModelParallelStrategy):
         self.checkpoint_io = SafeCheckpointIO()
         self.shard_size = shard_size
         self._hybrid_mesh: DeviceMesh | None = None
+        self._saving = ShardedSaving(timedelta(minutes=timeout_minutes))
 
     @property
     def _save_distributed_checkpoint(self) -> bool:
@@ -79,7 +78,9 @@ class FSDP2Strategy(ModelParallelStrategy):
         if self._in_shards is not None:
             return self._in_shards
         assert self.model is not None
-        return world_size() > 1 and sum(parameter.numel() for parameter in self.model.parameters()) > _ONE_FILE
+        parameters = list(self.model.parameters())
+        whole = all(parameter.requires_grad for parameter in parameters)  # else checkpoints hold adapters alone
+        return world_size() > 1 and whole and sum(parameter.numel() for parameter in parameters) > _ONE_FILE
 
     @_save_distributed_checkpoint.setter
     def _save_distributed_checkpoint(self, value: bool | None) -> None:
@@ -106,23 +107,59 @@ class FSDP2Strategy(ModelParallelStrategy):
         """What the policy is sharded over: all ranks, or replicas × shards."""
         return self._hybrid_mesh if self._hybrid_mesh is not None else self.device_mesh["data_parallel"]
 
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """What is trained; frozen weights, which rank 0 would gather in vain, are in no checkpoint."""
+        assert self.model is not None
+        whole = not self._save_distributed_checkpoint
+        options = StateDictOptions(full_state_dict=whole, cpu_offload=whole, ignore_frozen_params=True)
+        return get_model_state_dict(self.model, options=options)
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        """What Lightning gives, but for files of each rank the states where they are: saving copies them."""
+        if not self._save_distributed_checkpoint:
+            return super().optimizer_state(optimizer)
+        assert self.model is not None
+        inner = optimizer.optimizer if isinstance(optimizer, LightningOptimizer) else optimizer
+        return cast(dict[str, Any], get_optimizer_state_dict(self.model, inner))
+
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
         """Write a checkpoint whole or not at all; call on every rank.
 
+        Args:
+            storage_options: `IN_BACKGROUND` to have files of each rank written while the run goes on, until the next
+                checkpoint is saved or `end_saving` is called; one file is written at once all the same.
+
         Raises:
-            StorageError: on every rank, where one could not write.
+            StorageError: on every rank, where one could not write this checkpoint, or the one before in background.
         """
         path = Path(self.broadcast(filepath))
-        write = super().save_checkpoint
+        background = storage_options is IN_BACKGROUND
         if not self._save_distributed_checkpoint:
-            _agreed(path, lambda: write(checkpoint, path, storage_options))
+            write, options = super().save_checkpoint, None if background else storage_options
+            agreed(path, lambda: write(checkpoint, path, options))
             return
-        unfinished = unfinished_of(path)
-        _agreed(path, lambda: make_room(unfinished) if rank() == 0 else None)
-        _agreed(path, lambda: write(checkpoint, unfinished))
-        every = all_objects(_agreed(path, lambda: sums_of_rank(unfinished)))
-        _agreed(path, lambda: seal(unfinished, every) if rank() == 0 else None)
-        _agreed(path, lambda: place(unfinished, path) if rank() == 0 else None)
+        self._saving.begin(checkpoint, path)
+        if not background:
+            self._saving.end()
+
+    def end_saving(self) -> None:
+        """Wait until a checkpoint that is written in background is in place; call on every rank.
+
+        Raises:
+            StorageError: on every rank, where it could not be written.
+        """
+        self._saving.end()
+
+    def teardown(self) -> None:
+        failing = sys.exc_info()[0] is not None
+        try:
+            self._saving.end()
+        except Exception as error:
+            if not failing:
+                raise
+            rank_zero_warn(str(error))  # and what ends the run is said as it would be
+        finally:
+            super().teardown()
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint of any number of ranks, sharded or not, undamaged and without running code in it."""
@@ -134,27 +171,13 @@ class FSDP2Strategy(ModelParallelStrategy):
             return super().load_checkpoint(path, weights_only=True)
 
 
-def _agreed(path: Path, work: Callable[[], T]) -> T:
-    """What `work` gives; an error of storage where that of any rank fails, so that no rank waits for one that left."""
-    result: Any = None
-    failure = None
-    try:
-        with storage_errors(path):
-            result = work()
-    except StorageError as error:
-        failure = str(error)
-    for found in all_objects(failure):
-        if found is not None:
-            raise StorageError(found)
-    return cast(T, result)
-
-
-def check_trainer(trainer: Trainer, mesh: DeviceMesh | None) -> None:
+def check_trainer(trainer: Trainer, mesh: DeviceMesh | None, whole: bool = True) -> None:
     """See that a Trainer's strategy is one that this training works under.
 
     Args:
         trainer: the Trainer.
         mesh: the strategy's device mesh, where it has one.
+        whole: whether checkpoints hold all of the policy's weights; files of each rank are read for all of them.
 
     Raises:
         UsageError: where it is not.
@@ -169,6 +192,12 @@ def check_trainer(trainer: Trainer, mesh: DeviceMesh | None) -> None:
             f"strategy {type(trainer.strategy).__name__} has {mesh['data_parallel'].size()} "
             f"data-parallel ranks for {world_size()} processes, so gradients would not be summed over all of them: "
             "use mentor_pl.runtime.parallel.FSDP2Strategy (configs/trainer/fsdp.yaml)"
+        )
+    if not whole and getattr(trainer.strategy, "_save_distributed_checkpoint", False):
+        raise UsageError(
+            "trainer.strategy writes checkpoints with a file for each rank (save_distributed_checkpoint), which must "
+            "hold every weight, but those of a run with model.adapter hold the adapter alone, which is small: set it "
+            "to false"
         )
 
 

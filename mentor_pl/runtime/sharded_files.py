@@ -25,13 +25,13 @@ from torch.distributed.checkpoint.state_dict_loader import _load_state_dict
 from mentor_pl.runtime.collectives import rank
 
 SEAL = "checksums.json"
-_META, _CONTENTS = "meta.pt", ".metadata"  # Lightning's file for all but tensors, torch's table of contents
+META, _CONTENTS = "meta.pt", ".metadata"  # Lightning's file for all but tensors, torch's table of contents
 _NAMES = {("torch", "Size"), ("torch", "device"), ("torch.serialization", "_get_layout"), ("pathlib", "PosixPath")}
 
 
 def is_sharded(path: Path) -> bool:
     """Whether a path is a checkpoint of files of each rank."""
-    return (path / _META).is_file()
+    return (path / META).is_file()
 
 
 def sums_of_rank(folder: Path) -> dict[str, str]:
@@ -64,7 +64,7 @@ def sharded_damage(folder: Path) -> str | None:
             return f"{name} is missing"
         if _sha256(path) != expected:
             return f"the checksum of {name} is wrong"
-    return None if {_META, _CONTENTS} <= set(sums) else f"{SEAL} is not whole"
+    return None if {META, _CONTENTS} <= set(sums) else f"{SEAL} is not whole"
 
 
 def check_contents(folder: Path) -> None:
@@ -83,7 +83,7 @@ def whole_state(folder: Path) -> dict[str, Any]:
     state: dict[str, Any] = {}
     planner = _EmptyStateDictLoadPlanner()
     _load_state_dict(state, storage_reader=FileSystemReader(folder), planner=planner, no_dist=True)
-    checkpoint: dict[str, Any] = torch.load(folder / _META, map_location="cpu", weights_only=True)
+    checkpoint: dict[str, Any] = torch.load(folder / META, map_location="cpu", weights_only=True)
     optimizers = sorted(name for name in state if name.startswith("optimizer_"))
     return checkpoint | {
         "state_dict": state["state_dict"],
@@ -93,7 +93,7 @@ def whole_state(folder: Path) -> dict[str, Any]:
 
 def meta(folder: Path) -> dict[str, Any]:
     """All but tensors of weights and optimizers."""
-    loaded: dict[str, Any] = torch.load(folder / _META, map_location="cpu", weights_only=True)
+    loaded: dict[str, Any] = torch.load(folder / META, map_location="cpu", weights_only=True)
     return loaded
 
 

@@ -12,6 +12,17 @@ import torch
 from torch import Tensor
 
 from mentor_pl.runtime.collectives import all_objects, rank
+from mentor_pl.runtime.ranges import check
+
+
+def check_batches(count: int, tokens: int) -> None:
+    """See that there are mini-batches, and micro-batches of something.
+
+    Raises:
+        UsageError: where there are none.
+    """
+    check("model.mini_batches", count, at_least=1)
+    check("model.micro_batch_tokens", tokens, at_least=1)
 
 
 def mini_batches(group: Tensor, count: int) -> list[Tensor]:

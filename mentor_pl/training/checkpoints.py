@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from mentor_pl.runtime.checkpoint_files import damage, reason, refuse_damaged, remove_unfinished
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.parallel import IN_BACKGROUND, FSDP2Strategy
 from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.sharded_files import is_sharded, meta
 from mentor_pl.runtime.signals import Stopped
@@ -27,6 +28,7 @@ class RunCheckpoints(Checkpoint):
     """Keeps the last checkpoints of a run, from which it goes on bit for bit: `checkpoints/step=<step>.ckpt`.
 
     Each is whole or not there at all, and the older ones go only once a new one is in place. The last step is kept too.
+    Where each rank writes its files, they are written while the run goes on, and are in place by the next checkpoint.
 
     Args:
         every_n_steps: batches of rollouts between two checkpoints.
@@ -66,6 +68,8 @@ class RunCheckpoints(Checkpoint):
         step = _steps_done(pl_module)
         if step not in (0, self.saved):
             self._save(trainer, step)
+        _end_saving(trainer)
+        self._remove_older(trainer)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.saved = int(state_dict["saved"])
@@ -75,7 +79,11 @@ class RunCheckpoints(Checkpoint):
 
     def _save(self, trainer: L.Trainer, step: int) -> None:
         self.saved = step
-        trainer.save_checkpoint(_place(trainer, step), weights_only=False)
+        behind = IN_BACKGROUND if isinstance(trainer.strategy, FSDP2Strategy) else None
+        trainer.save_checkpoint(_place(trainer, step), weights_only=False, storage_options=behind)
+        self._remove_older(trainer)
+
+    def _remove_older(self, trainer: L.Trainer) -> None:
         if trainer.is_global_zero:
             for path in numbered(folder_of(trainer))[self.keep :]:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -119,12 +127,19 @@ def _place(trainer: L.Trainer, step: int) -> Path:
     return folder / f"step={step}.ckpt"
 
 
+def _end_saving(trainer: L.Trainer) -> None:
+    """Wait until what is saved in background is in place; call on every rank."""
+    if isinstance(trainer.strategy, FSDP2Strategy):
+        trainer.strategy.end_saving()
+
+
 def save_and_leave(trainer: L.Trainer, step: int, stopped: Stopped) -> NoReturn:
     """Save what is complete and pass the signal on; call on every rank.
 
     Raises:
         Stopped: always, with the step and the checkpoint.
     """
+    _end_saving(trainer)
     path = _place(trainer, step) if step else None
     if path is not None and not trainer.strategy.broadcast(path.exists()):
         trainer.save_checkpoint(path, weights_only=False)

@@ -40,6 +40,8 @@ class Learner(Protocol):
 
     def guidance_ends(self) -> None: ...
 
+    def sampling_begins(self) -> None: ...
+
     @property
     def models(self) -> Models: ...
 
@@ -89,6 +91,7 @@ def collect(
     models, algorithm, clock = learner.models, learner.algorithm, _Clock()
     done: list[Round] = []
     asked = algorithm.mixes(learner.alpha) or Need.EXPERT_LOGPROBS in algorithm.needs
+    learner.sampling_begins()
     with decoding(models.policy), models.expert_in_use(asked), activity.step():
         likelihoods = partial(given_likelihoods, models, learner.micro_batch_tokens, sampling.temperature)
         text, room = partial(_text, models), models.vocabulary.window - sampling.max_new_tokens

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 
 from mentor_pl.runtime.errors import DivergenceError
+from mentor_pl.runtime.ranges import check
 
 MOST_SKIPPED = 10  # updates in a row
 
@@ -22,9 +23,13 @@ class FiniteSteps:
 
     Args:
         max_grad_norm: gradients are scaled down to this norm.
+
+    Raises:
+        UsageError: for a norm that is not positive.
     """
 
     def __init__(self, max_grad_norm: float) -> None:
+        check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise=".inf for no clipping")
         self.max_grad_norm = max_grad_norm
         self.skipped = 0  # in a row, up to now
 
@@ -66,3 +71,10 @@ class FiniteSteps:
             "touched the weights, which are those before the first: go on from the last checkpoint with a lower "
             "learning rate, by --resume auto --resume_changes model.optimizer --model.optimizer.init_args.lr LR"
         )
+
+
+def means_of(updates: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """What updates said, `FiniteSteps` among them, as `train/…`: means over them, and how many were skipped."""
+    means = {f"train/{name}": float(torch.stack([one[name] for one in updates]).mean()) for name in updates[0]}
+    means["train/skipped_updates"] *= len(updates)
+    return means

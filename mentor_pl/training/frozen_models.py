@@ -12,7 +12,6 @@ from mentor_pl.models.loading import load_frozen
 from mentor_pl.models.placement import Placed, Placement, placed
 from mentor_pl.models.source import ModelSource
 from mentor_pl.models.text_expert import TextExpert
-from mentor_pl.runtime.collectives import world_size
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -32,11 +31,14 @@ def check_expert(
     expert: ModelSource | None,
     placement: Placement = "replicated",
     device: torch.device | None = None,
+    ranks: int = 1,
     text_expert: TextExpert | None = None,
 ) -> None:
     """Say where a given expert is not asked, and what else is to be said of the method.
 
     Args:
+        algorithm, expert, placement: of the run.
+        device, ranks: that it is to have.
         text_expert: what is known of an expert with ids of its own, whose probabilities are unknown.
 
     Raises:
@@ -77,7 +79,7 @@ def check_expert(
             "model.expert_placement is offloaded, but this run is on the CPU, so the expert is in the host's memory "
             "anyway: take replicated, or sharded over several processes"
         )
-    if placement == "sharded" and world_size() == 1:
+    if placement == "sharded" and ranks == 1:
         raise UsageError(
             "model.expert_placement is sharded, but the one process of this run would hold every part: take "
             "replicated, or on a GPU offloaded"

@@ -28,6 +28,7 @@ from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.lm_head import buffer_bytes
+from mentor_pl.models.lora import LoRA
 from mentor_pl.models.source import ModelSource
 from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.training.plan import Plan, RoundRows
@@ -76,6 +77,7 @@ class MemoryEstimate:
         optimizer: from parameters to an optimizer.
         guidance: how the sampler executes the algorithm's blend.
         rounds: from `rounds_of`.
+        adapter: to be trained in place of the policy's weights.
     """
 
     def __init__(
@@ -87,15 +89,17 @@ class MemoryEstimate:
         optimizer: Callable[[Any], Optimizer],
         guidance: Guidance | None,
         rounds: Sequence[RoundRows],
+        adapter: LoRA | None = None,
     ) -> None:
         self.vocabulary, self.algorithm, self.optimizer = vocabulary, algorithm, optimizer
         self.guidance, self.rounds = guidance, rounds
-        self.model = cache(lambda role, dtype: DryModel(expert if role == "expert" and expert else policy, dtype))
+        sources = {"policy": (policy, adapter), "reference": (policy, None), "expert": (expert or policy, None)}
+        self.model = cache(lambda role, dtype: DryModel(sources[role][0], dtype, sources[role][1]))
         self.has_expert = expert is not None
         self.hint = max((one.hint for one in rounds), default=0)
         self.activations, self.reading = cache(self._activations), cache(self._reading)
         self.decoding = cache(self._decoding)
-        self.states = cache(lambda ranks: optimizer_bytes(optimizer, self.policy.shard_shapes(ranks)))
+        self.states = cache(lambda ranks: optimizer_bytes(optimizer, self.policy.shard_shapes(ranks, trained=True)))
 
     @property
     def policy(self) -> DryModel:
@@ -120,11 +124,12 @@ class MemoryEstimate:
 
     def _static(self, plan: Plan) -> Iterator[Part]:
         policy, states = self._elements(plan), self.states(plan.shards)
+        held = "update" if plan.optimizer_placement == "offloaded" else "always"
         yield Part("policy weights, float32", "always", 4 * policy + tensor_bytes(self.policy.model.buffers()))
         if states is None:
-            yield Part("optimizer states (not known; AdamW's)", "always", 8 * policy)
+            yield Part("optimizer states (not known; AdamW's)", held, 8 * self._elements(plan, trained=True))
         else:
-            yield Part("optimizer states", "always", states)
+            yield Part("optimizer states", held, states)
         kind = str(plan.frozen_dtype).removeprefix("torch.")
         if self.has_expert and plan.expert_placement == "replicated":
             yield Part(f"expert weights, {kind}", "always", self.model("expert", plan.frozen_dtype).weight_bytes)
@@ -132,13 +137,13 @@ class MemoryEstimate:
             part = -(-self.model("expert", plan.frozen_dtype).weight_bytes // plan.ranks)
             yield Part(f"expert weights, {kind}, a part", "always", part)
         if self.algorithm.uses_reference:
-            yield Part(f"reference weights, {kind}", "always", self.model("policy", plan.frozen_dtype).weight_bytes)
+            yield Part(f"reference weights, {kind}", "always", self.model("reference", plan.frozen_dtype).weight_bytes)
         if plan.cuda:
             yield Part("CUDA's context and libraries (assumed)", "always", CUDA_BYTES)
 
-    def _elements(self, plan: Plan) -> int:
-        """Of the policy's parameters on this rank."""
-        return sum(map(torch.Size.numel, self.policy.shard_shapes(plan.shards)))
+    def _elements(self, plan: Plan, *, trained: bool = False) -> int:
+        """Of the policy's parameters on this rank, or of those that are trained."""
+        return sum(map(torch.Size.numel, self.policy.shard_shapes(plan.shards, trained=trained)))
 
     def _expert_in_use(self, plan: Plan, phase: str) -> Iterator[Part]:
         if self.has_expert and plan.expert_placement != "replicated":
@@ -205,7 +210,7 @@ class MemoryEstimate:
         wanted = [
             ("policy", plan.forward_dtype, algorithm.uses_traces or algorithm.drafter != "policy"),
             ("expert", plan.frozen_dtype, Need.EXPERT_LOGPROBS in algorithm.needs),
-            ("policy", plan.frozen_dtype, Need.REFERENCE_LOGPROBS in algorithm.needs),
+            ("reference", plan.frozen_dtype, Need.REFERENCE_LOGPROBS in algorithm.needs),
         ]
         rows = replace(plan, mini_batches=1).micro_batch(self.group)
         work = [self.reading(role, dtype, plan.half, *rows) for role, dtype, needed in wanted if needed]
@@ -219,12 +224,12 @@ class MemoryEstimate:
         return model.reading_bytes(*micro_batch, vocab_size=size, autocast=half)
 
     def _while_updating(self, plan: Plan) -> Iterator[Part]:
-        local = 4 * self._elements(plan)
+        local = 4 * self._elements(plan, trained=True)
         yield Part("gradients, float32", "update", local)
         if plan.sharded:
-            layer, root = self.policy.largest_layer()  # the next layer is gathered while one computes
-            gathered = plan.forward_dtype.itemsize * (root + 2 * layer)
-            yield Part("layers gathered, their gradients", "update", 2 * gathered)
+            both = (self.policy.largest_layer(trained=trained) for trained in (False, True))
+            gathered = sum(root + 2 * layer for layer, root in both)  # the next is gathered while one computes
+            yield Part("layers gathered, their gradients", "update", plan.forward_dtype.itemsize * gathered)
         prompts, responses, group = plan.micro_batch(self.group)
         needs = self.algorithm.needs
         divergent, rows = bool(needs & _DIVERGENCES), (prompts, responses, group)

@@ -16,7 +16,6 @@ from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -28,32 +27,33 @@ from torch.optim.lr_scheduler import LambdaLR
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import Term
-from mentor_pl.models.loading import Models, load_policy
+from mentor_pl.models.loading import Models
 from mentor_pl.models.logprobs import tokens_read
+from mentor_pl.models.lora import LoRA, trained
 from mentor_pl.models.placement import Placement
-from mentor_pl.models.sharded_loading import load_policy_in_shards
 from mentor_pl.models.source import ModelSource
 from mentor_pl.models.text_expert import paired
 from mentor_pl.runtime import signals
-from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO, misfits
+from mentor_pl.runtime.checkpoint_files import misfits
 from mentor_pl.runtime.collectives import together
-from mentor_pl.runtime.failing_loggers import forgive
 from mentor_pl.runtime.logging import log_once
-from mentor_pl.runtime.parallel import check_trainer, sharding_mesh
 from mentor_pl.runtime.ranges import check
 from mentor_pl.runtime.signals import Stopped
-from mentor_pl.training.batching import mini_batches
+from mentor_pl.training.adapted_state import leave_out_frozen, refuse_other_adapter
+from mentor_pl.training.batching import check_batches, mini_batches
 from mentor_pl.training.checkpoints import save_and_leave
-from mentor_pl.training.finite_steps import FiniteSteps
+from mentor_pl.training.finite_steps import FiniteSteps, means_of
 from mentor_pl.training.frozen_models import Frozen, check_expert, load_frozen_models
 from mentor_pl.training.importance import check_cap, weighted
 from mentor_pl.training.ledger import Ledger
 from mentor_pl.training.loader import check_current
-from mentor_pl.training.optimizing import lr_factor, make_optimizer, try_optimizer
+from mentor_pl.training.optimizer_placement import OffloadedStates, OptimizerPlacement, check_optimizer_placement
+from mentor_pl.training.optimizing import check_lr_schedule, lr_factor, make_optimizer, try_optimizer
 from mentor_pl.training.process_state import process_state, restore, set_place
 from mentor_pl.training.sampling_gap import SamplingGap
 from mentor_pl.training.step_metrics import step_metrics
-from mentor_pl.training.trainer_settings import check_callbacks, check_folders, check_settings
+from mentor_pl.training.trained_policy import load_trained
+from mentor_pl.training.trainer_settings import prepare
 from mentor_pl.training.update import Update
 from mentor_pl.types import Rollouts
 
@@ -67,10 +67,12 @@ class MentorModule(L.LightningModule):
         algorithm: the method; by default `mentor_pl.algorithms.mentor.Mentor`.
         terms: of the loss, added to the method's own, such as a KL to the initial policy.
         expert_placement: of the expert while nobody reads it (`mentor_pl.models.placement`).
+        optimizer_placement: of the optimizer's states while rollouts are sampled.
         stop_tokens: all tokens that end a response, such as `<|im_end|>`, in training, on benchmarks and in what is
             exported; by default those of policy and expert together. Name them to train a policy without its expert
             that is to be compared with one under it.
         reference: what algorithms that stay near a reference compare with; by default the policy as it is at the start.
+        adapter: to be trained in place of the policy's weights, which are frozen then and in no checkpoint.
         optimizer: from parameters to an optimizer.
         alpha: weight of what the expert teaches at the start; `callbacks.AlphaDecay` moves it.
         warmup_steps: optimizer steps over which the learning rate rises from 0.
@@ -98,8 +100,10 @@ class MentorModule(L.LightningModule):
         algorithm: Algorithm | None = None,
         terms: list[Term] | None = None,
         expert_placement: Placement = "replicated",
+        optimizer_placement: OptimizerPlacement = "device",
         stop_tokens: list[str] | None = None,
         reference: str | None = None,
+        adapter: LoRA | None = None,
         optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-6, weight_decay=0.01),
         alpha: float = 1.0,
         warmup_steps: int = 0,
@@ -115,11 +119,8 @@ class MentorModule(L.LightningModule):
     ) -> None:
         super().__init__()
         check("model.alpha", alpha, at_least=0, because="it weighs advantages")
-        check("model.warmup_steps", warmup_steps, at_least=0, because="it counts updates", otherwise="0 for none")
-        check("model.final_lr", final_lr, at_least=0, at_most=1, because="it is a share of the learning rate")
-        check("model.mini_batches", mini_batches, at_least=1)
-        check("model.micro_batch_tokens", micro_batch_tokens, at_least=1)
-        check("model.max_grad_norm", max_grad_norm, above=0, infinite=True, otherwise=".inf for no clipping")
+        check_lr_schedule(warmup_steps, final_lr)
+        check_batches(mini_batches, micro_batch_tokens)
         self.automatic_optimization = False  # one batch of rollouts is several optimizer steps
         self.algorithm = algorithm if algorithm is not None else Mentor()
         self.algorithm.added = tuple(terms or ())
@@ -127,21 +128,22 @@ class MentorModule(L.LightningModule):
         self.policy_source = ModelSource(policy, "policy", trust_remote_code)
         self.expert_source = ModelSource(expert, "expert", trust_remote_code) if expert else None
         self.reference_source = ModelSource(reference or policy, "reference", trust_remote_code)
-        ours, theirs = self.policy_source, self.expert_source
-        self.tokenizer, self.vocabulary, self.text_expert = paired(ours, theirs, stop_tokens)
-        self.optimizer = optimizer
+        self.tokenizer, self.vocabulary, self.text_expert = paired(self.policy_source, self.expert_source, stop_tokens)
+        self.adapter, self.optimizer = adapter, optimizer
+        self.strict_loading = adapter is None  # else a checkpoint lacks what is frozen
         self._alpha, self._alpha_is_moved = alpha, False
         self.warmup_steps, self.final_lr = warmup_steps, final_lr
         self.mini_batches, self.micro_batch_tokens = mini_batches, micro_batch_tokens
         self.recompute_logprobs, self.importance_cap = recompute_logprobs, importance_cap
-        self.mask_truncated = mask_truncated
-        self.gradient_checkpointing = gradient_checkpointing
+        self.mask_truncated, self.gradient_checkpointing = mask_truncated, gradient_checkpointing
         self.steps_done = 0  # rollout batches the policy has learned from
         self.ledger = Ledger()
         self._step = FiniteSteps(max_grad_norm)
         self._resumed: dict[str, Any] | None = None
         self.policy: Any = None
         self._frozen, self.expert_placement = Frozen(), expert_placement
+        self._offloaded: OffloadedStates | None = None
+        self.optimizer_placement = optimizer_placement
 
     @property
     def alpha(self) -> float:
@@ -157,6 +159,11 @@ class MentorModule(L.LightningModule):
         expert, reference, placed = self._frozen
         return Models(self.policy, expert, self.tokenizer, self.vocabulary, reference, placed, self.text_expert)
 
+    def sampling_begins(self) -> None:
+        """The optimizer's states make room, where they are to lie elsewhere, until the next update."""
+        if self._offloaded is not None:
+            self._offloaded.rest()
+
     def guidance_ends(self) -> None:
         """α is 0 for good: free the expert, unless the method asks it all the same."""
         if self._frozen.expert is not None and not self.algorithm.asks_expert(0.0):
@@ -165,38 +172,31 @@ class MentorModule(L.LightningModule):
 
     def configure_callbacks(self) -> list[L.Callback]:
         """None of its own; the first hook that knows the Trainer sees whether it is one to train under."""
-        forgive(self.trainer.loggers)
-        check_settings(self.trainer)
-        check_folders(self.trainer)
-        check_callbacks(self.trainer.callbacks)  # type: ignore[attr-defined]
+        prepare(self.trainer)
         return []
 
     def setup(self, stage: str) -> None:
         if stage != TrainerFn.FITTING:
             return
-        try_optimizer(self.optimizer)
-        how = self.expert_placement, self.trainer.strategy.root_device, self.text_expert
-        check_expert(self.algorithm, self.expert_source, *how)
+        device, world = self.trainer.strategy.root_device, self.trainer.world_size
+        check_optimizer_placement(self.optimizer_placement, try_optimizer(self.optimizer), device)
+        check_expert(self.algorithm, self.expert_source, self.expert_placement, device, world, self.text_expert)
 
     def configure_model(self) -> None:
-        if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            self.trainer.strategy.checkpoint_io = SafeCheckpointIO()
         if self.policy is not None:
             return
-        check_trainer(self.trainer, self.device_mesh)
         half = str(self.trainer.precision).startswith("bf16")
         device, dtype = self.trainer.strategy.root_device, torch.bfloat16 if half else torch.float32
-        if self.device_mesh is None:
-            self.policy = load_policy(self.policy_source, self.gradient_checkpointing)
-        else:
-            mesh, source = sharding_mesh(self.trainer, self.device_mesh), self.policy_source
-            self.policy = load_policy_in_shards(source, mesh, device, dtype, self.gradient_checkpointing)
+        how = self.policy_source, dtype, self.gradient_checkpointing, self.adapter
+        self.policy = load_trained(self.trainer, self.device_mesh, *how)
         if self.trainer.state.fn == TrainerFn.FITTING:
-            how = self.expert_source, self.reference_source, dtype, device, self.expert_placement
-            self._frozen = load_frozen_models(self.algorithm, *how)
+            sources = self.expert_source, self.reference_source
+            self._frozen = load_frozen_models(self.algorithm, *sources, dtype, device, self.expert_placement)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
-        optimizer = make_optimizer(self.optimizer, self.policy.parameters())
+        optimizer = make_optimizer(self.optimizer, trained(self.policy).values())
+        if self.optimizer_placement == "offloaded":
+            self._offloaded = OffloadedStates(optimizer, self.device)
         return [optimizer], [LambdaLR(optimizer, self._lr_factor)]
 
     def _lr_factor(self, step: int) -> float:
@@ -243,19 +243,14 @@ class MentorModule(L.LightningModule):
                 steps.append(means | self._step(self.policy, self._optimizer, self._warmup, means, rollouts.step + 1))
                 unseen = None
         self.steps_done = rollouts.step + 1
-        metrics = {f"train/{name}": float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
-        metrics["train/skipped_updates"] *= len(steps)
-        metrics |= gap.metrics()
-        metrics["time/update"] = time.perf_counter() - started
+        metrics = means_of(steps) | gap.metrics() | {"time/update": time.perf_counter() - started}
         metrics |= self.ledger.add(rollouts, self.models, tokens_read(self.policy) - read, metrics["time/update"])
-        self._log(metrics | step_metrics(rollouts, advantages if update.needs_advantages else None), rollouts)
-        return {"advantages": advantages}
-
-    def _log(self, metrics: dict[str, float], rollouts: Rollouts) -> None:
+        metrics |= step_metrics(rollouts, advantages if update.needs_advantages else None)
         log_once(self.trainer, metrics, step=rollouts.step + 1)
         self.log_dict(metrics, logger=False, batch_size=1)  # for callbacks that monitor one of them
         if self.algorithm.uses_alpha:
             self.log("α", rollouts.alpha, prog_bar=True, logger=False, batch_size=1)
+        return {"advantages": advantages}
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """The last hook of a batch: where a signal came meanwhile, everything is complete here."""
@@ -266,6 +261,8 @@ class MentorModule(L.LightningModule):
 
     def on_train_end(self) -> None:
         signals.be_careless()
+        if self._offloaded is not None:
+            self._offloaded.come_back()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing by itself: the batch is a benchmark, and `callbacks.BenchmarkValidation` measures it."""
@@ -282,6 +279,7 @@ class MentorModule(L.LightningModule):
             **process_state(self._optimizer),
         }
         checkpoint["ledger"] = self.ledger.state_dict()
+        leave_out_frozen(self.policy, checkpoint)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights.
@@ -294,10 +292,9 @@ class MentorModule(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["mentor"]
+        refuse_other_adapter(self.policy, state)
         self._alpha, self.steps_done, self._step.skipped = state["alpha"], state["step"], state["skipped"]
         self.algorithm.load_state_dict(state["algorithm"])
         self.ledger.load_state_dict(checkpoint["ledger"])
         self._resumed = state
-        # max_time is of one attempt: with those before it counted, a command that a scheduler repeats would end at once
-        checkpoint.get("callbacks", {}).pop("Timer", None)
-        set_place(checkpoint["loops"]["fit_loop"], self.steps_done)
+        set_place(checkpoint, self.steps_done)

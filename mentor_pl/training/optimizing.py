@@ -18,6 +18,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.ranges import check
 
 REMEDY = "take one such as torch.optim.AdamW with an lr of 1.0e-6"
 
@@ -34,6 +35,16 @@ def make_optimizer(factory: Callable[[Any], Optimizer], parameters: Iterable[nn.
         raise UsageError(f"model.optimizer cannot be made: {problem}: {REMEDY}") from problem
 
 
+def check_lr_schedule(warmup: int, final: float) -> None:
+    """See that the learning rate can rise and fall so.
+
+    Raises:
+        UsageError: where it cannot.
+    """
+    check("model.warmup_steps", warmup, at_least=0, because="it counts updates", otherwise="0 for none")
+    check("model.final_lr", final, at_least=0, at_most=1, because="it is a share of the learning rate")
+
+
 def lr_factor(step: int, warmup: int, final: float, steps: float) -> float:
     """What the learning rate is multiplied by.
 
@@ -47,8 +58,11 @@ def lr_factor(step: int, warmup: int, final: float, steps: float) -> float:
     return min(1.0, (step + 1) / (warmup + 1)) * (final + (1 - final) * fall)
 
 
-def try_optimizer(factory: Callable[[Any], Optimizer]) -> None:
+def try_optimizer(factory: Callable[[Any], Optimizer]) -> Optimizer:
     """Make the optimizer and take a step with it, of a weight of its own.
+
+    Returns:
+        what was tried.
 
     Raises:
         UsageError: where it cannot be made, takes no step of dense gradients by itself, or ends in what is no number.
@@ -66,3 +80,4 @@ def try_optimizer(factory: Callable[[Any], Optimizer]) -> None:
     if not weight.isfinite().all():
         rate = optimizer.param_groups[0].get("lr")
         raise UsageError(f"model.optimizer {name} with lr {rate} makes weights that are no numbers: {REMEDY}")
+    return optimizer

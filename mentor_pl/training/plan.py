@@ -11,6 +11,7 @@ from mentor_pl.algorithms.base import Algorithm, Graded, Step
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.placement import Placement
 from mentor_pl.training.batching import micro_batches
+from mentor_pl.training.optimizer_placement import OptimizerPlacement
 from mentor_pl.types import Origin, Prompt
 
 ROUNDS = 8  # of an algorithm that are looked at: those that draw anew until rewards suit them may never end
@@ -30,7 +31,7 @@ class Plan:
         prompt_tokens: of the longest prompt.
         sampling: temperature, filters, maximum length.
         rows, cache_tokens, page_tokens: of the sampler; 0 for pages as long as a row.
-        expert_placement: as of `MentorModule`.
+        expert_placement, optimizer_placement: as of `MentorModule`.
         shard_size: as of `FSDP2Strategy`.
     """
 
@@ -48,6 +49,7 @@ class Plan:
     cache_tokens: int
     page_tokens: int = 0
     expert_placement: Placement = "replicated"
+    optimizer_placement: OptimizerPlacement = "device"
     shard_size: int | None = None
 
     @property

@@ -63,13 +63,16 @@ def restore(state: dict[str, Any], optimizer: LightningOptimizer, warmup: Lambda
         restore_random(state["random_states"][rank()])
 
 
-def set_place(fit_loop: dict[str, Any], steps: int) -> None:
+def set_place(checkpoint: dict[str, Any], steps: int) -> None:
     """Have the Trainer's loops stand behind batch `steps`, with more to come, wherever the checkpoint was made.
 
     Lightning counts an epoch as over, and with it the run, where the last batch before the checkpoint was the loader's
     last; how long the loader is by now it does not ask, so a finished run would not go on when data.steps is raised.
     Its public way, max_epochs=-1 with should_stop at an epoch's end, starts the loader anew from such a checkpoint.
     """
+    # max_time is of one attempt: with those before it counted, a command that a scheduler repeats would end at once
+    checkpoint.get("callbacks", {}).pop("Timer", None)
+    fit_loop = checkpoint["loops"]["fit_loop"]
     done = dict.fromkeys(("ready", "started", "processed", "completed"), steps)
     begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
     fit_loop["epoch_loop.batch_progress"] = {"total": done, "current": dict(done), "is_last_batch": False}

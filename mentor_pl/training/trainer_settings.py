@@ -9,11 +9,14 @@ from enum import Enum
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.trainer.states import TrainerFn
 
+from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO
 from mentor_pl.runtime.errors import UsageError
+from mentor_pl.runtime.failing_loggers import forgive
 from mentor_pl.runtime.folders import check_folder
 from mentor_pl.runtime.logging import MetricsWatcher
 from mentor_pl.runtime.ranges import check
@@ -56,6 +59,20 @@ SETTINGS = {
 }
 # Of the Trainer's settings above, those that are read when nothing is trained.
 MEASURING = ("fast_dev_run", "barebones", "precision")
+
+
+def prepare(trainer: Trainer) -> None:
+    """Have loggers fail alone and checkpoints written whole, and see that this is a Trainer to train or measure under.
+
+    Raises:
+        UsageError: where it is not, for its settings, folders or callbacks.
+    """
+    forgive(trainer.loggers)
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+        trainer.strategy.checkpoint_io = SafeCheckpointIO()
+    check_settings(trainer)
+    check_folders(trainer)
+    check_callbacks(trainer.callbacks)  # type: ignore[attr-defined]
 
 
 def check_settings(trainer: Trainer) -> None:

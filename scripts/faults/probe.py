@@ -18,7 +18,7 @@ from typing import Any
 import lightning.pytorch as L
 
 import mentor_pl.runtime.checkpoint_files as checkpoint_files
-import mentor_pl.runtime.parallel as parallel
+import mentor_pl.runtime.sharded_saving as sharded_saving
 from mentor_pl.decoding.engine.engine import Engine
 from mentor_pl.evaluation.answering import Responses
 from mentor_pl.runtime.metrics_writer import MetricsWriter
@@ -38,7 +38,7 @@ class Probe(L.Callback):
         before(Engine, "_draft", self.at("sampling"))
         before(Round, "_end", self.at("grading"))
         before(Responses, "end", self.at("validating"))
-        for owner in (checkpoint_files, parallel):  # of a file, and of a folder with files of each rank
+        for owner in (checkpoint_files, sharded_saving):  # of a file, and of a folder with files of each rank
             before(owner, "place", self.at("placing"))
         before(MetricsWriter, "_replace", self.at("metrics"))
         before(checkpoint_files._Hashed, "write", self.at("writing"))  # every piece of a checkpoint

@@ -19,6 +19,7 @@ RANGES = {
     "--model.micro_batch_tokens=-1": "model.micro_batch_tokens is -1|give at least 1",
     "--model.expert_placement=offloaded": "expert_placement is offloaded|take replicated",
     "--model.expert_placement=sharded": "expert_placement is sharded|take replicated",
+    "--model.optimizer_placement=offloaded": "optimizer_placement is offloaded|take device",
     "--model.max_grad_norm=0": "model.max_grad_norm is 0|give more than 0",
     "--model.max_grad_norm=.nan": "model.max_grad_norm is nan|give more than 0",
     "--model.algorithm.on_policy=1": "on_policy is 1|give at least 2",

@@ -12,7 +12,7 @@ from torch import Tensor
 from callbacks import RolloutRecord
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.gates import EntropyGate
-from mentor_pl.evaluation.fingerprint import fingerprint
+from mentor_pl.models.fingerprint import fingerprint
 from mentor_pl.records.reading import place_of, read_step, steps_of
 from mentor_pl.records.rollouts import rollouts_of
 from mentor_pl.runtime.errors import UsageError

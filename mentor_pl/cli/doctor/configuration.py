@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import lightning.pytorch as L
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.trainer.states import TrainerFn
 from transformers import PreTrainedTokenizerBase
@@ -58,7 +60,10 @@ class Configuration:
         check_settings(self.trainer)
         try:
             module = MentorModule(**self.arguments)
-            module.trainer = self.trainer
+            # as much of the Trainer that is asked for as `setup` reads, also where its devices are not here
+            strategy = SimpleNamespace(root_device=torch.device("cuda" if self.cuda else "cpu"))
+            asked = SimpleNamespace(strategy=strategy, world_size=self.trainer.world_size)
+            module.trainer = cast(L.Trainer, asked)
             module.setup("fit")
             self.tokenizer, self.vocabulary = module.tokenizer, module.vocabulary
         except UsageError as error:

@@ -90,9 +90,9 @@ def _room(configuration: Configuration, folder: Path) -> list[Finding]:
         return [
             ok(f"{folder} can be written; {size(free)} are free; a checkpoint's size is not known without the models")
         ]
-    weights = 4 * estimate.policy.parameters
+    weights = 4 * estimate.policy.trained_parameters
     each = weights + (estimate.states(1) or 2 * weights)
-    need = (kept + 1) * each + weights  # and the exported policy
+    need = (kept + 1) * each + 4 * estimate.policy.parameters  # and the exported policy
     text = (
         f"{folder}: {kept} checkpoints of {size(each)}, another while it is written, and the policy take {size(need)}; "
         f"{size(free)} are free"

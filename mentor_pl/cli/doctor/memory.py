@@ -63,6 +63,7 @@ def plan_of(configuration: Configuration) -> Plan | None:
         cache_tokens=sampler.cache_tokens or _ASSUMED_PLACES,
         page_tokens=sampler.page_tokens_on("cuda" if configuration.cuda else "cpu"),
         expert_placement=model["expert_placement"],
+        optimizer_placement=model["optimizer_placement"],
         shard_size=getattr(trainer.strategy, "shard_size", None),
     )
 
@@ -85,11 +86,13 @@ def estimate_of(configuration: Configuration) -> MemoryEstimate | None:
         model["optimizer"],
         sampler.guidance(blend) if blend is not None and isinstance(sampler, BatchedSampler) else None,
         rounds_of(algorithm, configuration.data.sampling.max_new_tokens, model["alpha"]),
+        model["adapter"],
     )
 
 
 def _counted(estimate: MemoryEstimate, plan: Plan) -> Finding:
-    own = f"policy of {estimate.policy.parameters:,} parameters"
+    own, few = f"policy of {estimate.policy.parameters:,} parameters", estimate.policy.trained_parameters
+    own += f", of which {few:,} are trained" if few < estimate.policy.parameters else ""
     each = f"for each of {plan.ranks} processes" if plan.ranks > 1 else "for the one process"
     return ok(f"{own}, {estimate.group} rollouts a problem, {estimate.slots(plan)} decoded at a time; {each}:")
 
@@ -160,6 +163,11 @@ def _on_host(configuration: Configuration, estimate: MemoryEstimate, plan: Plan)
             kept = estimate.model("expert", plan.frozen_dtype).weight_bytes * plan.ranks // nodes
             text = f"the offloaded expert takes {size(kept)} of the host's memory, {size(have)}, whole for each process"
             yield ok(text) if kept < have else warning(text, "set model.expert_placement to sharded")
+        states = estimate.states(plan.shards)
+        if plan.optimizer_placement == "offloaded" and states:
+            kept = states * plan.ranks // nodes
+            text = f"the offloaded optimizer states take {size(kept)} of the host's memory, {size(have)}"
+            yield ok(text) if kept < have else warning(text, "set model.optimizer_placement to device")
     for name, workers, each in graders(configuration.data.reward):
         total = workers * each * plan.ranks // nodes
         text = f"{name}: {workers} workers a process, {size(each)} each at most (memory_mb)"

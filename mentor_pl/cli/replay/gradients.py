@@ -14,6 +14,7 @@ from torch.distributed.tensor import DTensor
 
 from mentor_pl.algorithms.base import Algorithm, advantages_of
 from mentor_pl.decoding.sampler import decoding
+from mentor_pl.models.lora import trained
 from mentor_pl.runtime.collectives import all_sum
 from mentor_pl.training.batching import mini_batches
 from mentor_pl.training.importance import weighted
@@ -29,7 +30,7 @@ class Gradients:
 
     Attributes:
         metrics: name -> mean over the mini-batches: loss, gradient's norm, the terms' own.
-        each: the gradient of each mini-batch, by parameter; this rank's share of it.
+        each: the gradient of each mini-batch, by parameter that is trained; this rank's share of it.
     """
 
     metrics: dict[str, float]
@@ -76,7 +77,7 @@ def gradients(module: MentorModule, algorithm: Algorithm, rollouts: Rollouts) ->
     advantages = advantages_of(algorithm, rollouts)
     if (cap := module.importance_cap) is not None:
         advantages = weighted(advantages, rollouts.logprobs, sampled, cap, rollouts.drawn)
-    parameters, found, means = list(module.policy.parameters()), [], []
+    parameters, found, means = list(trained(module.policy).values()), [], []
     for rows in batches:
         metrics = update.accumulate_gradients(rollouts, advantages, rows, backward=module.manual_backward)
         found.append([_local(p.grad).clone() if p.grad is not None else _local(p) * 0 for p in parameters])

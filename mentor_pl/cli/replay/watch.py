@@ -13,10 +13,11 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.cli.replay.gradients import Gradients, as_seen_by, cosines, gradients
 from mentor_pl.decoding.sampler import decoding
-from mentor_pl.evaluation.fingerprint import fingerprint
+from mentor_pl.models.fingerprint import fingerprint
 from mentor_pl.records.damaged import PassOver
 from mentor_pl.records.reading import read_step, steps_of
 from mentor_pl.runtime.checkpoint_files import SafeCheckpointIO
+from mentor_pl.training.adapted_state import leave_out_frozen
 from mentor_pl.training.module import MentorModule
 from mentor_pl.types import Rollouts
 
@@ -96,10 +97,10 @@ class ReplayWatch(L.Callback):
 def _same(module: MentorModule, path: Path) -> bool:
     """Whether the policy is a checkpoint's bit for bit; known on rank 0."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    ours = cast(dict[str, torch.Tensor], get_model_state_dict(module.policy, options=options))
+    whole = cast(dict[str, torch.Tensor], get_model_state_dict(module.policy, options=options))
     if not module.trainer.is_global_zero:
         return True
-    theirs = SafeCheckpointIO().load_checkpoint(path)["state_dict"]
-    return {f"policy.{name}" for name in ours} == set(theirs) and all(
-        torch.equal(value.cpu(), theirs[f"policy.{name}"].cpu()) for name, value in ours.items()
-    )
+    saved: dict[str, Any] = {"mentor": {}, "state_dict": {f"policy.{name}": value for name, value in whole.items()}}
+    leave_out_frozen(module.policy, saved)
+    ours, theirs = saved["state_dict"], SafeCheckpointIO().load_checkpoint(path)["state_dict"]
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name].cpu(), theirs[name].cpu()) for name in ours)

@@ -48,6 +48,18 @@ def test_values_and_gradients_are_those_of_the_plain_formulas(tokens, temperatur
         assert (a - b).norm() <= 1e-6 * b.norm().clamp(min=1)
 
 
+def test_a_frozen_head_costs_no_gradient_and_states_have_the_same(monkeypatch):
+    expected = results(head_logprobs, *inputs(bias=True))[2]
+    states, targets, head = inputs(bias=True)
+    head.requires_grad_(False)
+    monkeypatch.setattr(lm_head, "_add_product", lambda *_: pytest.fail("the gradient of W was computed"))
+    logprobs, entropies = head_logprobs(states, targets, head, V, 1.0)[:2]
+    slopes = torch.linspace(-1, 2, M)
+    ((slopes * logprobs).sum() + (slopes * entropies.flip(0)).sum()).backward()
+    assert torch.equal(states.grad, expected)
+    assert head.weight.grad is None and head.bias.grad is None
+
+
 def test_rows_beyond_the_vocabulary_get_no_gradient():
     _, _, _, gradient = results(head_logprobs, *inputs())
     assert not gradient[V:].any()

@@ -284,6 +284,18 @@ def test_a_configuration_cannot_ask_for_attention_by_code_of_the_hub(qwen2_folde
     assert ModelSource(str(folder), "policy", trust_remote_code=True).config()._attn_implementation == "stranger/kernel"
 
 
+def test_gguf_is_refused_with_how_to_convert_it(qwen2_folder, tmp_path):
+    folder = copied(qwen2_folder, tmp_path / "model")
+    file = folder / "model.Q4_1.gguf"
+    file.write_bytes(b"GGUF")
+    assert source(folder).config().model_type == "qwen2"  # beside weights that can be loaded it is passed over
+    (folder / "model.safetensors").unlink()
+    line = "is GGUF, weights packed for other decoders: make a model folder of it by `python scripts/gguf_folder.py "
+    for path in (folder, file):
+        with pytest.raises(UsageError, match=re.escape(f"{line}{file} --out FOLDER`, and give that")):
+            source(path).config()
+
+
 def test_an_adapter_does_not_choose_the_model_that_is_loaded(qwen2_folder, tmp_path):
     folder = copied(qwen2_folder, tmp_path / "model")
     (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "stranger/model"}')

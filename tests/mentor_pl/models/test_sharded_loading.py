@@ -10,12 +10,14 @@ from mentor_pl.models.source import ModelSource
 
 RANKS = """
 import sys
+from importlib.util import find_spec
 
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 
 from mentor_pl.models.loading import load_policy
+from mentor_pl.models.lora import LoRA
 from mentor_pl.models.sharded_loading import load_policy_in_shards
 from mentor_pl.models.source import ModelSource
 from mentor_pl.runtime.errors import UsageError
@@ -23,15 +25,17 @@ from mentor_pl.runtime.errors import UsageError
 dist.init_process_group("gloo")
 mesh, cpu = init_device_mesh("cpu", (2,)), torch.device("cpu")
 *folders, broken = sys.argv[1:]
+cases = [(folder, None) for folder in folders]
+cases += [(folder, LoRA(rank=4)) for folder in folders if find_spec("peft")]
 whole = []
-for folder in folders:
+for folder, adapter in cases:
     torch.manual_seed(5)
-    whole.append(load_policy(ModelSource(folder, "policy")))
+    whole.append(load_policy(ModelSource(folder, "policy"), adapter=adapter))
 if dist.get_rank():
     del ModelSource.weights  # nobody else reads any
-for folder, plain in zip(folders, whole):
+for (folder, adapter), plain in zip(cases, whole, strict=True):
     torch.manual_seed(5)
-    ours = load_policy_in_shards(ModelSource(folder, "policy"), mesh, cpu)
+    ours = load_policy_in_shards(ModelSource(folder, "policy"), mesh, cpu, adapter=adapter)
     assert ours.state_dict().keys() == plain.state_dict().keys()
     assert dict(ours.named_parameters()).keys() == dict(plain.named_parameters()).keys()  # tied ones are
     for name, value in plain.state_dict().items():
@@ -43,6 +47,8 @@ for folder, plain in zip(folders, whole):
     assert ours.config.to_dict() == plain.config.to_dict()
     assert ours.generation_config.to_dict() == plain.generation_config.to_dict()
     assert ours.training
+    assert [p.requires_grad for p in ours.parameters()] == [p.requires_grad for p in plain.parameters()]
+    assert getattr(ours, "adapter_settings", None) == getattr(plain, "adapter_settings", None)
 try:
     load_policy_in_shards(ModelSource(broken, "policy"), mesh, cpu)
 except UsageError as refused:
@@ -74,7 +80,7 @@ def scaled(tmp_path):
 
 
 def test_two_ranks_hold_the_shards_of_what_one_process_loads(tmp_path, qwen2_folder, llama_folder, scaled):
-    """Bit for bit: weights from files in float32 and bfloat16, tied ones, drawn ones, buffers; and what is refused."""
+    """Bit for bit: weights of files in float32 and bfloat16, tied, drawn, buffers, adapters; and what is refused."""
     broken = tmp_path / "broken"
     model = AutoModelForCausalLM.from_pretrained(llama_folder)
     model.config.attention_dropout = 0.1

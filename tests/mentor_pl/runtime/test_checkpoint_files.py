@@ -35,6 +35,31 @@ def test_what_is_written_is_read_and_any_torch_reads_it(path):
     assert os.listdir(path.parent) == [path.name]
 
 
+class Packed(torch.Tensor):
+    """A tensor whose numbers lie in another, as 8-bit optimizers have them."""
+
+    @staticmethod
+    def __new__(cls, codes):
+        return torch.Tensor._make_wrapper_subclass(cls, codes.shape, dtype=torch.float32, device=codes.device)
+
+    def __init__(self, codes):
+        self.codes = codes
+
+    def __tensor_flatten__(self):
+        return ["codes"], None
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        return func(args[0].codes) if func is torch.ops.aten.detach.default else NotImplemented
+
+
+def test_moments_that_are_tensors_of_another_class_are_read_where_torch_was_told_of_it(tmp_path):
+    write({"moments": Packed(torch.arange(5, dtype=torch.uint8))}, tmp_path / "packed.ckpt")
+    with torch.serialization.safe_globals([Packed]):
+        loaded = SafeCheckpointIO().load_checkpoint(tmp_path / "packed.ckpt")["moments"]
+    assert type(loaded) is Packed and loaded.codes.tolist() == [0, 1, 2, 3, 4]
+
+
 def test_every_byte_counts(path):
     """One byte flipped at 200 places, those of headers, padding, tensors and the checksum itself among them."""
     whole = path.read_bytes()

@@ -24,3 +24,13 @@ def test_a_policy_that_one_rank_should_not_gather_is_saved_in_shards(monkeypatch
     model.weight = torch.nn.Parameter(torch.empty(parameters, device="meta"))
     strategy._model = model
     assert strategy._save_distributed_checkpoint is folder
+
+
+def test_adapters_beside_frozen_weights_are_one_file_whatever_their_size(monkeypatch):
+    monkeypatch.setattr(parallel, "world_size", lambda: 2)
+    model = torch.nn.Module()
+    for name, trained in (("weight", False), ("adapter", True)):
+        setattr(model, name, torch.nn.Parameter(torch.empty(2 * 10**9, device="meta"), trained))
+    strategy = FSDP2Strategy()
+    strategy._model = model
+    assert not strategy._save_distributed_checkpoint

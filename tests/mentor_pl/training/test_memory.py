@@ -5,16 +5,19 @@ from functools import partial
 
 import pytest
 import torch
+from transformers import LlamaConfig
 
 from mentor_pl.algorithms.distillation import Distillation
 from mentor_pl.algorithms.kdrl import KDRL
 from mentor_pl.algorithms.mentor import Mentor
+from mentor_pl.algorithms.parts.losses.reference_kl import ReferenceKL
 from mentor_pl.algorithms.questa import QuestA
 from mentor_pl.algorithms.tgpo import TGPO
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.params import SamplingParams
-from mentor_pl.models.dry_run import tensor_bytes
+from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.loading import load_policy
+from mentor_pl.models.lora import LoRA
 from mentor_pl.models.source import ModelSource
 from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.training.fitting import fitting, ranks_that_fit
@@ -33,7 +36,7 @@ def estimate(qwen2_folder, qwen2_expert_folder):
     return estimate_of(Mentor(), qwen2_folder, qwen2_expert_folder)
 
 
-def estimate_of(algorithm, policy, expert):
+def estimate_of(algorithm, policy, expert, adapter=None):
     guidance = Coin().guidance(algorithm.blend) if algorithm.blend is not None else None
     return MemoryEstimate(
         ModelSource(str(policy), "policy"),
@@ -43,6 +46,7 @@ def estimate_of(algorithm, policy, expert):
         partial(torch.optim.AdamW, lr=1e-3),
         guidance,
         rounds_of(algorithm, PLAN.sampling.max_new_tokens, 1.0),
+        adapter,
     )
 
 
@@ -101,6 +105,12 @@ def test_an_expert_that_lies_elsewhere_takes_its_room_while_it_is_used(estimate)
         assert found == {("decoding", whole)} | ({("always", rest)} if rest else set())
 
 
+def test_optimizer_states_that_are_offloaded_are_held_in_the_update_alone(estimate):
+    for placement, when in (("device", "always"), ("offloaded", "update")):
+        found = [part for part in estimate.parts(replace(PLAN, optimizer_placement=placement)) if "states" in part.name]
+        assert [(part.when, part.bytes) for part in found] == [(when, of(estimate, PLAN, "optimizer states"))]
+
+
 def test_the_peak_is_what_stays_and_the_larger_of_both_phases():
     parts = [Part("a", "always", 5), Part("b", "decoding", 3), Part("c", "decoding", 4), Part("d", "update", 6)]
     assert peak(parts) == 5 + 7
@@ -152,3 +162,48 @@ def test_where_weights_alone_are_too_much_no_setting_is_changed_but_more_ranks_m
     assert fitting(estimate, plan, static - 1) == plan
     assert ranks_that_fit(estimate, plan, 10 * static) == 2
     assert ranks_that_fit(estimate, plan, 2**30) is None  # CUDA's own, whatever is sharded
+
+
+# ---------------------------------------------------------------- adapters
+
+PEFT = "peft is not installed: pip install mentor-pl[lora]"
+
+
+def test_of_an_adapted_policy_gradients_and_states_are_the_adapters_alone(qwen2_folder, qwen2_expert_folder):
+    pytest.importorskip("peft", reason=PEFT)
+    plain, adapted = (
+        estimate_of(KDRL(beta=0.1), qwen2_folder, qwen2_expert_folder, adapter) for adapter in (None, LoRA(rank=2))
+    )
+    # in + out of q 32 + 32, k and v 32 + 16, o 32 + 32, gate and up 32 + 64, down 64 + 32, of two layers, rank 2
+    few = 2 * 2 * (64 + 2 * 48 + 64 + 3 * 96)
+    assert adapted.policy.trained_parameters == few == 2048
+    assert adapted.policy.parameters == plain.policy.parameters + few
+    assert of(adapted, PLAN, "policy weights") == of(plain, PLAN, "policy weights") + 4 * few
+    assert of(adapted, PLAN, "gradients") == 4 * few
+    assert of(adapted, PLAN, "optimizer states") == 2 * 4 * few + 4 * 28  # and a counter each
+    half = replace(PLAN, ranks=2, sharded=True, half=True)
+    assert of(adapted, half, "gradients") == 2 * few
+    # in bfloat16, the largest layer twice and what is in none: their weights, and of adapters their gradients
+    layer, root = plain.policy.largest_layer()
+    assert of(adapted, half, "layers gathered") == 2 * (root + 2 * (layer + few // 2) + 2 * (few // 2))
+
+
+def test_a_reference_of_an_adapted_policy_has_no_adapter(qwen2_folder, qwen2_expert_folder):
+    pytest.importorskip("peft", reason=PEFT)
+    kl = KDRL(beta=0.1)
+    kl.added = (ReferenceKL(0.1),)
+    plain, adapted = (estimate_of(kl, qwen2_folder, qwen2_expert_folder, adapter) for adapter in (None, LoRA(rank=2)))
+    assert of(adapted, PLAN, "reference weights") == of(plain, PLAN, "reference weights")
+
+
+def test_smollm2_with_adapters_of_rank_16_has_a_twentieth_of_the_optimizer_states_at_most(tmp_path):
+    pytest.importorskip("peft", reason=PEFT)
+    sizes = {"vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30}
+    sizes |= {"num_attention_heads": 9, "num_key_value_heads": 3, "tie_word_embeddings": True}
+    (tmp_path / "smollm2.json").write_text(LlamaConfig(**sizes).to_json_string())
+    source, adamw = ModelSource(str(tmp_path / "smollm2.json"), "policy"), partial(torch.optim.AdamW, lr=1e-3)
+    whole, adapted = (DryModel(source, torch.float32, adapter) for adapter in (None, LoRA(rank=16)))
+    # q and o 576 + 576, k and v 576 + 192, gate, up and down 576 + 1536
+    assert (whole.parameters, adapted.trained_parameters) == (134_515_008, 30 * 16 * (2 * 1152 + 2 * 768 + 3 * 2112))
+    states = [optimizer_bytes(adamw, one.shard_shapes(1, trained=True)) for one in (whole, adapted)]
+    assert states[1] / states[0] <= 0.05

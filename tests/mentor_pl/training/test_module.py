@@ -15,6 +15,7 @@ from mentor_pl.algorithms.kdrl import KDRL
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.algorithms.parts.losses.base import LossOutputs, Term
 from mentor_pl.algorithms.trb import TRB
+from mentor_pl.models.lora import LoRA
 from mentor_pl.models.placement import Offloaded
 from mentor_pl.rewards.base import Grade, Reward
 from mentor_pl.runtime.errors import DivergenceError, UsageError
@@ -212,6 +213,12 @@ def test_warmup_raises_the_learning_rate_linearly(run):
 def test_settings_that_cannot_work_are_refused_before_weights_are_loaded(llama_folder, options, message):
     with pytest.raises(UsageError, match=message):
         MentorModule(**{"policy": str(llama_folder), **options})
+
+
+def test_an_adapter_without_peft_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr("mentor_pl.models.lora.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"model\.adapter needs peft, .*: run `pip install mentor-pl\[lora\]`"):
+        LoRA(rank=4)
 
 
 def test_ddp_is_refused_with_the_remedy(run):

@@ -32,6 +32,20 @@ def test_checkpoints_are_weights_and_optimizer_and_three_of_them_must_fit(
         assert examine(settings)[0].level is level
 
 
+def test_checkpoints_of_adapters_are_adapters_and_the_exported_policy_is_whole(
+    configuration: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("peft", reason="peft is not installed: pip install mentor-pl[lora]")
+    settings = configuration("--model.adapter.rank", "2")
+    estimate = estimate_of(settings)
+    assert estimate is not None
+    # in + out of 7 linear maps of 2 layers, rank 2, as in the tests of training/memory.py
+    need = 3 * (3 * 4 * 2048 + 4 * 28) + 4 * estimate.policy.parameters
+    for free, level in ((need, Level.OK), (need - 1, Level.PROBLEM)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        assert examine(settings)[0].level is level
+
+
 def test_a_run_without_checkpoints_is_a_warning(configuration: Read) -> None:
     first = examine(configuration("--trainer.enable_checkpointing", "false"))[0]
     assert first.level is Level.WARNING

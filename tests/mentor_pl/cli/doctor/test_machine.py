@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.machine import examine, too_far
 from mentor_pl.cli.doctor.report import Level
+from mentor_pl.runtime.errors import UsageError
 
 Read = Callable[..., Configuration]
 
@@ -50,3 +51,15 @@ def test_a_strategy_that_training_cannot_work_under_is_a_problem(configuration: 
     found = examine(configuration("--trainer.devices", "2"))  # Lightning's default for two
     (problem,) = [finding for finding in found if finding.level is Level.PROBLEM]
     assert problem.text.startswith("trainer.strategy DDPStrategy cannot run")
+
+
+@pytest.mark.parametrize(
+    "placement", ["expert_placement=sharded", "expert_placement=offloaded", "optimizer_placement=offloaded"]
+)
+def test_placements_are_looked_at_for_the_devices_that_are_asked_for(configuration: Read, placement: str) -> None:
+    """Which are not here, and are not connected."""
+    sharded = "{class_path: mentor_pl.runtime.parallel.FSDP2Strategy}"
+    devices = "--trainer.accelerator", "gpu", "--trainer.devices", "8", "--trainer.strategy", sharded
+    assert configuration(*devices, f"--model.{placement}").cuda
+    with pytest.raises(UsageError, match=placement.split("=")[0]):
+        configuration(f"--model.{placement}")

@@ -90,3 +90,25 @@ def test_graders_are_found_within_others_with_the_limits_they_were_given() -> No
     reward = PaperReward(MathReward(workers=3, memory_mb=512))
     assert list(graders(reward)) == [("MathReward", 3, 512 * 2**20)]
     assert list(graders(MazeReward())) == []
+
+
+def test_the_memory_of_adapters_is_told_by_how_many_are_trained(configuration: Read) -> None:
+    pytest.importorskip("peft", reason="peft is not installed: pip install mentor-pl[lora]")
+    plain, adapted = (examine(configuration(*more))[0].text for more in ((), ("--model.adapter.rank", "2")))
+    assert "trained" not in plain
+    assert ", of which 2,048 are trained, " in adapted
+
+
+def test_optimizer_states_that_are_offloaded_are_told_of_the_hosts_memory(
+    configuration: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "gpu_memory", lambda: 2**40)
+    for placement, host, told in (
+        ("offloaded", 2**40, [Level.OK]),
+        ("offloaded", 1, [Level.WARNING]),
+    ):
+        settings = configuration("--trainer.accelerator", "gpu", "--model.optimizer_placement", placement)
+        settings.cuda = True
+        monkeypatch.setattr(memory, "host_memory", lambda host=host: host)
+        found = [finding for finding in examine(settings) if "the offloaded optimizer states take" in finding.text]
+        assert [finding.level for finding in found] == told

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mentor_pl.evaluation.fingerprint import fingerprint
+from mentor_pl.models.fingerprint import fingerprint
 
 
 def model():
