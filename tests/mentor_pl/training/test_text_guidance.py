@@ -73,7 +73,7 @@ def test_a_method_that_needs_probabilities_is_refused_before_a_model_is_loaded(a
     def loaded(*_):
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr(training_module, "load_policy", loaded)
+    monkeypatch.setattr(training_module, "load_trained", loaded)
     with pytest.raises(UsageError, match=problem):
         across(algorithm()).fit()
 
