@@ -123,7 +123,7 @@ class Responses:
 def right_and_parts(benchmark: str, correct: str, grades: Grades) -> tuple[list[bool], list[dict[str, float]]]:
     """Of each response to a problem, whether it is right, and the other parts of its grade.
 
-    One that the reward gave no grade is not right, and has the part `not_graded`.
+    One without a grade is not right; it, and one whose grade stands in for a verdict, has the part `not_graded`.
 
     Raises:
         UsageError: for a reward without the part `correct`.
@@ -136,7 +136,6 @@ def right_and_parts(benchmark: str, correct: str, grades: Grades) -> tuple[list[
             "`correct`"
         )
     parts = [{name: float(part[i]) for name, part in grades.parts.items() if name != correct} for i in rows]
-    for i in rows:
-        if not graded[i]:
-            parts[i]["not_graded"] = 1.0
+    for i in grades.failed:
+        parts[i]["not_graded"] = 1.0
     return [graded[i] and float(grades.parts[correct][i]) == 1 for i in rows], parts
