@@ -64,6 +64,7 @@ def plan_of(configuration: Configuration) -> Plan | None:
         page_tokens=sampler.page_tokens_on("cuda" if configuration.cuda else "cpu"),
         expert_placement=model["expert_placement"],
         shard_size=getattr(trainer.strategy, "shard_size", None),
+        expert_prompt_tokens=configuration.expert_prompt_tokens or data.max_prompt_tokens,
     )
 
 
@@ -85,6 +86,7 @@ def estimate_of(configuration: Configuration) -> MemoryEstimate | None:
         model["optimizer"],
         sampler.guidance(blend) if blend is not None and isinstance(sampler, BatchedSampler) else None,
         rounds_of(algorithm, configuration.data.sampling.max_new_tokens, model["alpha"]),
+        configuration.text_expert.vocabulary if configuration.text_expert is not None else None,
     )
 
 
