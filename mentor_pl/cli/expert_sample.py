@@ -111,13 +111,10 @@ def sample(
         check(name, value, at_least=1, at_most=MAX_GROUP if name == "samples" else math.inf)
     check_seed("seed", seed)
     check_folder("out", out.parent)
-    check_out(out)
+    check_out(out, data)
     protocol = Benchmark(NAME, data, reward, samples, sampling, system_prompt=system_prompt, correct=correct)
-    kept, folder, sampler = (
-        Kept(column, at_most, wrong),
-        samples_folder(out),
-        Coin(rows=rows, cache_tokens=cache_tokens),
-    )
+    kept, folder = Kept(column, at_most, wrong), samples_folder(out)
+    sampler = Coin(rows=rows, cache_tokens=cache_tokens)
     source = ModelSource(model, "expert", trust_remote_code)
     tokenizer, vocabulary = shared_vocabulary(source, None)
     settings = {

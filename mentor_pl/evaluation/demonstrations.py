@@ -94,14 +94,18 @@ def samples_folder(out: Path) -> Path:
     return out.with_name(f".{out.name}.samples")
 
 
-def check_out(out: Path) -> None:
-    """Refuse a file that no data set is read from, or that something else has written.
+def check_out(out: Path, source: str) -> None:
+    """Refuse a file that no data set is read from, that something else has written, or that the source takes in.
 
     Raises:
         UsageError: for it.
     """
     if out.suffix != ".jsonl":
         raise UsageError(f"out is '{out}', but its lines are JSON and data are read by their suffix: end it in .jsonl")
+    if Path(source).is_dir() and out.absolute().is_relative_to(Path(source).absolute()):
+        raise UsageError(
+            f"out is '{out}', which lies in data '{source}' and would be read with it: name another folder"
+        )
     if out.is_dir() or (out.exists() and not (samples_folder(out) / HEADER).exists()):
         raise UsageError(f"out is '{out}', which is there and was not written by this command: name another file")
 

@@ -111,6 +111,10 @@ REFUSED = {
     "another choice": (["--out", "whole.jsonl", "--wrong", "true"], "wrong = False, not True"),
     "another selection": (["--out", "whole.jsonl", "--select.held_out", "0.1"], "select.held_out = 0.0, not 0.1"),
     "somebody's file": (["--out", "data.jsonl"], "out is 'data.jsonl', which is there and was not written by this"),
+    "within the data": (
+        ["--data", ".", "--out", "new.jsonl"],
+        "out is 'new.jsonl', which lies in data '.' and would be",
+    ),
     "no lines": (["--out", "new.parquet"], "out is 'new.parquet', but its lines are JSON"),
     "no folder": (["--out", "data.jsonl/new.jsonl"], "data.jsonl is no folder: name another folder"),
     "a column": (["--out", "new.jsonl", "--column", "demonstrations"], "column is 'demonstrations', but data.jsonl:1"),
