@@ -81,7 +81,8 @@ def other_vocabulary(project):
         vocab = values["model"]["vocab"]
         vocab["U"], vocab["D"] = vocab["D"], vocab["U"]
 
-    return ["--model.expert", edited(project, "tokenizer.json", swap)]
+    expert = edited(project, "tokenizer.json", swap)
+    return ["--model.expert", expert, "--model.algorithm", "mentor_pl.algorithms.distillation.Distillation"]
 
 
 def ending(project):
@@ -104,7 +105,7 @@ MISTAKES = {
     "missing expert": (["--model.expert", "no/such/folder"], "expert 'no/such/folder': no such folder here"),
     "another vocabulary": (
         other_vocabulary,
-        "expert 'edited' has another vocabulary than policy 'data/testbed/policy'",
+        "algorithm Distillation asks for the expert's probabilities (",
     ),
     "no end of sequence": (without_end, "policy 'edited' has no end-of-sequence token"),
     "missing problems": (["--data.train", "nowhere.jsonl"], "nowhere.jsonl: no such file"),

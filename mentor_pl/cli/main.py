@@ -63,6 +63,10 @@ COMMANDS = {
         "mentor_pl.cli.fork.fork:fork",
     ),
     "grade": ("grade predictions against golds, or samples of mentor validate anew", "mentor_pl.cli.grade:grade"),
+    "expert sample": (
+        "have any model answer problems, and keep its right responses as demonstrations to train on",
+        "mentor_pl.cli.expert_sample:sample",
+    ),
     "data inspect": (
         "show one prompt as the model sees it, and what was left out",
         "mentor_pl.cli.data_inspect:inspect",
@@ -94,6 +98,7 @@ examples:
   mentor testbed build --out data/testbed
   mentor experiment configs/experiments/smoke.yaml --dry
   mentor view runs/quickstart/version_0
+  mentor expert sample --model MODEL_FOLDER --data math.jsonl --out data/demonstrations.jsonl
 
 `mentor <command> --help` says more. `mentor --version` prints {version}.
 """

@@ -106,14 +106,15 @@ def response_values(values: Tensor, lengths: Tensor) -> Tensor:
     return values[torch.arange(values.shape[1], device=values.device) < lengths[:, None]]
 
 
-def as_response(models: Models, ids: Sequence[int]) -> Response:
+def as_response(models: Models, ids: Sequence[int], special: bool = True) -> Response:
     """A sampled response as graders see it: its text lacks what ends it (stop ids, padding), and nothing else.
 
-    Other special tokens stay: where `<think>` is one, its reasoning is marked by it.
+    Args:
+        special: whether other special tokens stay: where `<think>` is one, its reasoning is marked by it.
     """
     stops, pad = models.vocabulary.stop_ids, models.tokenizer.pad_token_id
     length = len(ids)
     while length and ids[length - 1] in (*stops, pad):
         length -= 1
-    text = str(models.tokenizer.decode(list(ids[:length]), skip_special_tokens=False))
+    text = str(models.tokenizer.decode(list(ids[:length]), skip_special_tokens=not special))
     return Response(text, tuple(ids), truncated=not set(stops).intersection(ids[length:]))

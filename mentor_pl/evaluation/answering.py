@@ -31,16 +31,20 @@ def answer(
     sampler: Sampler,
     seed: int,
     finish: Callable[[Answered], None],
+    special: bool = True,
 ) -> Samples:
     """Decode and grade; `finish` takes each problem once all its responses have ended and are graded.
 
     At temperature 0 the samples of a problem and its greedy response are one: it is decoded and graded once.
+
+    Args:
+        special: as of `as_response`.
     """
     random = benchmark.sampling.temperature > 0
     count = benchmark.samples if random else 1
     greedy: list[GradedResponse] | None = None
     if benchmark.greedy and random:
-        certain = Responses(models, benchmark, prompts, 1)
+        certain = Responses(models, benchmark, prompts, 1, special=special)
         certain.decode(sampler, replace(benchmark.sampling, temperature=0.0), seed)
         greedy = [certain.of(place)[0] for place in range(len(prompts))]
 
@@ -61,7 +65,7 @@ def answer(
             )
         )
 
-    drawn = Responses(models, benchmark, prompts, count, pass_on)
+    drawn = Responses(models, benchmark, prompts, count, pass_on, special)
     return drawn.decode(sampler, benchmark.sampling, seed)
 
 
@@ -75,8 +79,10 @@ class Responses:
         prompts: Sequence[Prompt],
         count: int,
         pass_on: Callable[[int, tuple[GradedResponse, ...]], None] = lambda place, responses: None,
+        special: bool = True,
     ) -> None:
-        self.models, self.benchmark, self.count, self.pass_on = models, benchmark, count, pass_on
+        self.models, self.benchmark, self.count = models, benchmark, count
+        self.pass_on, self.special = pass_on, special
         self.owners = [prompt for prompt in prompts for _ in range(count)]
         self.ended: dict[int, tuple[Response, Future[Grade | None]]] = {}
         self.waiting: set[int] = set()  # problems whose responses have all ended, but are not all graded
@@ -95,7 +101,7 @@ class Responses:
 
     def end(self, row: int, ids: list[int]) -> None:
         """Take a response that has ended."""
-        response = as_response(self.models, ids)
+        response = as_response(self.models, ids, self.special)
         self.ended[row] = response, self.benchmark.grader.submit(self.owners[row], response, Grading())
         place = row // self.count
         if all(other in self.ended for other in self._rows(place)):
@@ -123,7 +129,7 @@ class Responses:
 def right_and_parts(benchmark: str, correct: str, grades: Grades) -> tuple[list[bool], list[dict[str, float]]]:
     """Of each response to a problem, whether it is right, and the other parts of its grade.
 
-    One that the reward gave no grade is not right, and has the part `not_graded`.
+    One without a grade is not right; it, and one whose grade stands in for a verdict, has the part `not_graded`.
 
     Raises:
         UsageError: for a reward without the part `correct`.
@@ -136,7 +142,6 @@ def right_and_parts(benchmark: str, correct: str, grades: Grades) -> tuple[list[
             "`correct`"
         )
     parts = [{name: float(part[i]) for name, part in grades.parts.items() if name != correct} for i in rows]
-    for i in rows:
-        if not graded[i]:
-            parts[i]["not_graded"] = 1.0
+    for i in grades.failed:
+        parts[i]["not_graded"] = 1.0
     return [graded[i] and float(grades.parts[correct][i]) == 1 for i in rows], parts

@@ -20,6 +20,7 @@ from mentor_pl.evaluation.class_spec import spec_of
 from mentor_pl.evaluation.metrics import REASONING_WORDS, AvgAtK, PassAtK, WordOccurrence
 from mentor_pl.evaluation.samples_file import Answered, SamplesWriter, check_settings, read_samples, write_header
 from mentor_pl.models.loading import Models
+from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.runtime.collectives import all_objects, all_sum, rank, together, world_size
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.types import Prompt
@@ -77,7 +78,7 @@ def evaluate(
     """
     mine = prompts[rank() :: world_size()]
     kept = read_samples(keep) if keep is not None else {}
-    done = [_same_problem(kept[prompt.index], prompt, models, keep) for prompt in mine if prompt.index in kept]
+    done = [same_problem(kept[prompt.index], prompt, models, keep) for prompt in mine if prompt.index in kept]
     all_sum(torch.zeros((), device=models.device))  # every rank has read before any writes
     writer = SamplesWriter(keep, rank()) if keep is not None else None
     progress(len(done), len(mine))
@@ -188,10 +189,19 @@ def open_samples(
     Raises:
         UsageError: for samples that were made with other settings.
     """
-    settings = {
-        **settings,
+    settings = {**settings, **protocol_of(benchmark, models.vocabulary, seed)}
+    check_settings(folder, settings)
+    all_sum(torch.zeros((), device=models.device))  # every rank has checked before the first writes
+    if rank() == 0:
+        report = {"pass_at": benchmark.ks, "without": sorted(benchmark.ids_without()), "licence": benchmark.licence}
+        write_header(folder, {"settings": settings, **report, **notes})
+
+
+def protocol_of(benchmark: Benchmark, vocabulary: Vocabulary, seed: int) -> dict[str, Any]:
+    """What samples depend on beside the weights and the problems."""
+    return {
         "seed": seed,
-        "stop_ids": list(models.vocabulary.stop_ids),
+        "stop_ids": list(vocabulary.stop_ids),
         "samples": benchmark.samples,
         "sampling": asdict(benchmark.sampling),
         "greedy": benchmark.greedy,
@@ -199,14 +209,14 @@ def open_samples(
         "reward": spec_of(benchmark.grader),
         "correct": benchmark.correct,
     }
-    check_settings(folder, settings)
-    all_sum(torch.zeros((), device=models.device))  # every rank has checked before the first writes
-    if rank() == 0:
-        protocol = {"pass_at": benchmark.ks, "without": sorted(benchmark.ids_without()), "licence": benchmark.licence}
-        write_header(folder, {"settings": settings, **protocol, **notes})
 
 
-def _same_problem(answered: Answered, prompt: Prompt, models: Models, folder: Path | None) -> Answered:
+def same_problem(answered: Answered, prompt: Prompt, models: Models, folder: Path | None) -> Answered:
+    """A kept problem that still is what `prompt` asks.
+
+    Raises:
+        UsageError: where another text was answered, or the reference is another.
+    """
     ours = models.tokenizer.decode(list(prompt.token_ids))
     for what, was, now in (("prompt", answered.prompt, ours), ("answer", answered.answer, prompt.answer)):
         if was != now:

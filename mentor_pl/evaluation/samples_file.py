@@ -9,7 +9,7 @@ All ranks read all files before any of them writes, so a run may go on with anot
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,10 +72,15 @@ def read_samples(folder: Path) -> dict[int, Answered]:
         UsageError: for a line that is no finished problem, unless it is the last of its file and without its end.
     """
     found: dict[int, Answered] = {}
-    for file in samples_files(folder):
-        for answered in _read(file):
-            found.setdefault(answered.index, answered)
+    for answered in finished(folder):
+        found.setdefault(answered.index, answered)
     return dict(sorted(found.items()))
+
+
+def finished(folder: Path) -> Iterator[Answered]:
+    """The same one at a time, as they lie there; a problem that was answered twice comes twice."""
+    for file in samples_files(folder):
+        yield from _read(file)
 
 
 def samples_files(folder: Path) -> list[Path]:
@@ -164,8 +169,17 @@ def write_header(folder: Path, header: Mapping[str, Any]) -> None:
         raise UsageError(f"{folder}: samples cannot be kept here ({problem}): name another folder") from problem
 
 
-def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+def check_settings(
+    folder: Path,
+    settings: Mapping[str, Any],
+    unknown: Container[str] = (),
+    remedy: str = "delete the folder, or keep the new samples in another one",
+) -> None:
     """Compare with the header in `folder`, if there is one.
+
+    Args:
+        unknown: names of settings that are not compared.
+        remedy: what to do where one differs.
 
     Raises:
         UsageError: for the first setting that differs.
@@ -174,10 +188,9 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         return
     theirs, ours = _flat(read_header(folder)["settings"]), _flat(json.loads(json.dumps(settings)))
     for name in sorted(theirs.keys() | ours.keys()):
-        if theirs.get(name) != ours.get(name):
+        if name not in unknown and theirs.get(name) != ours.get(name):
             raise UsageError(
-                f"{folder}: its samples were made with {name} = {theirs.get(name)!r}, not {ours.get(name)!r}: delete "
-                "the folder, or keep the new samples in another one"
+                f"{folder}: its samples were made with {name} = {theirs.get(name)!r}, not {ours.get(name)!r}: {remedy}"
             )
 
 

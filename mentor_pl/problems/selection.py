@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from mentor_pl.problems.columns import Columns, Problem, Unusable, is_unanswered, problem_of
 from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.overlap import NEAR, hashed, normalised, read_benchmarks
-from mentor_pl.problems.sources import BadRow, read_rows, refuse
+from mentor_pl.problems.sources import BadRow, SourceRow, read_rows, refuse
 from mentor_pl.rewards.answers.lexer import same_text
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.progress import Progress, silent
@@ -108,6 +108,19 @@ def _read_source(
             yield problem_of(row, filter_report.read - 1, selection.columns)
         except Unusable as problem:
             bad(BadRow(row.place, str(problem)))
+
+
+def rows_of(source: str | Path, selection: Selection, indices: Container[int]) -> Iterator[tuple[int, SourceRow]]:
+    """The rows of a source that `select_problems` gave these indices, as they lie there.
+
+    Raises:
+        UsageError: for a source that cannot be read.
+    """
+    unreadable: list[BadRow] = []
+    rows = read_rows(source, split=selection.split, subset=selection.subset, on_bad=unreadable.append)
+    for number, row in enumerate(rows):
+        if (index := number + len(unreadable)) in indices:
+            yield index, row
 
 
 def _filtered(problems: Iterable[Problem], selection: Selection, filter_report: FilterReport) -> Iterator[Problem]:

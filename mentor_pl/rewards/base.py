@@ -121,20 +121,21 @@ class Reward(ABC):
             UsageError: for what no grade is, and for a failure, where `grading` does not let it pass.
         """
         self.wait_for(prompts, futures, grading)
-        grades, without_verdict = [], 0
-        for prompt, future in zip(prompts, futures, strict=True):
+        grades, failed = [], []
+        for row, (prompt, future) in enumerate(zip(prompts, futures, strict=True)):
             try:
                 grade = future.result()
                 why = self._line(prompt, grade.failure) if grade is not None and grade.failure else ""
             except NotGraded as failure:
                 grade, why = None, str(failure)
-            without_verdict += grade is None or bool(why)
+            if grade is None or why:
+                failed.append(row)
             parts = grade.parts if grade is not None else {}
             grade = grading.decided(grade, why, self.range[0]) if why else grade
             grades.append((math.nan if grade is None else grade.total, parts))
         names = dict.fromkeys(name for _, parts in grades for name in parts)
         columns = {name: [parts.get(name, 0.0) for _, parts in grades] for name in names}
-        return Grades([total for total, _ in grades], columns, without_verdict)
+        return Grades([total for total, _ in grades], columns, tuple(failed))
 
     @final
     def wait_for(

@@ -46,7 +46,12 @@ class Grades:
 
     total: Sequence[float]  # [N]; NaN: the response is left out
     parts: Mapping[str, Sequence[float]] = field(default_factory=dict)  # name -> [N]
-    without_verdict: int = 0  # responses that are left out, or whose grade stands in for a verdict
+    failed: Sequence[int] = ()  # rows that are left out, or whose grade stands in for a verdict
+
+    @property
+    def without_verdict(self) -> int:
+        """How many these are."""
+        return len(self.failed)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.parts.losses.base import Need
 from mentor_pl.decoding.engine.guidance import Guidance
-from mentor_pl.decoding.engine.memory import DecodingBytes, decoding_bytes
+from mentor_pl.decoding.engine.memory import DecodingBytes, OwnIds, decoding_bytes
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
@@ -78,6 +78,7 @@ class MemoryEstimate:
         guidance: how the sampler executes the algorithm's blend.
         rounds: from `rounds_of`.
         adapter: to be trained in place of the policy's weights.
+        expert_ids: of an expert that has its own.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class MemoryEstimate:
         guidance: Guidance | None,
         rounds: Sequence[RoundRows],
         adapter: LoRA | None = None,
+        expert_ids: Vocabulary | None = None,
     ) -> None:
         self.vocabulary, self.algorithm, self.optimizer = vocabulary, algorithm, optimizer
+        self.expert_ids = expert_ids
         self.guidance, self.rounds = guidance, rounds
         sources = {"policy": (policy, adapter), "reference": (policy, None), "expert": (expert or policy, None)}
         self.model = cache(lambda role, dtype: DryModel(sources[role][0], dtype, sources[role][1]))
@@ -153,7 +156,8 @@ class MemoryEstimate:
         yield from self._gathered(plan, "decoding")
         yield from self._expert_in_use(plan, "decoding")
         how = plan.forward_dtype, plan.half, plan.prompt_tokens, plan.sampling, plan.cache
-        calls = [self.decoding(*how, rollouts, mixed) for _, rollouts, mixed in self._calls(plan)]
+        own = self._own_ids(plan)
+        calls = [self.decoding(*how, rollouts, mixed, own) for _, rollouts, mixed in self._calls(plan)]
         if calls:
             worst = max(calls, key=lambda call: sum(vars(call).values()))
             yield Part("KV cache of the policy", "decoding", worst.policy_cache)
@@ -161,6 +165,11 @@ class MemoryEstimate:
                 yield Part("KV cache of the expert", "decoding", worst.expert_cache)
             yield Part("tokens sampled, logits of pending drafts", "decoding", worst.buffers)
             yield Part("work of a forward", "decoding", worst.work)
+
+    def _own_ids(self, plan: Plan) -> OwnIds | None:
+        if self.expert_ids is None:
+            return None
+        return OwnIds(self.expert_ids, plan.expert_prompt_tokens, plan.cache_tokens, "cuda" if plan.cuda else "cpu")
 
     def _calls(self, plan: Plan) -> Iterator[tuple[int, int, bool]]:
         """Slots, rollouts and whether mixed, of each call of the engine."""
@@ -186,6 +195,7 @@ class MemoryEstimate:
         cache: tuple[int, int, int],
         rollouts: int,
         mixed: bool,
+        own: OwnIds | None,
     ) -> DecodingBytes:
         return decoding_bytes(
             self.model("policy", dtype),
@@ -197,6 +207,7 @@ class MemoryEstimate:
             sampling=sampling,
             vocabulary=self.vocabulary,
             guidance=self.guidance if mixed else None,
+            own=own,
         )
 
     def _gathered(self, plan: Plan, phase: str) -> Iterator[Part]:

@@ -29,6 +29,7 @@ class Plan:
         gradient_checkpointing, micro_batch_tokens, mini_batches: as of `MentorModule`.
         prompts: of a rank and step.
         prompt_tokens: of the longest prompt.
+        expert_prompt_tokens: likewise by the tokenizer of an expert that has its own.
         sampling: temperature, filters, maximum length.
         rows, cache_tokens, page_tokens: of the sampler; 0 for pages as long as a row.
         expert_placement, optimizer_placement: as of `MentorModule`.
@@ -51,6 +52,7 @@ class Plan:
     expert_placement: Placement = "replicated"
     optimizer_placement: OptimizerPlacement = "device"
     shard_size: int | None = None
+    expert_prompt_tokens: int = 0
 
     @property
     def shards(self) -> int:

@@ -232,7 +232,12 @@ CASES: list[Case] = [
         Case("model", "fit --model.policy edited --model.expert edited", says, model(change))
         for change, says in EDITED.values()
     ],
-    Case("model", "fit --model.expert edited", "expert 'edited' has another vocabulary|same family", model(swapped)),
+    Case(
+        "model",
+        "fit --model.expert edited --model.algorithm mentor_pl.algorithms.distillation.Distillation",
+        "algorithm Distillation asks for the expert's probabilities|has another vocabulary|expert of the policy's family",
+        model(swapped),
+    ),
     Case("model", "fit --model.expert null", "algorithm Mentor asks an expert|set model.expert"),
     Case("model", "fit --model.stop_tokens '[<nope>]'", "'<nope>'|give tokens as"),
     *[Case("folder or checkpoint", f"fit {options}", says, prepare) for options, (prepare, says) in FOLDERS.items()],

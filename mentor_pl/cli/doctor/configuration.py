@@ -17,10 +17,12 @@ from mentor_pl.algorithms.base import Algorithm
 from mentor_pl.algorithms.mentor import Mentor
 from mentor_pl.cli.lightning import MentorCLI, trainer_errors
 from mentor_pl.models.source import ModelSource
+from mentor_pl.models.text_expert import TextExpert, paired
 from mentor_pl.models.vocabulary import Vocabulary, shared_vocabulary
 from mentor_pl.problems.prompts import LoadedPrompts
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.training.data import RolloutDataModule
+from mentor_pl.training.frozen_models import check_expert
 from mentor_pl.training.module import MentorModule
 from mentor_pl.training.trainer_settings import check_settings
 
@@ -36,8 +38,10 @@ class Configuration:
         cuda: whether the run is meant for GPUs.
         missing: why the Trainer that is asked for cannot be made on this machine; empty where it can.
         tokenizer, vocabulary: of the models, where they can be read and paired.
-        refusal: why not, where they cannot.
+        text_expert: of an expert with ids of its own.
+        refusal: why they cannot be paired, or not for this method.
         problems: the prompts, once they are read.
+        expert_prompt_tokens: of the longest of them by the tokenizer of an expert that has its own, likewise.
     """
 
     arguments: dict[str, Any]
@@ -47,8 +51,10 @@ class Configuration:
     missing: str = ""
     tokenizer: PreTrainedTokenizerBase | None = None
     vocabulary: Vocabulary | None = None
+    text_expert: TextExpert | None = None
     refusal: str = ""
     problems: LoadedPrompts | None = None
+    expert_prompt_tokens: int | None = None
 
     def __post_init__(self) -> None:
         """Make the module, which reads tokenizers and configurations alone.
@@ -60,12 +66,13 @@ class Configuration:
         check_settings(self.trainer)
         try:
             module = MentorModule(**self.arguments)
+            self.tokenizer, self.vocabulary = module.tokenizer, module.vocabulary
+            self.text_expert = module.text_expert
             # as much of the Trainer that is asked for as `setup` reads, also where its devices are not here
             strategy = SimpleNamespace(root_device=torch.device("cuda" if self.cuda else "cpu"))
             asked = SimpleNamespace(strategy=strategy, world_size=self.trainer.world_size)
             module.trainer = cast(L.Trainer, asked)
             module.setup("fit")
-            self.tokenizer, self.vocabulary = module.tokenizer, module.vocabulary
         except UsageError as error:
             if str(error) != self._refused_models():
                 raise
@@ -73,8 +80,11 @@ class Configuration:
 
     def _refused_models(self) -> str:
         """Why the models cannot be paired, in the module's own words; empty where they can."""
+        expert = self.source("expert")
         try:
-            shared_vocabulary(self.policy, self.source("expert"), self.arguments["stop_tokens"])
+            *_, found = paired(self.policy, expert, self.arguments["stop_tokens"])
+            if found is not None:
+                check_expert(self.algorithm, expert, text_expert=found)
         except UsageError as error:
             return str(error)
         return ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
+
+from transformers import PreTrainedTokenizerBase
 
 from mentor_pl.cli.doctor.configuration import Configuration
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, warning
@@ -62,12 +65,17 @@ def _first(configuration: Configuration, prompt: Prompt) -> list[Finding]:
     """Where a prompt begins and ends, token by token: what a template does to it."""
     tokenizer = configuration.tokenizer
     assert tokenizer is not None
-    tokens = [repr(tokenizer.decode([i]))[1:-1] for i in prompt.token_ids]
-    found = [detail(f"the first begins {'|'.join(tokens[:_SHOWN])} and ends {'|'.join(tokens[-_SHOWN:])}")]
+    found = [ends(tokenizer, prompt.token_ids)]
     if prompt.response_prefix:
         opened = prompt.response_prefix.strip()
         found.append(detail(f"so {opened!r} opens every response, and graders count it in"))
     return found
+
+
+def ends(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> Finding:
+    """The first and the last tokens of a prompt."""
+    tokens = [repr(tokenizer.decode([i]))[1:-1] for i in ids]
+    return detail(f"the first begins {'|'.join(tokens[:_SHOWN])} and ends {'|'.join(tokens[-_SHOWN:])}")
 
 
 def _benchmarks(configuration: Configuration) -> list[Finding]:

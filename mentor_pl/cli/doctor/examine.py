@@ -26,8 +26,10 @@ def run(args: list[str]) -> int:
         print(HELP, end="")
         return 0
     started = time.perf_counter()
+    import lightning.pytorch  # noqa: F401 (it sets the levels of its loggers, which are then hushed)
+
     with quiet(), hushed("lightning.pytorch", "lightning.fabric"):  # seeds and devices are told here
-        from mentor_pl.cli.doctor import data, disk, machine, memory, pairing, rewards
+        from mentor_pl.cli.doctor import data, disk, machine, memory, pairing, rewards, text_guidance
         from mentor_pl.cli.doctor.configuration import read
 
         configuration, report = read(args), Report()
@@ -36,11 +38,14 @@ def run(args: list[str]) -> int:
             ("Machine", machine.examine),
             ("Policy and expert", pairing.examine),
             ("Data", data.examine),
+            ("Guidance by text", text_guidance.examine),
             ("Reward", rewards.examine),
             ("Memory", memory.examine),
             ("Disks and loggers", disk.examine),
         ):
-            report.group(title, _guarded(lambda examine=examine: examine(configuration)))  # type: ignore[misc]
+            findings = _guarded(lambda examine=examine: examine(configuration))  # type: ignore[misc]
+            if findings:
+                report.group(title, findings)
         return report.close(time.perf_counter() - started)
 
 

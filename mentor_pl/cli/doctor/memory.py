@@ -65,6 +65,7 @@ def plan_of(configuration: Configuration) -> Plan | None:
         expert_placement=model["expert_placement"],
         optimizer_placement=model["optimizer_placement"],
         shard_size=getattr(trainer.strategy, "shard_size", None),
+        expert_prompt_tokens=configuration.expert_prompt_tokens or data.max_prompt_tokens,
     )
 
 
@@ -87,6 +88,7 @@ def estimate_of(configuration: Configuration) -> MemoryEstimate | None:
         sampler.guidance(blend) if blend is not None and isinstance(sampler, BatchedSampler) else None,
         rounds_of(algorithm, configuration.data.sampling.max_new_tokens, model["alpha"]),
         model["adapter"],
+        configuration.text_expert.vocabulary if configuration.text_expert is not None else None,
     )
 
 

@@ -43,10 +43,9 @@ def examine(configuration: Configuration) -> list[Finding]:
     """All that policy and expert must have in common, and how a prompt of theirs begins and ends."""
     findings, sides = _read(configuration)
     policy, expert = sides.get("policy"), sides.get("expert")
-    differing = differing_ids(policy, expert) if policy and expert else []
-    if differing:
-        findings += differing
-    elif configuration.refusal and len(sides) == len(_sources(configuration)):
+    if policy and expert and configuration.text_expert is not None:
+        findings += differing_ids(policy, expert)
+    if configuration.refusal and len(sides) == len(_sources(configuration)):
         findings.append(problem(configuration.refusal))
     if policy is not None:
         if configuration.vocabulary is None:  # so that the rest can be examined
@@ -54,7 +53,7 @@ def examine(configuration: Configuration) -> list[Finding]:
         else:
             findings += _vocabulary(configuration, configuration.vocabulary, policy, expert)
     if policy and expert:
-        findings += _special(policy, expert)
+        findings += _special(policy, expert, configuration.text_expert is not None)
     if policy is not None:
         findings += _template(configuration, policy, expert)
     if configuration.source("expert") is not None and configuration.expert is None:
@@ -103,19 +102,18 @@ def _weights(source: ModelSource) -> list[Finding]:
 
 
 def differing_ids(policy: Side, expert: Side) -> list[Finding]:
-    """A problem where an id is another token to the expert, with the first of them."""
+    """How many ids are another token to the expert, and the first of them; a warning where most are the same."""
     ours, theirs = ({i: token for token, i in side.tokenizer.get_vocab().items()} for side in (policy, expert))
     differing = [i for i in sorted({*ours, *theirs}) if ours.get(i) != theirs.get(i)]
-    if not differing:
-        return []
+    text = (
+        f"{len(differing):,} of {max(*ours, *theirs) + 1:,} ids are not the same token to both, so the expert guides "
+        "by its text: it reads problems by its own tokenizer and template"
+    )
+    remedy = "if they are meant to be of one family, take the tokenizer of one of them for both"
     lines = [detail(f"id {i}: policy {ours.get(i)!r}, expert {theirs.get(i)!r}") for i in differing[:_SHOWN]]
     more = [detail(f"and {len(differing) - _SHOWN:,} more")] if len(differing) > _SHOWN else []
     return [
-        problem(
-            f"{len(differing):,} of {max(*ours, *theirs) + 1:,} ids are not the same token to both, and π_mix adds the "
-            "two distributions id by id",
-            "take an expert of the policy's family: model.expert",
-        ),
+        ok(text) if 2 * len(differing) > len(ours) else warning(text, remedy),
         *lines,
         *more,
     ]
@@ -124,35 +122,39 @@ def differing_ids(policy: Side, expert: Side) -> list[Finding]:
 def _vocabulary(
     configuration: Configuration, vocabulary: Vocabulary, policy: Side, expert: Side | None
 ) -> list[Finding]:
-    rows = [f"the {side.role} embeds {side.config.vocab_size:,}" for side in (policy, expert) if side]
-    both = "the same tokens to both" if expert else "of the policy"
+    own = configuration.text_expert
+    alike = expert if own is None else None  # the expert, where its ids are the policy's
+    rows = [f"the {side.role} embeds {side.config.vocab_size:,}" for side in (policy, alike) if side]
+    both = "the same tokens to both" if alike else "of the policy"
     findings = [ok(f"{vocabulary.size:,} token ids, {both} ({', '.join(rows)}; rows beyond the ids are not used)")]
     named = configuration.arguments["stop_tokens"] is not None
     text = f"a response ends with {policy.named(vocabulary.stop_ids)}"
     if named:
         findings.append(ok(f"{text}: model.stop_tokens"))
-    elif expert is not None and policy.stop_ids() != expert.stop_ids():
+    elif alike is not None and policy.stop_ids() != alike.stop_ids():
         spelled = [str(policy.tokenizer.convert_ids_to_tokens(i)) for i in vocabulary.stop_ids]
         findings.append(
             warning(
-                f"{text}: the policy's {policy.named(policy.stop_ids())}, the expert's "
-                f"{expert.named(expert.stop_ids())}",
+                f"{text}: the policy's {policy.named(policy.stop_ids())}, the expert's {alike.named(alike.stop_ids())}",
                 f"name them, so that a run without the expert has the same: model.stop_tokens {spelled}",
             )
         )
     else:
         findings.append(ok(text))
+    if own is not None and expert is not None:
+        size, rows_there = own.vocabulary.size, expert.config.vocab_size
+        ends = f"where it ends its turn with {expert.named(own.vocabulary.stop_ids)}, the response ends"
+        findings.append(ok(f"the expert has {size:,} ids of its own (it embeds {rows_there:,}); {ends}"))
     sampling, data = configuration.data.sampling, configuration.data
     longest = data.max_prompt_tokens + sampling.max_new_tokens
     window = f"{vocabulary.window:,}" if vocabulary.window < 2**31 else "any number of"
+    who = "the models attend to" if own is None else "the policy attends to"
     if longest <= vocabulary.window:  # else the data say so
-        findings.append(
-            ok(f"context: {longest:,} tokens of prompt and response, of {window} that the models attend to")
-        )
+        findings.append(ok(f"context: {longest:,} tokens of prompt and response, of {window} that {who}"))
     return findings
 
 
-def _special(policy: Side, expert: Side) -> list[Finding]:
+def _special(policy: Side, expert: Side, by_text: bool) -> list[Finding]:
     findings = []
     for name in ("eos_token", "bos_token", "pad_token"):
         ours, theirs = (getattr(side.tokenizer, name) for side in (policy, expert))
@@ -162,7 +164,7 @@ def _special(policy: Side, expert: Side) -> list[Finding]:
         side.tokenizer("a")["input_ids"] != side.tokenizer("a", add_special_tokens=False)["input_ids"]
         for side in (policy, expert)
     )
-    if ours != theirs:
+    if ours != theirs and not by_text:
         who = "policy" if ours else "expert"
         findings.append(
             warning(
@@ -177,6 +179,15 @@ def _template(configuration: Configuration, policy: Side, expert: Side | None) -
     own = configuration.data.template is not None
     theirs = "the policy's chat template" if policy.tokenizer.chat_template else "a plain template"
     what = "data.template" if own else theirs
+    if expert is not None and configuration.text_expert is not None:
+        by = (
+            "its own chat template"
+            if expert.tokenizer.chat_template
+            else "data.template"
+            if own
+            else "a plain template"
+        )
+        return [ok(f"prompts are written by {what} for the policy, and by {by} for the expert")]
     if expert is None or own or policy.tokenizer.chat_template == expert.tokenizer.chat_template:
         return [ok(f"prompts are written by {what}")]
     has = "has another" if expert.tokenizer.chat_template else "has none"

@@ -16,6 +16,8 @@ from mentor_pl.decoding.engine.model_runner import CHUNK_TOKENS, SPAN_TOKENS, Mo
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.engine.verify import DECIDED_ELEMENTS
 from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.decoding.text.reader import pages_for
+from mentor_pl.decoding.text.saying import likely_tokens
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.vocabulary import Vocabulary
 
@@ -39,6 +41,29 @@ class DecodingBytes:
     work: int
 
 
+@dataclass(frozen=True)
+class OwnIds:
+    """What of an expert with ids of its own decides.
+
+    Attributes:
+        vocabulary: its ids and its window.
+        prompt_tokens: of the longest prompt by its tokenizer.
+        cache_tokens: as of the sampler.
+        kind: type of the device.
+    """
+
+    vocabulary: Vocabulary
+    prompt_tokens: int
+    cache_tokens: int
+    kind: str
+
+    def pages(self, rows: int, max_new_tokens: int) -> PageTable:
+        """Of its cache, beside so many rows of the policy."""
+        window = self.vocabulary.window
+        likely = likely_tokens(self.prompt_tokens, max_new_tokens, window)
+        return pages_for(rows, self.cache_tokens, window, likely, self.kind, _CPU)
+
+
 def decoding_bytes(
     policy: DryModel,
     expert: DryModel | None,
@@ -50,6 +75,7 @@ def decoding_bytes(
     sampling: SamplingParams,
     vocabulary: Vocabulary,
     guidance: Guidance | None,
+    own: OwnIds | None = None,
 ) -> DecodingBytes:
     """Of a call with `rollouts` in `pages`, prompts of `prompt_tokens` and responses as long as they may be.
 
@@ -57,6 +83,7 @@ def decoding_bytes(
         policy, expert: the models, the expert where there is `guidance`.
         pages: on the CPU.
         autocast: in bfloat16.
+        own: of an expert with ids of its own.
     """
     slots = pages.slots
     keys = torch.zeros(rollouts, dtype=torch.int64)
@@ -69,9 +96,16 @@ def decoding_bytes(
     work = max(work, _read(policy, autocast, pages, prompt_tokens)[1])
     if expert is None or guidance is None:
         return DecodingBytes(cache, 0, buffers, work)
-    expert_cache, expert_work = _read(expert, autocast, pages, prompt_tokens)
-    drafted = slots * guidance.schedule.look_ahead * vocabulary.size  # elements of their logits, if all of them wait
-    expert_work = max(expert_work, expert.element_size * drafted + _DECIDING * min(drafted, DECIDED_ELEMENTS))
+    if own is None:
+        expert_cache, expert_work = _read(expert, autocast, pages, prompt_tokens)
+        wanted = slots * guidance.schedule.look_ahead * vocabulary.size  # elements of logits, if all drafts wait
+        decided = min(wanted, DECIDED_ELEMENTS)
+    else:
+        expert_cache, expert_work = _read(
+            expert, autocast, own.pages(slots, sampling.max_new_tokens), own.prompt_tokens
+        )
+        wanted = decided = slots * own.vocabulary.size  # each row says a token
+    expert_work = max(expert_work, expert.element_size * wanted + _DECIDING * decided)
     return DecodingBytes(cache, expert_cache, buffers, max(work, expert_work))
 
 

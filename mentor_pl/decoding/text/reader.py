@@ -42,6 +42,20 @@ class Read:
     cached: list[int] = field(default_factory=list)
 
 
+def pages_for(rows: int, cache_tokens: int, window: int, likely: int, kind: str, device: torch.device) -> PageTable:
+    """The pages of an expert's cache.
+
+    Args:
+        rows, cache_tokens, window, likely: as of `Reader`.
+        kind: type of the device that reads them.
+        device: that they are on.
+    """
+    size = PAGE_TOKENS.get(kind, OTHERWISE)
+    pages = max(1, min(cache_tokens // size, rows * -(-likely // size)))
+    length = max(min(window, pages * size), size + 1)  # so that a row is several pages
+    return PageTable(rows, length, size, pages, device)
+
+
 class Reader:
     """The expert and its cache.
 
@@ -65,12 +79,9 @@ class Reader:
         likely: int,
         device: torch.device,
     ) -> None:
-        size = PAGE_TOKENS.get(device.type, OTHERWISE)
-        pages = max(1, min(cache_tokens // size, rows * -(-likely // size)))
-        length = max(min(window, pages * size), size + 1)  # so that a row is several pages
-        self.pages = PageTable(rows, length, size, pages, device)
+        self.pages = pages_for(rows, cache_tokens, window, likely, device.type, device)
         self.runner, self.tokenizer = ModelRunner(model, self.pages), tokenizer
-        self.room = pages * size
+        self.room = (self.pages.count - 1) * self.pages.size
         self.reads: dict[int, Read] = {}
         self.free = list(range(rows))
         self.tokens = 0  # read so far

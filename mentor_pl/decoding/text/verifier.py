@@ -38,16 +38,13 @@ from mentor_pl.decoding.engine.settling import CallResult, Settling
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.decoding.text.healing import Healing
 from mentor_pl.decoding.text.reader import Read, Reader
+from mentor_pl.decoding.text.saying import CONTEXT, MOST_SAID, first_said, likely_tokens
 from mentor_pl.models.loading import Models
 from mentor_pl.models.text_expert import TextExpert
 from mentor_pl.models.text_tokenizer import CUT_OFF, TextTokenizer
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.noise import DRAFT, exponential, keys_within
 from mentor_pl.types import ExpertPrompt
-
-MOST_SAID = 16  # tokens of the expert for one of the policy
-TOKENS_PER_TOKEN = 2  # of the expert's for one of the policy's, that its cache has room for from the start
-CONTEXT = 4  # tokens behind which others are told as text
 
 
 @dataclass
@@ -206,11 +203,7 @@ class TextVerifier(Settling):
                 speech.said.append(token)
             whole = stops or len(speech.said) == MOST_SAID
             whole = whole or len(speech.heard) + len(speech.said) >= self.vocabulary.window
-            text = self.reader.tokenizer.text(speech.said, speech.heard[-CONTEXT:], special=False)
-            text = text[len(speech.covered) :]
-            first = (
-                None if text.endswith(CUT_OFF) and not whole else self.policy.first_token(text.rstrip(CUT_OFF), whole)
-            )
+            first = first_said(self.policy, self.reader.tokenizer, speech.heard, speech.said, speech.covered, whole)
             if first is not None or whole:
                 done[speech.row] = self.stop_id if first is None and stops else first
         return done
@@ -230,6 +223,20 @@ class TextVerifier(Settling):
             return ids.float()
         logits = self.drafts.logits_at(slots.to(ids.device), places)
         return log_distribution(logits, self.drafts.sampling, self.drafts.size).gather(1, ids[:, None])[:, 0]
+
+
+def check_guidance(guidance: Guidance) -> None:
+    """Refuse what asks for the expert's probabilities.
+
+    Raises:
+        UsageError: for it.
+    """
+    if not guidance.blend.lazy or guidance.every:
+        raise UsageError(
+            f"{type(guidance.blend).__name__} or the sampler asks for the expert's probabilities, but it has ids of "
+            "its own, so its draws alone can be had: take the sampler mentor_pl.decoding.coin.Coin and a gate that the "
+            "policy alone tells, such as EntropyGate, or an expert of the policy's family"
+        )
 
 
 def text_verifier(
@@ -254,12 +261,7 @@ def text_verifier(
     """
     expert = models.text_expert
     assert expert is not None
-    if not guidance.blend.lazy or guidance.every:
-        raise UsageError(
-            f"{type(guidance.blend).__name__} or the sampler asks for the expert's probabilities, but it has ids of "
-            "its own, so its draws alone can be had: take the sampler mentor_pl.decoding.coin.Coin and a gate that the "
-            "policy alone tells, such as EntropyGate, or an expert of the policy's family"
-        )
+    check_guidance(guidance)
     if len(expert_prompts) != len(prompts):
         raise UsageError(
             f"{len(expert_prompts)} prompts of the expert's for {len(prompts)} rollouts, but it has a tokenizer of its "
@@ -271,14 +273,13 @@ def text_verifier(
             f"a prompt has {longest} tokens by the expert's tokenizer, and it says up to {MOST_SAID} more, but it "
             f"attends to {window} at most: leave out long prompts"
         )
-    likely = longest + TOKENS_PER_TOKEN * drafts.sampling.max_new_tokens + MOST_SAID
     reader = Reader(
         models.expert,
         expert.theirs,
         drafts.runner.pages.slots,
         cache_tokens,
         window,
-        min(likely, window),
+        likely_tokens(longest, drafts.sampling.max_new_tokens, window),
         models.device,
     )
     own, stops = models.tokenizer.eos_token_id, models.vocabulary.stop_ids

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tokenizers import AddedToken
 
 from mentor_pl.decoding.sampler import as_response, response_values
 from mentor_pl.rewards.format import FormatReward
@@ -45,6 +46,15 @@ def test_think_tags_that_are_special_tokens_count_towards_the_format(qwen2_folde
     assert FormatReward().grade(Prompt(0, "", "7", ()), response).total == 1.0
     without = replace(response, text=models.tokenizer.decode(ids, skip_special_tokens=True))
     assert FormatReward().grade(Prompt(0, "", "7", ()), without).total == 0.0
+
+
+def test_without_special_tokens_what_is_merely_added_stays(qwen2_folder, build_models):
+    models = build_models(qwen2_folder)
+    models.tokenizer.add_tokens([AddedToken(tag, special=False) for tag in ("<think>", "</think>")])
+    models.tokenizer.add_special_tokens({"additional_special_tokens": ["<|turn|>"]})
+    ids = models.tokenizer.encode("<think> so </think><|turn|> 7")
+    assert as_response(models, ids, special=False).text == "<think> so </think> 7"
+    assert as_response(models, ids).text == "<think> so </think><|turn|> 7"
 
 
 def test_texts_leave_out_the_stop_token(models):

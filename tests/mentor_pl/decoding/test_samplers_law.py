@@ -190,7 +190,7 @@ def evicted(redraw):
         for column in (table, drafts):
             column.place[slots], column.pending[slots], column.drafting[slots] = kept, 0, 1
         if not (table.pending[: table.used] > 0).any():
-            return CallResult(0, 0, 0, 0, 0, 0)
+            return CallResult(0, 0, 0, 0, 0, 0, 0)
         return right(verifier, table)
 
     return call

@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,20 @@ def test_a_response_that_the_reward_gives_no_grade_is_not_right_and_is_counted(m
     assert got.metrics["not_graded"] == pytest.approx(3 / 6)
     assert got.metrics["avg@2"] == pytest.approx(1 / 6)
     assert "not_graded" not in measured(models, toy(path), ScriptedSampler(ANSWERS)).metrics
+
+
+def test_a_grade_that_stands_in_for_a_verdict_is_counted_too(models, path):
+    class Late(AnswerReward):
+        def grade(self, prompt, response):
+            grade = super().grade(prompt, response)
+            return replace(grade, failure="over its time") if response.text == "t4" else grade
+
+    got = measured(models, toy(path, reward=Late()), ScriptedSampler(ANSWERS))
+    assert [["not_graded" in response.parts for response in one.responses] for one in got.answered] == [
+        [False, True],
+        [False, False],
+        [False, False],
+    ]
 
 
 def test_a_reward_that_fails_is_one_line_here_too(models, path):

@@ -5,7 +5,7 @@ import pytest
 from mentor_pl.problems.columns import Columns
 from mentor_pl.problems.filter_report import FilterReport
 from mentor_pl.problems.overlap import hashed
-from mentor_pl.problems.selection import Selection, select_problems
+from mentor_pl.problems.selection import Selection, rows_of, select_problems
 from mentor_pl.runtime.errors import UsageError
 
 
@@ -52,6 +52,14 @@ def test_bad_rows_stop_or_are_skipped_counted_and_listed_and_the_others_keep_the
     assert line.endswith("; and 1 more")
     _, filter_report = select(write_jsonl([row("a"), "{", "[]"]), on_bad_row="skip")
     assert "more" not in filter_report.lines(path)[0]
+
+
+def test_the_rows_of_chosen_problems_are_found_again_as_they_lie_there_bad_ones_between(write_jsonl):
+    path = write_jsonl([row("a", more=[1]), "{", row("b"), {"problem": "c"}, "[]", row("d", 4.0)])
+    selection = Selection(on_bad_row="skip")
+    chosen = {problem.index for problem in select_problems([path], selection, FilterReport())} - {2}
+    found = {index: found.values for index, found in rows_of(path, selection, chosen)}
+    assert found == {0: row("a", more=[1]), 5: row("d", 4.0)}
 
 
 def test_the_two_sides_of_the_hash_split_part_the_problems_and_never_move(write_jsonl):

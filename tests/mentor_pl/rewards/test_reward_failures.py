@@ -116,7 +116,7 @@ def test_a_failure_is_one_line_that_names_reward_problem_cause_and_remedy(cause:
 @pytest.mark.parametrize("act", FAILURES.values(), ids=list(FAILURES))
 def test_a_failure_may_be_the_lowest_total_or_be_left_out_and_is_counted(act: Callable[[], Any]) -> None:
     zero = grades(Judge(act), timeout=0.05, on_failure="zero")
-    assert zero == Grades([1.0, 1.0, -1.0, 1.0], {"outcome": [1.0, 1.0, 0.0, 1.0]}, 1)
+    assert zero == Grades([1.0, 1.0, -1.0, 1.0], {"outcome": [1.0, 1.0, 0.0, 1.0]}, (2,))
     mask = grades(Judge(act), timeout=0.05, on_failure="mask")
     assert [math.isnan(total) for total in mask.total] == [False, False, True, False]
     assert mask.without_verdict == 1
@@ -216,7 +216,7 @@ def test_an_answer_over_its_time_is_zero_by_default_and_may_be_left_out() -> Non
     reward = MathReward(workers=1, timeout=1e-6)
     prompts, responses = [Prompt(0, "", "(0, 1)", ()), Prompt(1, "", "5", ())], [slow, Response(r"\boxed{5}")]
     futures = [reward.submit(*pair) for pair in zip(prompts, responses, strict=True)]
-    assert reward.gather(prompts, futures) == Grades([0.0, 1.0], {"outcome": [0.0, 1.0], "timeout": [1.0, 0.0]}, 1)
+    assert reward.gather(prompts, futures) == Grades([0.0, 1.0], {"outcome": [0.0, 1.0], "timeout": [1.0, 0.0]}, (0,))
     assert math.isnan(reward.gather(prompts, futures, Grading(on_failure="mask")).total[0])
     reward.close()
 

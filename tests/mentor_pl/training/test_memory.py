@@ -36,7 +36,7 @@ def estimate(qwen2_folder, qwen2_expert_folder):
     return estimate_of(Mentor(), qwen2_folder, qwen2_expert_folder)
 
 
-def estimate_of(algorithm, policy, expert, adapter=None):
+def estimate_of(algorithm, policy, expert, adapter=None, expert_ids=None):
     guidance = Coin().guidance(algorithm.blend) if algorithm.blend is not None else None
     return MemoryEstimate(
         ModelSource(str(policy), "policy"),
@@ -47,6 +47,7 @@ def estimate_of(algorithm, policy, expert, adapter=None):
         guidance,
         rounds_of(algorithm, PLAN.sampling.max_new_tokens, 1.0),
         adapter,
+        expert_ids,
     )
 
 
@@ -73,6 +74,14 @@ def test_optimizer_states_are_those_after_a_real_step(optimizer, qwen2_folder):
     made.step()
     states = [v for state in made.state.values() for v in state.values() if isinstance(v, torch.Tensor)]
     assert optimizer_bytes(optimizer, [p.shape for p in policy.parameters()]) == tensor_bytes(states)
+
+
+def test_the_cache_of_an_expert_with_ids_of_its_own_has_pages_for_likely_lengths(qwen2_folder, merges_expert_folder):
+    """64 rollouts at a time, of 30 + 2 · 100 + 16 tokens each: four pages of 64, or one of 256, and nobody's."""
+    estimate = estimate_of(Mentor(), qwen2_folder, merges_expert_folder, expert_ids=Vocabulary(381, (0,), 512))
+    plan, place = replace(PLAN, expert_prompt_tokens=30), 2 * 2 * 2 * 12 * 4  # layers, keys and values, heads, numbers
+    assert of(estimate, plan, "KV cache of the expert") == (64 * 4 + 1) * 64 * place
+    assert of(estimate, replace(plan, cuda=True), "KV cache of the expert") == (64 + 1) * 256 * place
 
 
 def test_an_optimizer_that_reads_its_numbers_is_not_known():

@@ -44,7 +44,7 @@ def test_a_pair_that_fits_is_told_with_its_padded_rows_stop_ids_and_context(conf
     assert texts(found, Level.DETAIL) == ["eos_token: '</s>'", "bos_token: '<s>'", "pad_token: None"]
 
 
-def test_ids_that_are_other_tokens_are_shown_with_both_spellings(configuration: Read, expert: Path) -> None:
+def test_a_few_ids_that_are_other_tokens_are_a_warning_with_both_spellings(configuration: Read, expert: Path) -> None:
     def swap(tokenizer: dict) -> None:  # type: ignore[type-arg]
         vocabulary = tokenizer["model"]["vocab"]
         words = sorted(vocabulary, key=vocabulary.get)
@@ -52,13 +52,49 @@ def test_ids_that_are_other_tokens_are_shown_with_both_spellings(configuration: 
             vocabulary[words[i]] = 5 + (i - 4) % 7
 
     changed(expert / "tokenizer.json", swap)
-    settings = configuration("--model.expert", str(expert))
-    (text,) = texts(examine(settings), Level.PROBLEM)
+    found = examine(configuration("--model.expert", str(expert)))
+    assert not texts(found, Level.PROBLEM)
+    text = texts(found, Level.WARNING)[0]
     assert text.startswith("7 of ")
-    details = texts(examine(settings), Level.DETAIL)
+    assert "so the expert guides by its text" in text
+    details = texts(found, Level.DETAIL)
     assert details[0].startswith("id 5: policy ")
     assert details[5] == "and 2 more"
-    assert settings.tokenizer is not None  # the policy's, for what follows
+
+
+def test_an_expert_of_another_family_is_told_as_one(configuration: Read, merges_expert_folder: Path) -> None:
+    """The policy's tokenizer alone puts a BOS in front, which is nothing to an expert that has its own."""
+    settings = configuration("--model.expert", str(merges_expert_folder))
+    found = examine(settings)
+    assert settings.text_expert is not None
+    assert not texts(found, Level.PROBLEM) + texts(found, Level.WARNING)
+    told = "\n".join(texts(found, Level.OK))
+    assert "ids are not the same token to both, so the expert guides by its text" in told
+    assert "token ids, of the policy (the policy embeds 64; " in told
+    assert "the expert has 381 ids of its own (it embeds 576); where it ends its turn with '<|end|>' (0), " in told
+    assert "a response ends with '</s>' (1)" in told
+    assert "of 512 that the policy attends to" in told
+    assert "prompts are written by a plain template for the policy, and by a plain template for the expert" in told
+
+
+def test_an_expert_of_another_family_has_a_template_of_its_own(
+    configuration: Read, merges_expert_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(merges_expert_folder, tmp_path / "expert"))
+    (folder / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
+    found = texts(examine(configuration("--model.expert", str(folder), "--data.template", "{problem}")), Level.OK)
+    assert "prompts are written by data.template for the policy, and by its own chat template for the expert" in found
+
+
+@pytest.mark.parametrize("algorithm", ["kdrl.KDRL", "trb.TRB"])
+def test_a_method_that_asks_for_its_probabilities_is_a_problem_in_the_modules_words(
+    algorithm: str, configuration: Read, merges_expert_folder: Path
+) -> None:
+    options = ["--model.expert", str(merges_expert_folder), "--model.algorithm", f"mentor_pl.algorithms.{algorithm}"]
+    settings = configuration(*options)
+    (text,) = texts(examine(settings), Level.PROBLEM)
+    assert text.startswith(f"algorithm {algorithm.split('.')[1]} asks for the expert's probabilities (")
+    assert settings.tokenizer is not None  # so that the rest is examined
 
 
 def test_stop_ids_that_differ_are_a_warning_until_they_are_named(configuration: Read, expert: Path) -> None:
