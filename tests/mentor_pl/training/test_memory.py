@@ -77,11 +77,11 @@ def test_optimizer_states_are_those_after_a_real_step(optimizer, qwen2_folder):
 
 
 def test_the_cache_of_an_expert_with_ids_of_its_own_has_pages_for_likely_lengths(qwen2_folder, merges_expert_folder):
-    """64 rollouts at a time, of 30 + 2 · 100 + 16 tokens each: four pages of 64, or one of 256, and nobody's."""
+    """32 mixture rollouts at a time, 50 + 2 · 100 + 16 tokens each: five pages of 64, or two of 256; and one more."""
     estimate = estimate_of(Mentor(), qwen2_folder, merges_expert_folder, expert_ids=Vocabulary(381, (0,), 512))
-    plan, place = replace(PLAN, expert_prompt_tokens=30), 2 * 2 * 2 * 12 * 4  # layers, keys and values, heads, numbers
-    assert of(estimate, plan, "KV cache of the expert") == (64 * 4 + 1) * 64 * place
-    assert of(estimate, replace(plan, cuda=True), "KV cache of the expert") == (64 + 1) * 256 * place
+    plan, place = replace(PLAN, expert_prompt_tokens=50), 2 * 2 * 2 * 12 * 4  # layers, keys and values, heads, numbers
+    assert of(estimate, plan, "KV cache of the expert") == (32 * 5 + 1) * 64 * place
+    assert of(estimate, replace(plan, cuda=True), "KV cache of the expert") == (32 * 2 + 1) * 256 * place
 
 
 def test_an_optimizer_that_reads_its_numbers_is_not_known():
