@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import is_dataclass
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, get_origin
@@ -22,9 +21,10 @@ def run_function(function: Callable[..., Any], words: str, args: list[str]) -> N
     accepted = settings(function)
     args = _spelt_out(args, accepted)
     sources = read_sources(args)
-    # As for fit: references are resolved once all files have merged, and a subclass of a dataclass may be named.
-    dataclasses: list[Any] = [setting.hint for setting in accepted.values() if is_dataclass(setting.hint)]
-    set_parsing_settings(omegaconf_absolute_to_relative_paths=True, subclasses_enabled=dataclasses)
+    # As for fit: references are resolved once all files have merged, and a subclass of a benchmark may be named. It is
+    # told by its name, since to import it takes seconds; and no other dataclass may be, for the rest of the process.
+    benchmarks: list[Any] = [one.hint for one in accepted.values() if getattr(one.hint, "__name__", "") == "Benchmark"]
+    set_parsing_settings(omegaconf_absolute_to_relative_paths=True, subclasses_enabled=benchmarks)
     told = parse(function.__doc__ or "")
     options: dict[str, Any] = {"as_positional": False, "parser_mode": "omegaconf+", "prog": f"mentor {words}"}
     options["description"] = f"{told.short_description} {told.long_description or ''}"
