@@ -11,8 +11,8 @@ from mentor_pl.cli.doctor.data import ends
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, warning
 from mentor_pl.decoding.engine.sampler import BatchedSampler
 from mentor_pl.decoding.text.cost import Walk, walk
+from mentor_pl.decoding.text.making import check_guidance
 from mentor_pl.decoding.text.saying import MOST_SAID
-from mentor_pl.decoding.text.verifier import check_guidance
 from mentor_pl.models.text_expert import TextExpert
 from mentor_pl.models.text_tokenizer import Tokens
 from mentor_pl.problems.prompts import continuation

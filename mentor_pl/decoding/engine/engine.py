@@ -31,7 +31,7 @@ from mentor_pl.decoding.engine.timings import ForwardTimings, remembered_timings
 from mentor_pl.decoding.engine.verify import Verifier
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples
-from mentor_pl.decoding.text.verifier import text_verifier
+from mentor_pl.decoding.text.making import text_verifier
 from mentor_pl.models.loading import Models
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.activity import activity

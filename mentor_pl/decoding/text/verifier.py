@@ -38,11 +38,9 @@ from mentor_pl.decoding.engine.settling import CallResult, Settling
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.decoding.text.healing import Healing
 from mentor_pl.decoding.text.reader import Read, Reader
-from mentor_pl.decoding.text.saying import CONTEXT, MOST_SAID, first_said, likely_tokens
-from mentor_pl.models.loading import Models
+from mentor_pl.decoding.text.saying import CONTEXT, MOST_SAID, first_said
 from mentor_pl.models.text_expert import TextExpert
 from mentor_pl.models.text_tokenizer import CUT_OFF, TextTokenizer
-from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.noise import DRAFT, exponential, keys_within
 from mentor_pl.types import ExpertPrompt
 
@@ -110,32 +108,39 @@ class TextVerifier(Settling):
         slots = (table.pending[: table.used] > 0).nonzero().squeeze(1)  # [B]
         owner, place = self.pending_drafts(table, slots)
         rollouts: list[int] = table.rollout[slots].tolist()
+        # on the host at once: nothing of it changes before all have spoken
+        context = self.drafts.buffers.context[table.rollout[slots].to(self.drafts.token.device)].cpu()
         waiting = [deque(place[owner == row].tolist()) for row in range(len(slots))]
         replaced: dict[int, tuple[int, int]] = {}  # row -> place and token
+        unsaid: list[tuple[int, int]] = []  # rollout and place that turned out not to be the expert's
         speeches: dict[int, Speech] = {}
         talking: set[int] = set()  # rollouts
         calls, asked, tokens = 0, 0, self.reader.tokens
         while any(waiting) or speeches:
             for row, rollout in enumerate(rollouts):
                 while waiting[row] and row not in speeches:
-                    speech = self._begin(row, rollout, waiting[row][0])
+                    speech = self._begin(row, rollout, waiting[row][0], context[row])
                     if speech is not None and not self._reserve(speech, talking):
                         break  # until others have said what they say
-                    waiting[row].popleft()
-                    if speech is not None:
-                        speeches[row] = speech
-                        talking.add(rollout)
-                        asked += 1
+                    here = waiting[row].popleft()
+                    if speech is None:
+                        unsaid.append((rollout, here))
+                        continue
+                    speeches[row] = speech
+                    talking.add(rollout)
+                    asked += 1
             if speeches:
                 calls += 1
             for row, token in self._say(list(speeches.values())).items():
                 speech = speeches.pop(row)
                 talking.remove(speech.rollout)
                 if token is None:
-                    self.drafts.buffers.guided[speech.rollout, speech.place] = False
-                elif token != int(self.drafts.buffers.context[speech.rollout, speech.place + 1]):
+                    unsaid.append((speech.rollout, speech.place))
+                elif token != int(context[row, speech.place + 1]):
                     replaced[row] = (speech.place, token)
                     waiting[row].clear()
+        if unsaid:
+            self.drafts.buffers.guided[tuple(zip(*unsaid, strict=True))] = False
         rows = torch.tensor(sorted(replaced), dtype=torch.int64)
         changed = torch.tensor([replaced[row] for row in sorted(replaced)], dtype=torch.int64).view(-1, 2)
         return CallResult(
@@ -150,10 +155,14 @@ class TextVerifier(Settling):
             padding=0,
         )
 
-    def _begin(self, row: int, rollout: int, place: int) -> Speech | None:
-        """What the expert reads at a place; None, and the place is not the expert's, where it cannot speak."""
+    def _begin(self, row: int, rollout: int, place: int, context: Tensor) -> Speech | None:
+        """What the expert reads at a place; None, and the place is not the expert's, where it cannot speak.
+
+        Args:
+            context: [T + 1] what is fed to the policy, on the host: the prompt's last token, then the response.
+        """
         prompt = self.expert_prompts[rollout]
-        text = self._text(rollout, place)
+        text = self._text(rollout, context[1 : place + 1].tolist())
         if text is not None:
             read = self.reader.read(rollout, prompt.ids)
             heard, covered = list(read.text.tokenised(prompt.text + text)), ""
@@ -163,18 +172,16 @@ class TextVerifier(Settling):
             heard = [*prompt.ids, *heard]
             if len(heard) < self.vocabulary.window:
                 return Speech(row, rollout, place, read, heard, covered, [])
-        self.drafts.buffers.guided[rollout, place] = False
         return None
 
-    def _text(self, rollout: int, place: int) -> str | None:
-        """The text of a rollout's first `place` tokens; None where they end inside a character."""
+    def _text(self, rollout: int, ids: Sequence[int]) -> str | None:
+        """The text of a rollout's first tokens `ids`; None where they end inside a character."""
         begin, text = self.known.get(rollout, (0, ""))
-        ids = self.drafts.buffers.context[rollout, 1 : place + 1].tolist()
-        behind = [*self.prompts[rollout], *ids[:begin]][-CONTEXT:]
+        behind = [*self.prompts[rollout][-CONTEXT:], *ids[:begin]][-CONTEXT:]
         text += self.policy.text(ids[begin:], behind)
         if text.endswith(CUT_OFF):
             return None
-        self.known[rollout] = place, text
+        self.known[rollout] = len(ids), text
         return text
 
     def _reserve(self, speech: Speech, talking: Container[int]) -> bool:
@@ -223,65 +230,3 @@ class TextVerifier(Settling):
             return ids.float()
         logits = self.drafts.logits_at(slots.to(ids.device), places)
         return log_distribution(logits, self.drafts.sampling, self.drafts.size).gather(1, ids[:, None])[:, 0]
-
-
-def check_guidance(guidance: Guidance) -> None:
-    """Refuse what asks for the expert's probabilities.
-
-    Raises:
-        UsageError: for it.
-    """
-    if not guidance.blend.lazy or guidance.every:
-        raise UsageError(
-            f"{type(guidance.blend).__name__} or the sampler asks for the expert's probabilities, but it has ids of "
-            "its own, so its draws alone can be had: take the sampler mentor_pl.decoding.coin.Coin and a gate that the "
-            "policy alone tells, such as EntropyGate, or an expert of the policy's family"
-        )
-
-
-def text_verifier(
-    models: Models,
-    drafts: Drafts,
-    guidance: Guidance,
-    prompts: Sequence[Sequence[int]],
-    expert_prompts: Sequence[ExpertPrompt],
-    cache_tokens: int,
-    heal: bool,
-) -> TextVerifier:
-    """The expert of `models`, which has ids of its own, beside the drafts of the rollouts to `prompts` [N].
-
-    Args:
-        expert_prompts: [N] what it reads in their place.
-        cache_tokens: places of its KV cache.
-        heal: whether it goes back before its last token.
-
-    Raises:
-        UsageError: for a blend that asks for its probabilities, for prompts that it was not given or cannot read whole,
-            and for a cache that one of them fills.
-    """
-    expert = models.text_expert
-    assert expert is not None
-    check_guidance(guidance)
-    if len(expert_prompts) != len(prompts):
-        raise UsageError(
-            f"{len(expert_prompts)} prompts of the expert's for {len(prompts)} rollouts, but it has a tokenizer of its "
-            "own: give each rollout an ExpertPrompt"
-        )
-    longest, window = max(len(prompt.ids) for prompt in expert_prompts), expert.vocabulary.window
-    if longest + MOST_SAID > window:
-        raise UsageError(
-            f"a prompt has {longest} tokens by the expert's tokenizer, and it says up to {MOST_SAID} more, but it "
-            f"attends to {window} at most: leave out long prompts"
-        )
-    reader = Reader(
-        models.expert,
-        expert.theirs,
-        drafts.runner.pages.slots,
-        cache_tokens,
-        window,
-        likely_tokens(longest, drafts.sampling.max_new_tokens, window),
-        models.device,
-    )
-    own, stops = models.tokenizer.eos_token_id, models.vocabulary.stop_ids
-    stop = own if own in stops else stops[0]
-    return TextVerifier(drafts, guidance, reader, expert, expert.ours, stop, prompts, expert_prompts, heal)

@@ -195,8 +195,8 @@ def test_text_and_ids_stay_together_over_random_unicode(models, keys, speaking, 
     """What the expert hears is always the text of the policy's tokens, whatever bytes those are."""
     heard, begin = [0], verifier.TextVerifier._begin
 
-    def checked(self, row, rollout, place):
-        speech = begin(self, row, rollout, place)
+    def checked(self, row, rollout, place, context):
+        speech = begin(self, row, rollout, place, context)
         ids = self.drafts.buffers.context[rollout, 1 : place + 1].tolist()
         text = self.policy.text(ids, self.prompts[rollout][-4:])
         if speech is None:
