@@ -57,18 +57,17 @@ def test_responses_come_as_often_as_enumerated_in_a_million(p_value):
     assert p_value(MORE) > ALPHA
 
 
-def test_the_test_catches_the_first_piece_of_the_first_token_taken(p_value, monkeypatch, request):
-    if "pairs under" not in request.node.name:
-        pytest.skip("no word of this expert ends inside a token of the policy")
+# of the three the toy in which a word of the expert ends inside a token of the policy
+@pytest.mark.parametrize("toy", ["pairs under characters"], indirect=True)
+def test_the_test_catches_the_first_piece_of_the_first_token_taken(p_value, monkeypatch):
     right = TextTokenizer.first_token
     monkeypatch.setattr(TextTokenizer, "first_token", lambda self, text, whole: right(self, text, whole or bool(text)))
     assert p_value(BROKEN) < 1e-9
 
 
-def test_the_test_catches_an_expert_that_goes_on_from_the_tokens_it_has_read_before(p_value, monkeypatch, request):
-    if "under pairs" not in request.node.name:
-        pytest.skip("this expert's tokens of a text are those of its parts")
-
+# and the one in which the expert's tokens of a text are not those of its parts
+@pytest.mark.parametrize("toy", ["characters under pairs"], indirect=True)
+def test_the_test_catches_an_expert_that_goes_on_from_the_tokens_it_has_read_before(p_value, monkeypatch):
     def tokenised(self, text):
         ids = self.tokens.ids if text.startswith(self.text) else []
         begin = len(self.text) if ids else 0
