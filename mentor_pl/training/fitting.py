@@ -10,6 +10,15 @@ from mentor_pl.training.plan import Plan
 
 def fitting(estimate: MemoryEstimate, plan: Plan, capacity: float) -> Plan:
     """The plan with the settings changed, the cheapest first, that bring its peak to `capacity` bytes, or near it."""
+    changed = _within(estimate, plan, capacity)
+    if peak(estimate.parts(changed)) <= capacity or not (plan.cuda and estimate.has_expert):
+        return changed
+    offloaded = _within(estimate, replace(plan, expert_placement="offloaded"), capacity)
+    return offloaded if peak(estimate.parts(offloaded)) <= capacity else changed
+
+
+def _within(estimate: MemoryEstimate, plan: Plan, capacity: float) -> Plan:
+    """The plan with sizes and recomputation changed alone."""
     if not _fits(estimate, plan, "always", capacity):  # nor with any of these
         return plan
     if not _fits(estimate, plan, "update", capacity):

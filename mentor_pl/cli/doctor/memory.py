@@ -144,6 +144,7 @@ def options(plan: Plan, changed: Plan, configuration: Configuration) -> str:
     kind = type(configuration.data.sampler)
     spelled = {
         "gradient_checkpointing": "--model.gradient_checkpointing=true",
+        "expert_placement": "--model.expert_placement=offloaded",
         "micro_batch_tokens": f"--model.micro_batch_tokens={changed.micro_batch_tokens}",
         "cache_tokens": f"--data.sampler={kind.__module__}.{kind.__qualname__} "
         f"--data.sampler.cache_tokens={changed.cache_tokens}",

@@ -8,11 +8,13 @@ import pytest
 
 from mentor_pl.cli.doctor import memory
 from mentor_pl.cli.doctor.configuration import Configuration
-from mentor_pl.cli.doctor.memory import examine, graders, plan_of
+from mentor_pl.cli.doctor.memory import estimate_of, examine, graders, plan_of
 from mentor_pl.cli.doctor.report import Level
 from mentor_pl.rewards.math import MathReward
 from mentor_pl.rewards.maze import MazeReward
 from mentor_pl.rewards.paper import PaperReward
+from mentor_pl.training.fitting import fitting
+from mentor_pl.training.memory import CUDA_BYTES, peak
 
 Read = Callable[..., Configuration]
 
@@ -51,6 +53,31 @@ def test_what_does_not_fit_is_a_problem_and_its_options_make_it_fit(
     capacity(monkeypatch, 1000)
     (total,) = [finding for finding in examine(configuration(*options)) if "at the peak" in finding.text]
     assert total.remedy.startswith("no setting of these makes it fit")
+
+
+def test_on_a_gpu_the_expert_is_offloaded_where_other_settings_are_not_enough(
+    configuration: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ever less memory, in steps of a 400th of what the models take."""
+    options = ["--trainer.accelerator", "gpu", "--data.sampling.max_new_tokens", "200"]
+    settings = configuration(*options)
+    plan, estimate = plan_of(settings), estimate_of(settings)
+    assert plan is not None
+    assert estimate is not None
+    monkeypatch.setattr(memory, "_GPU_SHARE", 1.0)
+    most, seen = peak(estimate.parts(plan)), dict[str, int]()
+    for capacity in range(most - 1, CUDA_BYTES, -(most - CUDA_BYTES) // 400):
+        changed = fitting(estimate, plan, capacity)
+        if peak(estimate.parts(changed)) <= capacity:
+            seen.setdefault(changed.expert_placement, capacity)
+    assert list(seen) == ["replicated", "offloaded"]
+    for placement, capacity in seen.items():
+        monkeypatch.setattr(memory, "gpu_memory", lambda capacity=capacity: capacity)
+        (total,) = [finding for finding in examine(settings) if "at the peak" in finding.text]
+        remedy = total.remedy.removeprefix("it fits with ").split()
+        assert ("--model.expert_placement=offloaded" in remedy) == (placement == "offloaded")
+        (total,) = [finding for finding in examine(configuration(*options, *remedy)) if "at the peak" in finding.text]
+        assert total.level is Level.OK, remedy
 
 
 def test_caches_whose_places_are_not_given_take_what_is_left(
