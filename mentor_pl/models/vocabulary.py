@@ -94,7 +94,10 @@ def _ids_of(stop_tokens: Sequence[str], ids: dict[str, int], tokenizer: PreTrain
 def difference(
     policy: ModelSource, ours: PreTrainedTokenizerBase, expert: ModelSource, theirs: PreTrainedTokenizerBase
 ) -> str | None:
-    """Where the two tokenizers disagree on an id; None where they do not."""
+    """Where the two tokenizers disagree on an id, or what the expert says by ids that the policy lacks; None for nothing.
+
+    Special tokens that no response holds, and ids that pad an embedding, may be more.
+    """
     by_id, by_their_id = ({i: token for token, i in one.get_vocab().items()} for one in (ours, theirs))
     for i in sorted(by_id):
         if by_id[i] != by_their_id.get(i):
@@ -103,4 +106,13 @@ def difference(
                 f"expert '{expert.path}' has another vocabulary than policy '{policy.path}': id {i} is {by_id[i]!r} to "
                 f"the policy and {other} to the expert"
             )
+    special = {i for i, token in theirs.added_tokens_decoder.items() if token.special}
+    special -= expert.stop_ids(theirs, expert.config())
+    more = sorted(by_their_id.keys() - by_id.keys() - special)
+    if more:
+        count, named = (
+            "a token" if len(more) == 1 else f"{len(more)} tokens",
+            f"{by_their_id[more[0]]!r} (id {more[0]})",
+        )
+        return f"expert '{expert.path}' has {count} that policy '{policy.path}' lacks, such as {named}"
     return None

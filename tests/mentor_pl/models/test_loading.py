@@ -3,10 +3,10 @@
 import json
 import pickle
 import re
-import shutil
 
 import pytest
 import torch
+from folder_copies import copied, refusal, source
 from transformers import AutoTokenizer
 
 from mentor_pl.models import source as model_source
@@ -14,80 +14,6 @@ from mentor_pl.models.loading import load_frozen, load_policy
 from mentor_pl.models.source import ModelSource
 from mentor_pl.models.vocabulary import shared_vocabulary
 from mentor_pl.runtime.errors import UsageError
-
-
-def copied(folder, target, config=None, drop=()):
-    """A copy of a model folder with other fields in its config.json and without some files."""
-    shutil.copytree(folder, target)
-    path = target / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **(config or {})}))
-    for name in drop:
-        (target / name).unlink()
-    return target
-
-
-def source(path, role="policy"):
-    return ModelSource(str(path), role)
-
-
-def refusal(policy, expert=None):
-    """The message with which a pair is refused."""
-    with pytest.raises(UsageError) as caught:
-        shared_vocabulary(source(policy), source(expert, "expert") if expert else None)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize("family", ["qwen2", "llama"])
-def test_the_vocabulary_is_the_tokenizers_and_not_the_embeddings(family, request):
-    policy, expert = (request.getfixturevalue(name) for name in (f"{family}_folder", f"{family}_expert_folder"))
-    tokenizer, vocabulary = shared_vocabulary(source(policy), source(expert, "expert"))
-    embedded = [json.loads((folder / "config.json").read_text())["vocab_size"] for folder in (policy, expert)]
-    assert vocabulary.size == len(tokenizer) < min(embedded)
-    assert embedded[0] != embedded[1]
-    assert vocabulary.stop_ids == (tokenizer.eos_token_id,)
-    assert tokenizer("find the value of x")["input_ids"]
-
-
-def test_a_tokenizer_whose_padding_token_is_its_end_token_is_fine(qwen2_folder):
-    tokenizer, vocabulary = shared_vocabulary(source(qwen2_folder), None)
-    assert tokenizer.pad_token_id == tokenizer.eos_token_id == vocabulary.stop_ids[0]
-
-
-def test_both_models_stop_tokens_end_a_response_and_padding_ids_do_not(qwen2_folder, qwen2_expert_folder, tmp_path):
-    policy = copied(qwen2_folder, tmp_path / "policy", {"eos_token_id": [5, 325]})  # 325 is a padded row
-    (policy / "generation_config.json").write_text(json.dumps({"eos_token_id": [0, 9]}))
-    expert = copied(qwen2_expert_folder, tmp_path / "expert", {"eos_token_id": 7}, drop=["generation_config.json"])
-    assert shared_vocabulary(source(policy), source(expert, "expert"))[1].stop_ids == (0, 5, 7, 9)
-
-
-def test_stop_tokens_that_are_named_are_all_there_are_with_and_without_an_expert(qwen2_folder, qwen2_expert_folder):
-    names = ["<|endoftext|>", "!"]
-    ours, theirs = source(qwen2_folder), source(qwen2_expert_folder, "expert")
-    tokenizer, alone = shared_vocabulary(ours, None, names)
-    assert alone.stop_ids == tuple(sorted(tokenizer.convert_tokens_to_ids(names)))
-    assert len(alone.stop_ids) == 2
-    assert shared_vocabulary(ours, theirs, names)[1].stop_ids == alone.stop_ids
-
-
-@pytest.mark.parametrize(
-    ("names", "reason"),
-    [
-        (["<|endoftext|>", "<|im_end|>"], "has '<|im_end|>', which is no token of the policy"),
-        (["!"], "is ['!'], without '<|endoftext|>', which ends a text by the policy's tokenizer"),
-        ([], "is [], without '<|endoftext|>'"),
-    ],
-)
-def test_stop_tokens_that_are_none_or_leave_out_the_policys_own_are_one_line(names, reason, qwen2_folder):
-    with pytest.raises(UsageError, match=re.escape(f"model.stop_tokens {reason}")) as caught:
-        shared_vocabulary(source(qwen2_folder), None, names)
-    assert "\n" not in str(caught.value)
-
-
-def test_the_window_is_the_smaller_models(qwen2_folder, qwen2_expert_folder, tmp_path):
-    expert = copied(qwen2_expert_folder, tmp_path / "expert", {"max_position_embeddings": 100})
-    assert shared_vocabulary(source(qwen2_folder), source(expert, "expert"))[1].window == 100
-    assert shared_vocabulary(source(qwen2_folder), None)[1].window == 512
 
 
 @pytest.mark.parametrize("role", ["policy", "expert"])
@@ -177,23 +103,6 @@ def test_weights_that_are_cut_off_are_one_line(qwen2_folder, tmp_path):
     with pytest.raises(UsageError, match="its weights cannot be read") as caught:
         load_policy(source(folder))
     assert "\n" not in str(caught.value)
-
-
-def test_an_expert_of_another_family_is_refused_by_the_first_id_that_differs(qwen2_folder, llama_folder):
-    message = refusal(qwen2_folder, llama_folder)
-    assert "another vocabulary" in message
-    assert "id 0 is '<|endoftext|>' to the policy and '<s>' to the expert" in message
-
-
-def test_two_swapped_ids_are_enough_to_refuse_an_expert(llama_folder, llama_expert_folder, tmp_path):
-    expert = copied(llama_expert_folder, tmp_path / "expert")
-    path = expert / "tokenizer.json"
-    tokenizer = json.loads(path.read_text())
-    words = tokenizer["model"]["vocab"]
-    words["sum"], words["walk"] = words["walk"], words["sum"]
-    path.write_text(json.dumps(tokenizer))
-    first = min(words["sum"], words["walk"])
-    assert f"id {first} is " in refusal(llama_folder, expert)
 
 
 def test_an_id_that_the_expert_lacks_is_refused(llama_folder, llama_expert_folder, tmp_path):
