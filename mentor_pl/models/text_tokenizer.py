@@ -97,7 +97,8 @@ class TextTokenizer:
     @cached_property
     def texts(self) -> list[tuple[str, int]]:
         """(text, id) in the texts' order; tokens that are parts of characters, or no text, are left out."""
-        behind = self.tokens("a").ids
+        alone = ((self.text([i], special=False), i) for i in range(self.size))
+        behind = next(([i] for text, i in alone if text.strip() and CUT_OFF not in text), [])
         texts = ((self.text([i], behind, special=False), i) for i in range(self.size))
         return sorted((text, i) for text, i in texts if text and CUT_OFF not in text)
 
