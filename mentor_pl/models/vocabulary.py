@@ -94,7 +94,7 @@ def _ids_of(stop_tokens: Sequence[str], ids: dict[str, int], tokenizer: PreTrain
 def difference(
     policy: ModelSource, ours: PreTrainedTokenizerBase, expert: ModelSource, theirs: PreTrainedTokenizerBase
 ) -> str | None:
-    """Where the two tokenizers disagree on an id, or what the expert says that the policy has no id for; None for nothing.
+    """Where the two disagree on an id, or what the expert says that the policy has no id for; None where they agree.
 
     Special tokens that no response holds, and ids that pad an embedding, may be more.
     """
