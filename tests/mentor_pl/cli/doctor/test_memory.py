@@ -58,7 +58,7 @@ def test_what_does_not_fit_is_a_problem_and_its_options_make_it_fit(
 def test_on_a_gpu_the_expert_is_offloaded_where_other_settings_are_not_enough(
     configuration: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ever less memory, in steps of a 400th of what the models take."""
+    """Ever less memory, in steps of a hundredth of what the models take."""
     options = ["--trainer.accelerator", "gpu", "--data.sampling.max_new_tokens", "200"]
     settings = configuration(*options)
     plan, estimate = plan_of(settings), estimate_of(settings)
@@ -66,7 +66,7 @@ def test_on_a_gpu_the_expert_is_offloaded_where_other_settings_are_not_enough(
     assert estimate is not None
     monkeypatch.setattr(memory, "_GPU_SHARE", 1.0)
     most, seen = peak(estimate.parts(plan)), dict[str, int]()
-    for capacity in range(most - 1, CUDA_BYTES, -(most - CUDA_BYTES) // 400):
+    for capacity in range(most - 1, CUDA_BYTES, -(most - CUDA_BYTES) // 100):
         changed = fitting(estimate, plan, capacity)
         if peak(estimate.parts(changed)) <= capacity:
             seen.setdefault(changed.expert_placement, capacity)
