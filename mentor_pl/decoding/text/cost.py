@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mentor_pl.decoding.text.saying import CONTEXT, MOST_SAID, first_said
+from mentor_pl.decoding.text.saying import MOST_SAID, first_said, gone_back
 from mentor_pl.models.text_expert import TextExpert
 from mentor_pl.models.text_tokenizer import GrowingText, common
 
@@ -66,8 +66,7 @@ def _said(expert: TextExpert, text: str, start: int, heard: Sequence[int], heal:
     """Tokens that the expert says from a place on, its end of turn counted where it comes to that."""
     covered = ""
     if heal:
-        covered = expert.theirs.text(heard[-1:], heard[:-1][-CONTEXT:])
-        heard = heard[:-1]
+        heard, covered = gone_back(expert.theirs, heard)
     ids = expert.theirs.tokens(text[start - len(covered) : start + AHEAD]).ids
     for count in range(1, MOST_SAID):
         first = first_said(expert.ours, expert.theirs, heard, ids[:count], covered, count > len(ids))

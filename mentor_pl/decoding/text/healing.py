@@ -9,6 +9,7 @@ Shapes: V ids of the expert.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 
 import torch
@@ -27,17 +28,31 @@ class Healing:
 
     def __init__(self, tokenizer: TextTokenizer, device: torch.device) -> None:
         self.tokenizer, self.device = tokenizer, device
+        self.sayable: dict[str, bool] = {}  # whether tokens can be found for a text
 
     def allowed(self, covered: str) -> Tensor:
-        """Ids whose text begins with `covered`, or with which `covered` begins, [V] bool; all where it is empty."""
+        """Ids whose text begins with `covered`, or with which it begins and the rest can be said; [V] bool.
+
+        All of them where it is empty.
+        """
         if not covered:
             return torch.ones(self.tokenizer.size, dtype=torch.bool, device=self.device)
-        texts = self.tokenizer.texts
-        found = [i for end in range(1, len(covered)) for i in self.tokenizer.ids_by_text.get(covered[:end], ())]
-        for text, i in texts[bisect_left(texts, (covered, -1)) :]:
-            if not text.startswith(covered):
-                break
-            found.append(i)
         allowed = torch.zeros(self.tokenizer.size, dtype=torch.bool)
-        allowed[found] = True
+        allowed[self._beyond(covered) + self._parts(covered)] = True
         return allowed.to(self.device)
+
+    def _beyond(self, covered: str) -> list[int]:
+        """Ids whose text is `covered`, or goes on from it."""
+        texts = self.tokenizer.texts
+        behind = itertools.islice(texts, bisect_left(texts, (covered, -1)), None)
+        return [i for _, i in itertools.takewhile(lambda one: one[0].startswith(covered), behind)]
+
+    def _parts(self, covered: str) -> list[int]:
+        """Ids of whose text `covered` is more, and the rest is no dead end, as half a character would be."""
+        ends = [end for end in range(1, len(covered)) if covered[:end] in self.tokenizer.ids_by_text]
+        return [i for end in ends if self._sayable(covered[end:]) for i in self.tokenizer.ids_by_text[covered[:end]]]
+
+    def _sayable(self, text: str) -> bool:
+        if text not in self.sayable:
+            self.sayable[text] = bool(self._beyond(text) or self._parts(text))
+        return self.sayable[text]

@@ -24,6 +24,15 @@ def first_said(
     return None if text.endswith(CUT_OFF) and not whole else policy.first_token(text.rstrip(CUT_OFF), whole)
 
 
+def gone_back(expert: TextTokenizer, heard: Sequence[int]) -> tuple[list[int], str]:
+    """What the expert hears when it says its last token again, and that one's text.
+
+    A token that is a part of a character has no text, and stays.
+    """
+    covered = expert.text(heard[-1:], heard[:-1][-CONTEXT:])
+    return (list(heard), "") if not covered or CUT_OFF in covered else (list(heard[:-1]), covered)
+
+
 def likely_tokens(longest: int, max_new_tokens: int, window: int) -> int:
     """Tokens of the expert for a rollout with a prompt of `longest`, that memory is set aside for."""
     return min(longest + TOKENS_PER_TOKEN * max_new_tokens + MOST_SAID, window)

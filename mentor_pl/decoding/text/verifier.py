@@ -38,7 +38,7 @@ from mentor_pl.decoding.engine.settling import CallResult, Settling
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.decoding.text.healing import Healing
 from mentor_pl.decoding.text.reader import Read, Reader
-from mentor_pl.decoding.text.saying import CONTEXT, MOST_SAID, first_said
+from mentor_pl.decoding.text.saying import CONTEXT, MOST_SAID, first_said, gone_back
 from mentor_pl.models.text_expert import TextExpert
 from mentor_pl.models.text_tokenizer import CUT_OFF, TextTokenizer
 from mentor_pl.runtime.noise import DRAFT, exponential, keys_within
@@ -165,11 +165,9 @@ class TextVerifier(Settling):
         text = self._text(rollout, context[1 : place + 1].tolist())
         if text is not None:
             read = self.reader.read(rollout, prompt.ids)
-            heard, covered = list(read.text.tokenised(prompt.text + text)), ""
-            if self.healing is not None and heard:
-                covered = self.reader.tokenizer.text(heard[-1:], [*prompt.ids, *heard[:-1]][-CONTEXT:])
-                heard = heard[:-1]
-            heard = [*prompt.ids, *heard]
+            heard, covered = [*prompt.ids, *read.text.tokenised(prompt.text + text)], ""
+            if self.healing is not None and len(heard) > len(prompt.ids):
+                heard, covered = gone_back(self.reader.tokenizer, heard)
             if len(heard) < self.vocabulary.window:
                 return Speech(row, rollout, place, read, heard, covered, [])
         return None

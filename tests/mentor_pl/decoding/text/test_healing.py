@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from text_pairs import KINDS, TEXTS
+from text_pairs import KINDS, TEXTS, spelled
 from transformers import PreTrainedTokenizerFast
 
 from mentor_pl.decoding.text.healing import Healing
+from mentor_pl.decoding.text.saying import gone_back
 from mentor_pl.models.text_tokenizer import CUT_OFF, TextTokenizer
 
 
@@ -20,3 +21,21 @@ def test_a_token_may_be_said_again_as_itself(kind, unknown):
     for i in set(ids[1:]):
         covered = tokenizer.text([i], [behind])
         assert not covered or CUT_OFF in covered or healing.allowed(covered)[i], (covered, i)
+
+
+def test_a_part_is_no_way_where_nothing_says_the_rest():
+    """Of `abc` the `a` cannot be said alone, since no token is, or begins with, `bc` or `b`."""
+    tokenizer = TextTokenizer(spelled(["a", "c", "ab", "abc", "abcd", "d"], piece=".+"), "expert")
+    allowed = Healing(tokenizer, torch.device("cpu")).allowed("abc").nonzero().flatten().tolist()
+    assert allowed == [2, 3, 4]
+
+
+def test_a_token_that_is_a_part_of_a_character_is_not_said_again():
+    """Another part would make another character of it, which the response does not hold."""
+    tokenizer = TextTokenizer(PreTrainedTokenizerFast(tokenizer_object=KINDS["gpt2"](), eos_token="<|end|>"), "expert")
+    letter, character = tokenizer.tokens("a").ids, tokenizer.tokens("龍").ids
+    assert len(character) == 3
+    for parts in (1, 2, 3):
+        heard = [*letter, *character[:parts]]
+        assert gone_back(tokenizer, heard) == (heard, "")
+    assert gone_back(tokenizer, [*letter, *character, *letter]) == ([*letter, *character], "a")

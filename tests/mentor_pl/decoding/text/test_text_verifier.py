@@ -76,8 +76,9 @@ def replayed(models, prompt, expert_prompt, key, heal=False):
             return None
         heard, said, covered = [*expert_prompt, *theirs.tokens(text).ids], [], ""
         if heal and len(heard) > len(expert_prompt):
-            covered = theirs.text(heard[-1:], heard[-5:-1])
-            heard = heard[:-1]
+            again = theirs.text(heard[-1:], heard[-5:-1])
+            if again and CUT_OFF not in again:  # not a part of a character
+                heard, covered = heard[:-1], again
         within = keys_within(key, torch.tensor([place]))
         while True:
             row = logits(models.expert, [*heard, *said])[:, :size]
