@@ -13,7 +13,9 @@ from transformers import PreTrainedTokenizerBase
 from mentor_pl.runtime.errors import UsageError
 
 CUT_OFF = "\ufffd"  # what stands for bytes that are no character, such as the first ones of a character
-CLOSED_BY = 2  # characters that must follow a piece, one of them no white space, for it to be closed
+CLOSED_BY = 3  # characters that must follow a piece, one of them no white space, for it to be closed: more than `'re`
+CONTEXT = 4  # tokens behind which others are told as text, and more where these are bytes
+LEADS = ("\n", ".", "a", "1")  # texts in front, where a tokenizer puts a space before the first word
 CHARACTERS = 16  # that are read as one piece where a tokenizer knows no pieces and there is no white space
 
 
@@ -60,14 +62,16 @@ class TextTokenizer:
         self.added = [token.content for token in added if not token.special]  # found in texts before pieces are
         self.size = max(tokenizer.get_vocab().values()) + 1
         self.characters = characters
-        self.lead, self.lead_ids = "", list[int]()
-        if self._begins_with_a_space():  # which stands before words alone
-            self.lead, self.lead_ids = "\n", self._encode("\n").ids
-        self.has_pieces = sum(self.tokens("a b").opens) > 1
+        self.bytes = {i for token, i in tokenizer.get_vocab().items() if re.fullmatch("<0x[0-9A-F]{2}>", token)}
+        leads = LEADS if "".join(self._pieces("a")).startswith(("▁", "Ġ")) else ()
+        self.leads = [(lead, self._encode(lead).ids) for lead in leads]
+        self.has_pieces = len(self._pieces("a b")) > 1
 
-    def _begins_with_a_space(self) -> bool:
-        ids = self._encode("a").ids
-        return bool(ids) and str(self.backend.id_to_token(ids[0])).startswith(("▁", "Ġ"))
+    def _pieces(self, text: str) -> list[str]:
+        """A text as it is divided before it becomes tokens."""
+        normalizer, pre_tokenizer = self.backend.normalizer, self.backend.pre_tokenizer
+        text = normalizer.normalize_str(text) if normalizer is not None else text
+        return [piece for piece, _ in pre_tokenizer.pre_tokenize_str(text)] if pre_tokenizer is not None else [text]
 
     def _encode(self, text: str) -> Tokens:
         encoding = self.backend.encode(text, add_special_tokens=False)
@@ -77,22 +81,29 @@ class TextTokenizer:
 
     def tokens(self, text: str) -> Tokens:
         """The tokens of a text that stands behind other text: no space is put in front of it."""
-        found, lead = self._encode(self.lead + text), len(self.lead_ids)
-        if not lead:
-            return found
-        if found.ids[:lead] != self.lead_ids:  # the text has grown into one token with what leads it
-            return self._encode(text)
-        starts = [start - len(self.lead) for start in found.starts[lead:]]
-        return Tokens(found.ids[lead:], starts, [True, *found.opens[lead + 1 :]][: len(starts)])
+        for lead, ids in self.leads:
+            found, count = self._encode(lead + text), len(ids)
+            if found.ids[:count] == ids:  # else the text has grown into one token with what leads it
+                starts = [start - len(lead) for start in found.starts[count:]]
+                return Tokens(found.ids[count:], starts, [True, *found.opens[count + 1 :]][: len(starts)])
+        return self._encode(text)
 
     def text(self, ids: Sequence[int], behind: Sequence[int] = (), special: bool = True) -> str:
-        """What `ids` add to the text of the ids `behind` which they stand, of which the last few suffice.
+        """What `ids` add to the text of the ids `behind` which they stand.
 
         Args:
             special: whether special tokens are told as text.
         """
+        behind = self._context(behind)
         before = self.backend.decode(list(behind), skip_special_tokens=not special)
         return str(self.backend.decode([*behind, *ids], skip_special_tokens=not special)[len(before) :])
+
+    def _context(self, ids: Sequence[int]) -> Sequence[int]:
+        """The last few ids, which do not begin among the bytes of a character."""
+        begin = max(0, len(ids) - CONTEXT)
+        while begin and ids[begin] in self.bytes:
+            begin -= 1
+        return ids[begin:]
 
     @cached_property
     def texts(self) -> list[tuple[str, int]]:
@@ -102,23 +113,17 @@ class TextTokenizer:
         texts = ((self.text([i], behind, special=False), i) for i in range(self.size))
         return sorted((text, i) for text, i in texts if text and CUT_OFF not in text)
 
-    @cached_property
-    def ids_by_text(self) -> dict[str, list[int]]:
-        """Likewise, by text."""
-        ids: dict[str, list[int]] = {}
-        for text, i in self.texts:
-            ids.setdefault(text, []).append(i)
-        return ids
-
     def closed(self, text: str, end: int) -> bool:
         """Whether the pieces before the place `end` stay as they are, whatever follows the text.
 
-        White space may be taken into what stands before it as long as nothing else has come, two characters tell a
-        contraction (`'ll`) from a mark that stands alone, and what the text ends with may be the beginning of one of
-        the tokens that are found wherever they stand, such as `<think>`.
+        White space may be taken into what stands before it as long as nothing else has come, three characters tell a
+        contraction (`'ll`), which some take into the word, from a mark that stands alone, and what the text ends with
+        may be the beginning of one of the tokens that are found wherever they stand, such as `<think>`, which divide
+        white space otherwise than words do.
         """
         rest = text[end:]
-        return len(rest) >= CLOSED_BY and not rest.isspace() and not self._begins_before(end, text)
+        touching = end + len(rest) - len(rest.lstrip()) + 1
+        return len(rest) >= CLOSED_BY and not rest.isspace() and not self._begins_before(touching, text)
 
     def _begins_before(self, end: int, text: str) -> bool:
         """Whether a token that is found wherever it stands may begin before a place, and go on beyond the text."""

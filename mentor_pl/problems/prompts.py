@@ -37,13 +37,18 @@ def check_template(template: str | None) -> None:
 
 
 def render(
-    tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None, template: str | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    problem: str,
+    system_prompt: str | None,
+    template: str | None = None,
+    opened: bool = True,
 ) -> tuple[list[int], str]:
     """Token ids of a problem and the part of the response that the template has already written.
 
     Args:
         template: a plain text with `{problem}` and, where wanted, `{system}`. By default the tokenizer's chat template,
             or `PLAIN_TEMPLATE` where it has none.
+        opened: whether what the template writes of the response stays at the prompt's end; else it is left out.
 
     Raises:
         UsageError: where the chat template refuses its messages, as some do with a system prompt.
@@ -53,11 +58,13 @@ def render(
         text = _chat_text(tokenizer, problem, system_prompt)
     else:
         text = _plain_text(problem, system_prompt, template or (PLAIN_TEMPLATE if system_prompt else "{problem}"))
+    tail = text.rstrip()
+    written = text[len(tail) - len(THINK) :] if tail.endswith(THINK) else ""
+    text = text if opened else text.removesuffix(written)
     # a chat template writes BOS itself, and a plain one may
     has_bos = chat or (tokenizer.bos_token is not None and text.startswith(tokenizer.bos_token))
     ids = tokenizer(text, add_special_tokens=not has_bos, verbose=False)["input_ids"]
-    tail = text.rstrip()
-    return list(ids), text[len(tail) - len(THINK) :] if tail.endswith(THINK) else ""
+    return list(ids), written
 
 
 def _chat_text(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None) -> str:

@@ -36,10 +36,11 @@ class ExpertPrompts:
                 f"problem {prompt.index}: the policy reads more than the problem, which an expert of another "
                 "vocabulary cannot be told: take an expert of the policy's family"
             )
-        ids, written = self._rendered(prompt.problem)
-        begun = "" if written else prompt.response_prefix  # its own template may have begun with the same
-        return ExpertPrompt(ids, begun + self.expert.ours.text(row.given, prompt.token_ids[-1:]))
+        # what its own template writes of a response is left out: it goes on from the policy's
+        return ExpertPrompt(
+            self._rendered(prompt.problem),
+            prompt.response_prefix + self.expert.ours.text(row.given, prompt.token_ids[-1:]),
+        )
 
-    def _render(self, problem: str) -> tuple[tuple[int, ...], str]:
-        ids, written = render(self.expert.tokenizer, problem, self.system_prompt, self.template)
-        return tuple(ids), written
+    def _render(self, problem: str) -> tuple[int, ...]:
+        return tuple(render(self.expert.tokenizer, problem, self.system_prompt, self.template, opened=False)[0])

@@ -11,6 +11,7 @@ from mentor_pl.cli.doctor.data import ends
 from mentor_pl.cli.doctor.report import Finding, detail, ok, problem, warning
 from mentor_pl.decoding.engine.sampler import BatchedSampler
 from mentor_pl.decoding.text.cost import Walk, walk
+from mentor_pl.decoding.text.healing import Healing
 from mentor_pl.decoding.text.making import check_guidance
 from mentor_pl.decoding.text.saying import MOST_SAID
 from mentor_pl.models.text_expert import TextExpert
@@ -41,7 +42,8 @@ def examine(configuration: Configuration) -> list[Finding]:
     configuration.expert_prompt_tokens = max(len(one.ids) for _, one in told)
     some = told[:: -(-len(told) // PROBLEMS)]
     heal = bool(getattr(data.sampler, "heal", False))
-    walked = sum((_walk(expert, *one, heal) for one in some), Walk())
+    healing = Healing(expert.theirs, expert.vocabulary.stop_ids) if heal else None
+    walked = sum((_walk(expert, *one, healing) for one in some), Walk())
     return [
         *findings,
         *_prompts(expert, told),
@@ -119,8 +121,8 @@ def _text(prompt: Prompt) -> str:
     return continuation(prompt, prompt.demonstrations[0]) if prompt.demonstrations else prompt.problem
 
 
-def _walk(expert: TextExpert, prompt: Prompt, told: ExpertPrompt, heal: bool) -> Walk:
-    return walk(expert, _text(prompt), told.ids, PLACES, heal)
+def _walk(expert: TextExpert, prompt: Prompt, told: ExpertPrompt, healing: Healing | None) -> Walk:
+    return walk(expert, _text(prompt), told.ids, PLACES, healing)
 
 
 def _tokens(expert: TextExpert, prompts: Sequence[Prompt], walked: Walk) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mentor_pl.decoding.text.saying import MOST_SAID, first_said, gone_back
+from mentor_pl.decoding.text.healing import Healing
+from mentor_pl.decoding.text.saying import MOST_SAID, first_said
 from mentor_pl.models.text_expert import TextExpert
 from mentor_pl.models.text_tokenizer import GrowingText, common
 
@@ -40,14 +41,14 @@ class Walk:
         return Walk(*(one + more for one, more in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
-def walk(expert: TextExpert, text: str, behind: Sequence[int], places: int, heal: bool = False) -> Walk:
+def walk(expert: TextExpert, text: str, behind: Sequence[int], places: int, healing: Healing | None = None) -> Walk:
     """Go through a response.
 
     Args:
         text: the response.
-        behind: the last tokens of the expert's prompt.
+        behind: tokens of the expert's prompt.
         places: of the policy's tokens that are looked at, at most, at equal distances.
-        heal: as of `Coin`.
+        healing: where it goes back before its last token.
     """
     ours, theirs = expert.ours.tokens(text), expert.theirs.tokens(text)
     starts = sorted(set(ours.starts))
@@ -58,15 +59,15 @@ def walk(expert: TextExpert, text: str, behind: Sequence[int], places: int, heal
     for start in starts[:: -(-len(starts) // places)]:
         heard = list(growing.tokenised(text[:start]))
         found.again.append(len(heard) - common(heard, theirs.ids))
-        found.said.append(_said(expert, text, start, [*behind, *heard], heal and bool(heard)))
+        found.said.append(_said(expert, text, start, [*behind, *heard], healing if heard else None))
     return found
 
 
-def _said(expert: TextExpert, text: str, start: int, heard: Sequence[int], heal: bool) -> int:
+def _said(expert: TextExpert, text: str, start: int, heard: Sequence[int], healing: Healing | None) -> int:
     """Tokens that the expert says from a place on, its end of turn counted where it comes to that."""
     covered = ""
-    if heal:
-        heard, covered = gone_back(expert.theirs, heard)
+    if healing is not None:
+        heard, covered = healing.gone_back(heard)
     ids = expert.theirs.tokens(text[start - len(covered) : start + AHEAD]).ids
     for count in range(1, MOST_SAID):
         first = first_said(expert.ours, expert.theirs, heard, ids[:count], covered, count > len(ids))

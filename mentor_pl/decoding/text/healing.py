@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
+from collections.abc import Container, Sequence
 
 import torch
 from torch import Tensor
 
-from mentor_pl.models.text_tokenizer import TextTokenizer
+from mentor_pl.models.text_tokenizer import CUT_OFF, TextTokenizer
 
 
 class Healing:
@@ -23,12 +24,26 @@ class Healing:
 
     Args:
         tokenizer: the expert's.
+        stop_ids: which say nothing.
         device: of what `allowed` returns.
     """
 
-    def __init__(self, tokenizer: TextTokenizer, device: torch.device) -> None:
+    def __init__(self, tokenizer: TextTokenizer, stop_ids: Container[int], device: torch.device | str = "cpu") -> None:
         self.tokenizer, self.device = tokenizer, device
+        self.texts = [(text, i) for text, i in tokenizer.texts if i not in stop_ids]
+        self.ids: dict[str, list[int]] = {}
+        for text, i in self.texts:
+            self.ids.setdefault(text, []).append(i)
         self.sayable: dict[str, bool] = {}  # whether tokens can be found for a text
+
+    def gone_back(self, heard: Sequence[int]) -> tuple[list[int], str]:
+        """What the expert hears when it says its last token again, and that one's text.
+
+        A token stays that is a part of a character, special, or has a text that its tokens do not come to otherwise.
+        """
+        covered = self.tokenizer.text(heard[-1:], heard[:-1], special=False)
+        stays = not covered or CUT_OFF in covered or not self._sayable(covered)
+        return (list(heard), "") if stays else (list(heard[:-1]), covered)
 
     def allowed(self, covered: str) -> Tensor:
         """Ids whose text begins with `covered`, or with which it begins and the rest can be said; [V] bool.
@@ -43,14 +58,13 @@ class Healing:
 
     def _beyond(self, covered: str) -> list[int]:
         """Ids whose text is `covered`, or goes on from it."""
-        texts = self.tokenizer.texts
-        behind = itertools.islice(texts, bisect_left(texts, (covered, -1)), None)
+        behind = itertools.islice(self.texts, bisect_left(self.texts, (covered, -1)), None)
         return [i for _, i in itertools.takewhile(lambda one: one[0].startswith(covered), behind)]
 
     def _parts(self, covered: str) -> list[int]:
         """Ids of whose text `covered` is more, and the rest is no dead end, as half a character would be."""
-        ends = [end for end in range(1, len(covered)) if covered[:end] in self.tokenizer.ids_by_text]
-        return [i for end in ends if self._sayable(covered[end:]) for i in self.tokenizer.ids_by_text[covered[:end]]]
+        ends = [end for end in range(1, len(covered)) if covered[:end] in self.ids]
+        return [i for end in ends if self._sayable(covered[end:]) for i in self.ids[covered[:end]]]
 
     def _sayable(self, text: str) -> bool:
         if text not in self.sayable:

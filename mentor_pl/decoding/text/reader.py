@@ -116,7 +116,7 @@ class Reader:
         if places > self.room:
             raise UsageError(
                 f"the expert reads {places} tokens of one rollout, but its KV cache has {self.room}: raise "
-                "cache_tokens or lower max_new_tokens"
+                "cache_tokens or rows, or lower max_new_tokens"
             )
         del read.cached[places:]
         self.pages.release(read.slot, len(read.cached))

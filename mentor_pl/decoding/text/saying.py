@@ -8,7 +8,6 @@ from mentor_pl.models.text_tokenizer import CUT_OFF, TextTokenizer
 
 MOST_SAID = 16  # tokens of the expert for one of the policy
 TOKENS_PER_TOKEN = 2  # of the expert's for one of the policy's, that its cache has room for from the start
-CONTEXT = 4  # tokens behind which others are told as text
 
 
 def first_said(
@@ -20,17 +19,8 @@ def first_said(
         covered: text that `said` says again.
         whole: the expert says no more.
     """
-    text = expert.text(said, heard[-CONTEXT:], special=False)[len(covered) :]
+    text = expert.text(said, heard, special=False)[len(covered) :]
     return None if text.endswith(CUT_OFF) and not whole else policy.first_token(text.rstrip(CUT_OFF), whole)
-
-
-def gone_back(expert: TextTokenizer, heard: Sequence[int]) -> tuple[list[int], str]:
-    """What the expert hears when it says its last token again, and that one's text.
-
-    A token that is a part of a character has no text, and stays.
-    """
-    covered = expert.text(heard[-1:], heard[:-1][-CONTEXT:])
-    return (list(heard), "") if not covered or CUT_OFF in covered else (list(heard[:-1]), covered)
 
 
 def likely_tokens(longest: int, max_new_tokens: int, window: int) -> int:

@@ -38,7 +38,7 @@ from mentor_pl.decoding.engine.settling import CallResult, Settling
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.decoding.text.healing import Healing
 from mentor_pl.decoding.text.reader import Read, Reader
-from mentor_pl.decoding.text.saying import CONTEXT, MOST_SAID, first_said, gone_back
+from mentor_pl.decoding.text.saying import MOST_SAID, first_said
 from mentor_pl.models.text_expert import TextExpert
 from mentor_pl.models.text_tokenizer import CUT_OFF, TextTokenizer
 from mentor_pl.runtime.noise import DRAFT, exponential, keys_within
@@ -96,7 +96,7 @@ class TextVerifier(Settling):
         super().__init__(drafts, guidance)
         self.reader, self.vocabulary, self.policy, self.stop_id = reader, expert.vocabulary, policy, stop_id
         self.prompts, self.expert_prompts = prompts, expert_prompts
-        self.healing = Healing(reader.tokenizer, reader.runner.device) if heal else None
+        self.healing = Healing(reader.tokenizer, expert.vocabulary.stop_ids, reader.runner.device) if heal else None
         self.known: dict[int, tuple[int, str]] = {}  # rollout -> tokens of it that are whole characters, and their text
 
     def forget(self, rollouts: Sequence[int]) -> None:
@@ -140,7 +140,8 @@ class TextVerifier(Settling):
                     replaced[row] = (speech.place, token)
                     waiting[row].clear()
         if unsaid:
-            self.drafts.buffers.guided[tuple(zip(*unsaid, strict=True))] = False
+            unmarked = tuple(zip(*unsaid, strict=True))
+            self.drafts.buffers.guided[unmarked], self.drafts.buffers.weights[unmarked] = False, 0.0
         rows = torch.tensor(sorted(replaced), dtype=torch.int64)
         changed = torch.tensor([replaced[row] for row in sorted(replaced)], dtype=torch.int64).view(-1, 2)
         return CallResult(
@@ -167,7 +168,7 @@ class TextVerifier(Settling):
             read = self.reader.read(rollout, prompt.ids)
             heard, covered = [*prompt.ids, *read.text.tokenised(prompt.text + text)], ""
             if self.healing is not None and len(heard) > len(prompt.ids):
-                heard, covered = gone_back(self.reader.tokenizer, heard)
+                heard, covered = self.healing.gone_back(heard)
             if len(heard) < self.vocabulary.window:
                 return Speech(row, rollout, place, read, heard, covered, [])
         return None
@@ -175,11 +176,11 @@ class TextVerifier(Settling):
     def _text(self, rollout: int, ids: Sequence[int]) -> str | None:
         """The text of a rollout's first tokens `ids`; None where they end inside a character."""
         begin, text = self.known.get(rollout, (0, ""))
-        behind = [*self.prompts[rollout][-CONTEXT:], *ids[:begin]][-CONTEXT:]
-        text += self.policy.text(ids[begin:], behind)
+        text += self.policy.text(ids[begin:], [*self.prompts[rollout], *ids[:begin]])
         if text.endswith(CUT_OFF):
             return None
-        self.known[rollout] = len(ids), text
+        if ids and ids[-1] not in self.policy.bytes:  # a character of bytes is told with those beside it
+            self.known[rollout] = len(ids), text
         return text
 
     def _reserve(self, speech: Speech, talking: Container[int]) -> bool:
@@ -217,7 +218,7 @@ class TextVerifier(Settling):
         """The tokens that each row may say, [B, W] bool; None where all may say any."""
         if self.healing is None:
             return None
-        told = [self.reader.tokenizer.text(one.said, one.heard[-CONTEXT:], special=False) for one in speeches]
+        told = [self.reader.tokenizer.text(one.said, one.heard, special=False) for one in speeches]
         rest = [one.covered[len(text) :] for one, text in zip(speeches, told, strict=True)]
         return torch.stack([self.healing.allowed(text) for text in rest])
 

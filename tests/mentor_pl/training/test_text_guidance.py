@@ -111,6 +111,15 @@ def test_it_is_told_what_the_response_begins_with(told):
     assert begun == ExpertPrompt(tuple(told.tokenizer("find x")["input_ids"]), "<think>\n we try")
 
 
+@pytest.mark.parametrize("written", ["", "<think>\n"])
+def test_what_its_own_template_writes_of_a_response_is_the_policys_to_say(written, told, monkeypatch):
+    """Else it would read two beginnings where the policy writes one, and go on inside thoughts that nobody opened."""
+    monkeypatch.setattr(told.tokenizer, "chat_template", "{{ messages[-1]['content'] }}<me><think>\n")
+    read = ExpertPrompts(told, None, None)(row(told.policy_tokenizer, "find x", written=written))
+    assert told.tokenizer.decode(read.ids) == "find x<me>"
+    assert read.text == written
+
+
 def test_a_hint_that_the_policy_alone_could_read_is_refused(told):
     plain = row(told.policy_tokenizer, "find x")
     hinted = Row(plain.prompt, (*plain.context, 5), 0)

@@ -4,6 +4,7 @@ import pytest
 from text_pairs import characters, pairs, toy_pair
 
 from mentor_pl.decoding.text.cost import Walk, walk
+from mentor_pl.decoding.text.healing import Healing
 from mentor_pl.decoding.text.saying import MOST_SAID
 from mentor_pl.models.text_expert import TextExpert
 from mentor_pl.models.vocabulary import Vocabulary
@@ -21,20 +22,24 @@ def pairwise():
     return toy_pair(characters(), pairs()).text_expert
 
 
-def test_a_pair_is_fixed_by_two_characters_behind_it_or_by_the_end(singly):
-    """At the first place a, b, a, b; at the second a, b and the end."""
-    assert walk(singly, "abab", [0], 9) == Walk(ours=2, theirs=4, boundaries=1, apart=0, said=[4, 3], again=[0, 0])
+def test_a_pair_is_fixed_by_three_characters_behind_it_or_by_the_end(singly):
+    """At the first place a, b, a, b, a; at the second a, b, a, b and the end; at the third a, b and the end."""
+    found = walk(singly, "ababab", [0], 9)
+    assert found == Walk(ours=3, theirs=6, boundaries=2, apart=0, said=[5, 5, 3], again=[0, 0, 0])
 
 
 def test_where_the_policy_stands_inside_a_token_of_the_expert_what_it_heard_is_read_again(pairwise):
-    """ab|ba: behind `a` it hears a token a, behind `abb` a token b, which the whole text does not have."""
+    """ab|ba: behind `a` it hears a token a, behind `abb` a token b, which the whole text does not have.
+
+    It says ab, ba; bb, a and the end; ba and the end; a and the end.
+    """
     found = walk(pairwise, "abba", [0], 9)
-    assert found == Walk(ours=4, theirs=2, boundaries=3, apart=2, said=[2, 2, 2, 2], again=[0, 1, 0, 1])
+    assert found == Walk(ours=4, theirs=2, boundaries=3, apart=2, said=[2, 3, 2, 2], again=[0, 1, 0, 1])
 
 
 def test_healed_it_says_its_last_token_again(pairwise):
-    """Behind `ab` it says ab, ba and the end."""
-    assert walk(pairwise, "abba", [0], 9, heal=True).said == [2, 2, 3, 2]
+    """Behind `a` and `ab` it says ab, ba and the end."""
+    assert walk(pairwise, "abba", [0], 9, Healing(pairwise.theirs, pairwise.vocabulary.stop_ids)).said == [2, 3, 3, 2]
 
 
 def test_some_places_at_equal_distances_are_looked_at_and_texts_are_summed(pairwise):

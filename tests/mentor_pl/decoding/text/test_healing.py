@@ -1,12 +1,10 @@
 """What an expert that says its last token again may say."""
 
 import pytest
-import torch
 from text_pairs import KINDS, TEXTS, spelled
 from transformers import PreTrainedTokenizerFast
 
 from mentor_pl.decoding.text.healing import Healing
-from mentor_pl.decoding.text.saying import gone_back
 from mentor_pl.models.text_tokenizer import CUT_OFF, TextTokenizer
 
 
@@ -15,7 +13,7 @@ def test_a_token_may_be_said_again_as_itself(kind, unknown):
     """Also where no letter is a token, and what stands for unknown words is special, and so no text."""
     made = PreTrainedTokenizerFast(tokenizer_object=KINDS[kind](), eos_token="<|end|>", unk_token=unknown)
     tokenizer = TextTokenizer(made, "expert")
-    healing = Healing(tokenizer, torch.device("cpu"))
+    healing = Healing(tokenizer, ())
     ids = [i for text in TEXTS for i in tokenizer.tokens(text).ids if i != made.unk_token_id]
     behind = ids[0]
     for i in set(ids[1:]):
@@ -26,7 +24,7 @@ def test_a_token_may_be_said_again_as_itself(kind, unknown):
 def test_a_part_is_no_way_where_nothing_says_the_rest():
     """Of `abc` the `a` cannot be said alone, since no token is, or begins with, `bc` or `b`."""
     tokenizer = TextTokenizer(spelled(["a", "c", "ab", "abc", "abcd", "d"], piece=".+"), "expert")
-    allowed = Healing(tokenizer, torch.device("cpu")).allowed("abc").nonzero().flatten().tolist()
+    allowed = Healing(tokenizer, ()).allowed("abc").nonzero().flatten().tolist()
     assert allowed == [2, 3, 4]
 
 
@@ -37,5 +35,22 @@ def test_a_token_that_is_a_part_of_a_character_is_not_said_again():
     assert len(character) == 3
     for parts in (1, 2, 3):
         heard = [*letter, *character[:parts]]
-        assert gone_back(tokenizer, heard) == (heard, "")
-    assert gone_back(tokenizer, [*letter, *character, *letter]) == ([*letter, *character], "a")
+        assert Healing(tokenizer, ()).gone_back(heard) == (heard, "")
+    assert Healing(tokenizer, ()).gone_back([*letter, *character, *letter]) == ([*letter, *character], "a")
+
+
+def test_a_special_token_is_not_said_again():
+    """It has no text that others could say: allowed would be none, and the draw one from nothing."""
+    made = PreTrainedTokenizerFast(tokenizer_object=KINDS["words"](), eos_token="<|end|>", unk_token="<unk>")
+    heard = made("we never verify", add_special_tokens=False)["input_ids"][:2]
+    assert heard[1] == made.unk_token_id
+    assert Healing(TextTokenizer(made, "expert"), ()).gone_back(heard) == (heard, "")
+
+
+def test_a_stop_token_says_no_text_again():
+    """Drawn in the place of a text that it begins with, it would end the turn."""
+    tokenizer = TextTokenizer(spelled(["<", "<|im_end|>", "a"], piece=".+"), "expert")
+    assert Healing(tokenizer, ()).allowed("<").tolist()[:2] == [True, True]
+    assert Healing(tokenizer, (1,)).allowed("<").tolist()[:2] == [True, False]
+    assert Healing(tokenizer, (1,)).gone_back([2, 1]) == ([2, 1], "")
+    assert Healing(tokenizer, ()).gone_back([2, 1]) == ([2], "<|im_end|>")

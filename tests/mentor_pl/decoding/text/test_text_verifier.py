@@ -60,10 +60,10 @@ def whole(speak):
 
 
 def replayed(models, prompt, expert_prompt, key, heal=False):
-    """A rollout drawn by plain forwards of whole texts, a token at a time: ids, and which are the expert's."""
+    """A rollout drawn by plain forwards of whole texts, a token at a time: ids, which are the expert's, and weights."""
     expert, ours, theirs = models.text_expert, models.text_expert.ours, models.text_expert.theirs
     size, key = expert.vocabulary.size, key[None]
-    ids, guided = [], []
+    ids, guided, weights = [], [], []
     texts = [theirs.text([i], theirs.tokens("a").ids, special=False) for i in range(size)]
 
     def logits(model, tokens):
@@ -71,18 +71,18 @@ def replayed(models, prompt, expert_prompt, key, heal=False):
 
     def spoken(place):
         """The expert's token at a place; None where it says none."""
-        text = ours.text(ids, prompt[-4:])
+        text = ours.text(ids, prompt)
         if text.endswith(CUT_OFF):
             return None
         heard, said, covered = [*expert_prompt, *theirs.tokens(text).ids], [], ""
         if heal and len(heard) > len(expert_prompt):
-            again = theirs.text(heard[-1:], heard[-5:-1])
+            again = theirs.text(heard[-1:], heard[:-1], special=False)
             if again and CUT_OFF not in again:  # not a part of a character
                 heard, covered = heard[:-1], again
         within = keys_within(key, torch.tensor([place]))
         while True:
             row = logits(models.expert, [*heard, *said])[:, :size]
-            left = covered[len(theirs.text(said, heard[-4:], special=False)) :]
+            left = covered[len(theirs.text(said, heard, special=False)) :]
             if left:
                 agrees = [bool(t) and CUT_OFF not in t and (t.startswith(left) or left.startswith(t)) for t in texts]
                 row = row.masked_fill(~torch.tensor(agrees), -torch.inf)
@@ -90,7 +90,7 @@ def replayed(models, prompt, expert_prompt, key, heal=False):
             stops = token in expert.vocabulary.stop_ids
             said += [] if stops else [token]
             whole = stops or len(said) == MOST_SAID
-            text = theirs.text(said, heard[-4:], special=False)[len(covered) :]
+            text = theirs.text(said, heard, special=False)[len(covered) :]
             if whole or not text.endswith(CUT_OFF):
                 first = ours.first_token(text.rstrip(CUT_OFF), whole)
                 if first is not None or whole:
@@ -103,10 +103,12 @@ def replayed(models, prompt, expert_prompt, key, heal=False):
         logp = log_distribution(logits(models.policy, [*prompt, *ids]), SAMPLING, models.vocabulary.size)
         noise, coin = draft_and_coin(key, place, models.vocabulary.size)
         token = int(draw(logp.exp(), noise))
-        theirs_now = spoken(len(ids)) if float(coin) <= min(1.0, float(entropy(logp)) / GAMMA) else None
+        weight = min(1.0, float(entropy(logp)) / GAMMA)
+        theirs_now = spoken(len(ids)) if float(coin) <= weight else None
         guided.append(theirs_now is not None)
+        weights.append(weight if guided[-1] or float(coin) > weight else 0.0)  # nothing is mixed where it says nothing
         ids.append(token if theirs_now is None else theirs_now)
-    return ids, guided
+    return ids, guided, weights
 
 
 @pytest.mark.parametrize("heal", [False, True], ids=["", "heal"])
@@ -115,9 +117,11 @@ def test_rollouts_are_those_of_plain_forwards_over_whole_texts(models, rollouts,
     all_keys = keys(len(rollouts[0]))
     for row in range(0, len(all_keys), 2):
         with torch.no_grad():
-            ids, guided = replayed(models, rollouts[0][row], rollouts[1][row], all_keys[row], heal)
+            ids, guided, weights = replayed(models, rollouts[0][row], rollouts[1][row], all_keys[row], heal)
         length = int(samples.lengths[row])
         differ += ids != samples.ids[row, :length].tolist() or guided != samples.guided[row, :length].tolist()
+        mixed = samples.gate_weights[row, :length].tolist()
+        differ += mixed != pytest.approx(weights, abs=1e-5)
     assert not differ
 
 
