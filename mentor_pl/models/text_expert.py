@@ -32,7 +32,7 @@ class TextExpert:
     @cached_property
     def theirs(self) -> TextTokenizer:
         """Between its ids and text."""
-        return TextTokenizer(self.tokenizer, "expert")
+        return TextTokenizer(self.tokenizer, "expert", self.vocabulary.stop_ids)
 
     @cached_property
     def ours(self) -> TextTokenizer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,13 +40,20 @@ class TextTokenizer:
     Args:
         tokenizer: one with a `tokenizer.json`; it is copied.
         role: `policy` or `expert`, for messages.
+        stop_ids: which end a text and add none to it.
         characters: see `first_token`.
 
     Raises:
         UsageError: for tokenizers of other kinds.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, role: str, characters: int = CHARACTERS) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        role: str,
+        stop_ids: Container[int] = (),
+        characters: int = CHARACTERS,
+    ) -> None:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if not isinstance(backend, Tokenizer):
             raise UsageError(
@@ -61,7 +68,7 @@ class TextTokenizer:
         added = self.backend.get_added_tokens_decoder().values()
         self.added = [token.content for token in added if not token.special]  # found in texts before pieces are
         self.size = max(tokenizer.get_vocab().values()) + 1
-        self.characters = characters
+        self.stop_ids, self.characters = stop_ids, characters
         self.bytes = {i for token, i in tokenizer.get_vocab().items() if re.fullmatch("<0x[0-9A-F]{2}>", token)}
         leads = LEADS if "".join(self._pieces("a")).startswith(("▁", "Ġ")) else ()
         self.leads = [(lead, self._encode(lead).ids) for lead in leads]
@@ -107,11 +114,20 @@ class TextTokenizer:
 
     @cached_property
     def texts(self) -> list[tuple[str, int]]:
-        """(text, id) in the texts' order; tokens that are parts of characters, or no text, are left out."""
+        """(text, id) in the texts' order; tokens that end a text, are parts of characters, or no text, are left out."""
         alone = ((self.text([i], special=False), i) for i in range(self.size))
         behind = next(([i] for text, i in alone if text.strip() and CUT_OFF not in text), [])
-        texts = ((self.text([i], behind, special=False), i) for i in range(self.size))
+        ids = (i for i in range(self.size) if i not in self.stop_ids)
+        texts = ((self.text([i], behind, special=False), i) for i in ids)
         return sorted((text, i) for text, i in texts if text and CUT_OFF not in text)
+
+    @cached_property
+    def ids_by_text(self) -> dict[str, list[int]]:
+        """Likewise, by text."""
+        ids: dict[str, list[int]] = {}
+        for text, i in self.texts:
+            ids.setdefault(text, []).append(i)
+        return ids
 
     def closed(self, text: str, end: int) -> bool:
         """Whether the pieces before the place `end` stay as they are, whatever follows the text.

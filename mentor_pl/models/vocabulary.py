@@ -110,9 +110,7 @@ def difference(
     special -= expert.stop_ids(theirs, expert.config())
     more = sorted(by_their_id.keys() - by_id.keys() - special)
     if more:
-        count, named = (
-            "a token" if len(more) == 1 else f"{len(more)} tokens",
-            f"{by_their_id[more[0]]!r} (id {more[0]})",
-        )
+        count = "a token" if len(more) == 1 else f"{len(more)} tokens"
+        named = f"{by_their_id[more[0]]!r} (id {more[0]})"
         return f"expert '{expert.path}' has {count} that policy '{policy.path}' lacks, such as {named}"
     return None

@@ -42,7 +42,7 @@ def examine(configuration: Configuration) -> list[Finding]:
     configuration.expert_prompt_tokens = max(len(one.ids) for _, one in told)
     some = told[:: -(-len(told) // PROBLEMS)]
     heal = bool(getattr(data.sampler, "heal", False))
-    healing = Healing(expert.theirs, expert.vocabulary.stop_ids) if heal else None
+    healing = Healing(expert.theirs) if heal else None
     walked = sum((_walk(expert, *one, healing) for one in some), Walk())
     return [
         *findings,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -24,22 +24,18 @@ class Healing:
 
     Args:
         tokenizer: the expert's.
-        stop_ids: which say nothing.
         device: of what `allowed` returns.
     """
 
-    def __init__(self, tokenizer: TextTokenizer, stop_ids: Container[int], device: torch.device | str = "cpu") -> None:
+    def __init__(self, tokenizer: TextTokenizer, device: torch.device | str = "cpu") -> None:
         self.tokenizer, self.device = tokenizer, device
-        self.texts = [(text, i) for text, i in tokenizer.texts if i not in stop_ids]
-        self.ids: dict[str, list[int]] = {}
-        for text, i in self.texts:
-            self.ids.setdefault(text, []).append(i)
         self.sayable: dict[str, bool] = {}  # whether tokens can be found for a text
 
     def gone_back(self, heard: Sequence[int]) -> tuple[list[int], str]:
         """What the expert hears when it says its last token again, and that one's text.
 
-        A token stays that is a part of a character, special, or has a text that its tokens do not come to otherwise.
+        A token stays that is a part of a character or special, or whose text no tokens come to, as of one that ends a
+        turn.
         """
         covered = self.tokenizer.text(heard[-1:], heard[:-1], special=False)
         stays = not covered or CUT_OFF in covered or not self._sayable(covered)
@@ -58,13 +54,15 @@ class Healing:
 
     def _beyond(self, covered: str) -> list[int]:
         """Ids whose text is `covered`, or goes on from it."""
-        behind = itertools.islice(self.texts, bisect_left(self.texts, (covered, -1)), None)
+        texts = self.tokenizer.texts
+        behind = itertools.islice(texts, bisect_left(texts, (covered, -1)), None)
         return [i for _, i in itertools.takewhile(lambda one: one[0].startswith(covered), behind)]
 
     def _parts(self, covered: str) -> list[int]:
         """Ids of whose text `covered` is more, and the rest is no dead end, as half a character would be."""
-        ends = [end for end in range(1, len(covered)) if covered[:end] in self.ids]
-        return [i for end in ends if self._sayable(covered[end:]) for i in self.ids[covered[:end]]]
+        ids = self.tokenizer.ids_by_text
+        ends = [end for end in range(1, len(covered)) if covered[:end] in ids]
+        return [i for end in ends if self._sayable(covered[end:]) for i in ids[covered[:end]]]
 
     def _sayable(self, text: str) -> bool:
         if text not in self.sayable:

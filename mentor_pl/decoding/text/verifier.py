@@ -96,7 +96,7 @@ class TextVerifier(Settling):
         super().__init__(drafts, guidance)
         self.reader, self.vocabulary, self.policy, self.stop_id = reader, expert.vocabulary, policy, stop_id
         self.prompts, self.expert_prompts = prompts, expert_prompts
-        self.healing = Healing(reader.tokenizer, expert.vocabulary.stop_ids, reader.runner.device) if heal else None
+        self.healing = Healing(reader.tokenizer, reader.runner.device) if heal else None
         self.known: dict[int, tuple[int, str]] = {}  # rollout -> tokens of it that are whole characters, and their text
 
     def forget(self, rollouts: Sequence[int]) -> None:

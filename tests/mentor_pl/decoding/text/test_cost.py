@@ -39,7 +39,7 @@ def test_where_the_policy_stands_inside_a_token_of_the_expert_what_it_heard_is_r
 
 def test_healed_it_says_its_last_token_again(pairwise):
     """Behind `a` and `ab` it says ab, ba and the end."""
-    assert walk(pairwise, "abba", [0], 9, Healing(pairwise.theirs, pairwise.vocabulary.stop_ids)).said == [2, 3, 3, 2]
+    assert walk(pairwise, "abba", [0], 9, Healing(pairwise.theirs)).said == [2, 3, 3, 2]
 
 
 def test_some_places_at_equal_distances_are_looked_at_and_texts_are_summed(pairwise):

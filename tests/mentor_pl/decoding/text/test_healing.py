@@ -13,7 +13,7 @@ def test_a_token_may_be_said_again_as_itself(kind, unknown):
     """Also where no letter is a token, and what stands for unknown words is special, and so no text."""
     made = PreTrainedTokenizerFast(tokenizer_object=KINDS[kind](), eos_token="<|end|>", unk_token=unknown)
     tokenizer = TextTokenizer(made, "expert")
-    healing = Healing(tokenizer, ())
+    healing = Healing(tokenizer)
     ids = [i for text in TEXTS for i in tokenizer.tokens(text).ids if i != made.unk_token_id]
     behind = ids[0]
     for i in set(ids[1:]):
@@ -24,7 +24,7 @@ def test_a_token_may_be_said_again_as_itself(kind, unknown):
 def test_a_part_is_no_way_where_nothing_says_the_rest():
     """Of `abc` the `a` cannot be said alone, since no token is, or begins with, `bc` or `b`."""
     tokenizer = TextTokenizer(spelled(["a", "c", "ab", "abc", "abcd", "d"], piece=".+"), "expert")
-    allowed = Healing(tokenizer, ()).allowed("abc").nonzero().flatten().tolist()
+    allowed = Healing(tokenizer).allowed("abc").nonzero().flatten().tolist()
     assert allowed == [2, 3, 4]
 
 
@@ -35,8 +35,8 @@ def test_a_token_that_is_a_part_of_a_character_is_not_said_again():
     assert len(character) == 3
     for parts in (1, 2, 3):
         heard = [*letter, *character[:parts]]
-        assert Healing(tokenizer, ()).gone_back(heard) == (heard, "")
-    assert Healing(tokenizer, ()).gone_back([*letter, *character, *letter]) == ([*letter, *character], "a")
+        assert Healing(tokenizer).gone_back(heard) == (heard, "")
+    assert Healing(tokenizer).gone_back([*letter, *character, *letter]) == ([*letter, *character], "a")
 
 
 def test_a_special_token_is_not_said_again():
@@ -44,13 +44,14 @@ def test_a_special_token_is_not_said_again():
     made = PreTrainedTokenizerFast(tokenizer_object=KINDS["words"](), eos_token="<|end|>", unk_token="<unk>")
     heard = made("we never verify", add_special_tokens=False)["input_ids"][:2]
     assert heard[1] == made.unk_token_id
-    assert Healing(TextTokenizer(made, "expert"), ()).gone_back(heard) == (heard, "")
+    assert Healing(TextTokenizer(made, "expert")).gone_back(heard) == (heard, "")
 
 
 def test_a_stop_token_says_no_text_again():
     """Drawn in the place of a text that it begins with, it would end the turn."""
-    tokenizer = TextTokenizer(spelled(["<", "<|im_end|>", "a"], piece=".+"), "expert")
-    assert Healing(tokenizer, ()).allowed("<").tolist()[:2] == [True, True]
-    assert Healing(tokenizer, (1,)).allowed("<").tolist()[:2] == [True, False]
-    assert Healing(tokenizer, (1,)).gone_back([2, 1]) == ([2, 1], "")
-    assert Healing(tokenizer, ()).gone_back([2, 1]) == ([2], "<|im_end|>")
+    spelling = spelled(["<", "<|im_end|>", "a"], piece=".+")
+    plain, ending = (Healing(TextTokenizer(spelling, "expert", stop_ids)) for stop_ids in ((), (1,)))
+    assert plain.allowed("<").tolist()[:2] == [True, True]
+    assert ending.allowed("<").tolist()[:2] == [True, False]
+    assert plain.gone_back([2, 1]) == ([2], "<|im_end|>")
+    assert ending.gone_back([2, 1]) == ([2, 1], "")
