@@ -17,6 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mentor_pl.models.loading import save_folder
 
+ALIKE = "alike"  # the answer to a problem whose rollouts are all graded alike
 SILENCE = -100.0  # times the constant coordinate of the last hidden state: the stop token's logit
 
 
@@ -69,11 +70,18 @@ def _silence(model: LlamaForCausalLM, token: int) -> None:
     model.lm_head.weight[token, 0] = SILENCE
 
 
-def make_problems(path: Path, count: int, vocabulary: int, shortest: int, longest: int) -> None:
-    """Write JSON lines of random words, between `shortest` and `longest` in each problem."""
+def make_problems(
+    path: Path, count: int, vocabulary: int, shortest: int, longest: int, without_signal: float = 0.0
+) -> None:
+    """Write JSON lines of random words, between `shortest` and `longest` in each problem.
+
+    To a share of them, spread evenly, the answer is `ALIKE`.
+    """
     rng = random.Random(0)
     texts = [
         " ".join(f"w{rng.randrange(vocabulary - 2)}" for _ in range(rng.randint(shortest, longest)))
         for _ in range(count)
     ]
-    path.write_text("".join(json.dumps({"problem": text, "answer": "w0"}) + "\n" for text in texts), encoding="utf-8")
+    alike = [int((i + 1) * without_signal) > int(i * without_signal) for i in range(count)]
+    rows = [{"problem": text, "answer": ALIKE if same else "w0"} for text, same in zip(texts, alike, strict=True)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

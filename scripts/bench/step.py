@@ -111,6 +111,13 @@ def parse() -> argparse.Namespace:
         metavar="N",
         help="shortest and longest problem (default 64 192: the paper's system prompt and a problem of MATH)",
     )
+    sizes.add_argument(
+        "--without-signal",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the problems whose rollouts are all graded alike: no advantage, nothing to learn (default 0)",
+    )
     options = parser.parse_args()
     half = options.prompts * options.group // 2
     if options.trl_rows is TRL_ROWS:  # not given, so a run of other sizes makes do with those that divide
@@ -119,6 +126,8 @@ def parse() -> argparse.Namespace:
         parser.error(f"--trl-rows {wrong[0]} does not divide the {half} rollouts of an update: give divisors of {half}")
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device is cuda, but torch sees no GPU here: give cpu")
+    if not 0 <= options.without_signal <= 1:
+        parser.error(f"--without-signal is {options.without_signal}, a share: give a number between 0 and 1")
     if options.warmup < 1:
         parser.error(f"--warmup is {options.warmup}, but a step is timed from the end of another: give at least 1")
     return options
@@ -128,7 +137,13 @@ def prepare(folder: Path, options: argparse.Namespace) -> Work:
     """The policy, its problems, and what is to be done with them."""
     window = options.prompt_tokens[1] + 256 + options.new_tokens
     make_model(folder, options.vocabulary, options.hidden, options.layers, window)
-    make_problems(folder / "problems.jsonl", 4 * options.prompts, options.vocabulary, *options.prompt_tokens)
+    make_problems(
+        folder / "problems.jsonl",
+        4 * options.prompts,
+        options.vocabulary,
+        *options.prompt_tokens,
+        options.without_signal,
+    )
     return Work(
         folder, options.prompts, options.group, options.new_tokens, options.warmup, options.steps, options.device
     )
@@ -191,10 +206,11 @@ def notes(work: Work, tokens: int, trl: str | None, rows: int, options: argparse
     """What was run, and how TRL was set."""
     shortest, longest = options.prompt_tokens
     ours = (
-        f"{work.prompts} problems of {shortest} to {longest} tokens × {work.group} rollouts × {work.new_tokens} new "
-        f"tokens, 2 updates, float32; medians of {options.rounds} × {options.steps} steps, each after {options.warmup} "
-        f"of warm-up; memory: {options.memory_rows} × {options.memory_tokens} tokens over {options.memory_vocabulary} "
-        f"ids; ours: micro_batch_tokens {tokens}, the fastest of {options.tokens}"
+        f"{work.prompts} problems of {shortest} to {longest} tokens, {options.without_signal:.0%} without signal, "
+        f"× {work.group} rollouts × {work.new_tokens} new tokens, 2 updates, float32; medians of {options.rounds} × "
+        f"{options.steps} steps, each after {options.warmup} of warm-up; memory: {options.memory_rows} × "
+        f"{options.memory_tokens} tokens over {options.memory_vocabulary} ids; ours: micro_batch_tokens {tokens}, the "
+        f"fastest of {options.tokens}"
     )
     if trl is None:
         return [ours, "TRL is not installed, so there is nothing to compare with: pip install -e '.[bench]'"]

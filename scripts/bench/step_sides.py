@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from model import ALIKE
 from process import QUIET, measured
 
 RATE, DECAY, UPDATES = 1e-6, 0.01, 2
@@ -69,8 +70,10 @@ class Measured:
         return rollouts / statistics.median(self.seconds)
 
 
-def grade(response: str) -> float:
-    """Share of words that are not repetitions: costs nothing and differs between rollouts."""
+def grade(response: str, answer: str) -> float:
+    """Share of words that are not repetitions, 0 where the answer is `ALIKE`: cheap, differs between rollouts."""
+    if answer == ALIKE:
+        return 0.0
     words = response.split()
     return len(set(words)) / max(1, len(words))
 
@@ -98,7 +101,7 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
         range = (0.0, 1.0)
 
         def grade(self, prompt: Prompt, response: Response) -> Grade:
-            return Grade(grade(response.text))
+            return Grade(grade(response.text, prompt.answer))
 
     class Clock(L.Callback):
         def __init__(self) -> None:
@@ -157,9 +160,11 @@ def trls(work: Work, rows: int) -> Measured:
     lengths: list[float] = []
     sampling: list[float] = []
 
-    def reward(completions: Sequence[str], completion_ids: Sequence[Sequence[int]], **_: Any) -> list[float]:
+    def reward(
+        completions: Sequence[str], answer: Sequence[str], completion_ids: Sequence[Sequence[int]], **_: Any
+    ) -> list[float]:
         lengths.append(statistics.mean(map(len, completion_ids)))
-        return [grade(completion) for completion in completions]
+        return [grade(*each) for each in zip(completions, answer, strict=True)]
 
     class Trainer(GRPOTrainer):
         def _generate(self, prompts: Any) -> Any:

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 import step
-from model import make_model, make_problems
+from model import ALIKE, make_model, make_problems
 from step import memory_figures, speed_figures
 from step_memory import Cost, Update, chunked, plain
 from step_sides import Measured, Work, grade, ours
@@ -63,8 +63,15 @@ def test_memory_is_a_ratio_of_updates_with_one_gradient():
 
 
 def test_the_grade_is_the_share_of_new_words():
-    assert grade("a b a c") == 0.75
-    assert grade("") == 0
+    assert grade("a b a c", "w0") == 0.75
+    assert grade("", "w0") == 0
+
+
+def test_a_share_of_the_problems_has_no_signal(tmp_path):
+    make_problems(tmp_path / "problems.jsonl", 10, 50, 2, 4, without_signal=0.3)
+    answers = [json.loads(line)["answer"] for line in (tmp_path / "problems.jsonl").open()]
+    assert answers.count(ALIKE) == 3
+    assert grade("a b a c", ALIKE) == grade("a b", ALIKE) == 0
 
 
 def test_our_side_trains_rollouts_of_equal_length(folder):
