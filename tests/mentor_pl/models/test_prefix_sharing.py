@@ -60,9 +60,17 @@ def test_rollouts_of_unlike_lengths_attend_apart():
     rows = SharedPrefixes(
         torch.ones(5, 3, dtype=torch.int64), torch.full((5,), 3), torch.ones(5, 200, dtype=torch.int64), lengths
     )
-    assert [tuple(block.source.shape) for block in rows.blocks] == [(2, 64), (1, 128), (2, 203)]
+    assert [tuple(block.source.shape) for block in rows.blocks] == [(2, 64), (1, 128), (1, 129), (1, 203)]
     joined = torch.cat([block.source.flatten() for block in rows.blocks])
     assert joined[rows.answers].tolist() == list(range(3 + int(lengths.sum())))
+
+
+def test_no_rollout_is_padded_by_a_fifth():
+    lengths = torch.arange(64, 700)
+    prompts, responses = torch.ones(len(lengths), 1, dtype=torch.int64), torch.ones(len(lengths), 699).long()
+    rows = SharedPrefixes(prompts, prompts[:, 0], responses, lengths - 1)
+    padded = [block.source.shape[1] for block in rows.blocks for _ in range(len(block.source))]  # shorter ones first
+    assert max(whole / own for whole, own in zip(padded, lengths.tolist(), strict=True)) < 1.2
 
 
 @pytest.fixture(params=["qwen2", "llama"])
