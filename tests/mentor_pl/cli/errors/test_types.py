@@ -105,7 +105,8 @@ def test_every_null_that_may_not_be_is_found_and_one_that_is_the_default_is_not(
     ("hint", "words"),
     [
         (Colour, "one of RED"),
-        (list[int] | None, "a list or null"),
+        (list, "a list"),
+        (list[int] | None, "a list (each an integer) or null"),
         (dict[str, int], "settings (key: value)"),
         (Literal["a"] | bool, "one of a or true or false"),
     ],
