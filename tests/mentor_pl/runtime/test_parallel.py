@@ -1,5 +1,6 @@
 """Two processes against one, through the command line; and what a checkpoint must hold, on both."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,63 +16,6 @@ from mentor_pl.records.reading import read_step
 
 # How far drafts look ahead is given: measured, it depends on what else the machine does, and with it what is read.
 SCHEDULE = {"class_path": "mentor_pl.decoding.engine.lookahead.FixedK", "init_args": {"k": 3}}
-PROBE = '''
-"""A reward and a callback that lie in the folder of the run, as a user's would."""
-from pathlib import Path
-
-import lightning.pytorch as L
-import torch
-from torch.distributed.fsdp import FSDPModule
-from torch.distributed.tensor import DTensor
-
-from mentor_pl.decoding.engine.model_runner import ModelRunner
-from mentor_pl.runtime.collectives import rank
-from mentor_pl.rewards.base import Grade, Reward
-
-
-class CountWord(Reward):
-    range = (0.0, 1.0)
-
-    def grade(self, prompt, response):
-        return Grade(min(1.0, response.text.split().count("the") / 3))
-
-
-class Probe(L.Callback):
-    def __init__(self, folder: str):
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.gradients, self.rollouts, self.hooks, self.whole_hooks = [], [], set(), 0
-
-    def on_fit_start(self, trainer, pl_module):
-        call, sharded = ModelRunner._call, [m for m in pl_module.policy.modules() if isinstance(m, FSDPModule)]
-
-        def counted(runner, *arguments):
-            self.hooks.add(hooks_of(sharded))
-            return call(runner, *arguments)
-
-        ModelRunner._call = counted
-        self.whole_hooks = hooks_of(sharded)
-
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        if len(self.gradients) < 4:
-            grads = [p.grad for p in pl_module.policy.parameters()]
-            self.gradients.append([(g.full_tensor() if isinstance(g, DTensor) else g).clone() for g in grads])
-        assert type(next(pl_module.policy.parameters())) is (DTensor if pl_module.device_mesh else torch.nn.Parameter)
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        names = ("prompt_ids", "response_ids", "rewards", "guided", "replaced", "origin")
-        gap = trainer.callback_metrics["train/logprob_gap/max"].item()
-        self.rollouts.append({name: getattr(batch, name) for name in names} | {"gamma": batch.gamma, "gap": gap})
-
-    def on_train_end(self, trainer, pl_module):
-        found = {"gradients": self.gradients, "rollouts": self.rollouts}
-        found |= {"hooks while decoding": list(self.hooks), "hooks": self.whole_hooks}
-        torch.save(found, self.folder / f"rank{rank()}.pt")
-
-
-def hooks_of(modules):
-    return sum(len(module._forward_pre_hooks) + len(module._forward_hooks) for module in modules)
-'''
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +25,7 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
     And 2 steps on 1, 2, 3 and 4 processes, of 5 problems, which they do not divide, and of 2, fewer than 3 are.
     """
     folder = tmp_path_factory.mktemp("parallel")
-    (folder / "probe.py").write_text(PROBE, encoding="utf-8")
+    shutil.copy(ROOT / "tests/fixtures/probe.py", folder)  # a reward and a callback of the user's own
     words = ("we", "try", "the", "walk", "check", "sum", "answer")
     problems = [" ".join(words[(i * k + k) % 7] for k in (1, 2, 3)) for i in range(40)]
     rows = "".join(f'{{"problem": "{problem}", "answer": "the"}}\n' for problem in problems)
