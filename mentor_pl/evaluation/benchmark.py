@@ -6,10 +6,11 @@ Those of the paper are in `paper_benchmarks.py`; one of your own is settings in 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, ClassVar
 
 from lightning.pytorch.utilities import rank_zero_info
@@ -102,6 +103,18 @@ class Benchmark:
     def ks(self) -> list[int]:
         """The k of each pass@k."""
         return sorted(set(self.pass_at)) if self.pass_at is not None else [self.samples]
+
+    def unlike(self, training: object) -> Iterator[str]:
+        """A line for each setting of prompts that is another than in a data module of `training`, where it has it."""
+        for setting in ("system_prompt", "template"):
+            own = getattr(self, setting)
+            trained = getattr(training, setting, own)
+            if trained != own:
+                words = ("null" if one is None else repr(shorten(one, 60, placeholder=" …")) for one in (own, trained))
+                yield (
+                    f"benchmark {self.name}: {setting} is {next(words)}, in training {next(words)}: give the benchmark "
+                    "the same one to measure what is trained"
+                )
 
     def question(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """A row of the data set as the columns `problem` and `answer`, with what else graders use.

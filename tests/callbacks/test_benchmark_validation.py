@@ -60,6 +60,14 @@ def test_a_measurement_is_that_of_the_policy_as_it_is(run, words):
     assert {name: logged[name] for name in again} == pytest.approx(again)
 
 
+@pytest.mark.parametrize(("prompt", "told"), [("walk", True), (None, False)])
+def test_prompts_unlike_those_of_training_are_told(run, words, caplog, prompt, told):
+    with caplog.at_level(logging.INFO):
+        run(steps=1, callbacks=[BenchmarkValidation([replace(words, system_prompt=prompt)])]).fit()
+    line = "benchmark words: system_prompt is 'walk', in training null: give the benchmark the same one to measure"
+    assert (line in caplog.text) == told
+
+
 def test_measuring_changes_no_training(run, words, equal_weights):
     assert equal_weights(run().fit(), run(callbacks=[BenchmarkValidation([words], every_n_steps=1)]).fit())
 

@@ -126,8 +126,8 @@ def describe(hint: Any) -> str:
     if isinstance(origin, type) and issubclass(origin, abc.Mapping):
         return "settings (key: value)"
     if isinstance(origin, type) and issubclass(origin, abc.Iterable) and origin.__module__ in _COLLECTION_MODULES:
-        inner = get_args(hint)[:1]
-        return f"a list (each {describe(inner[0])})" if inner and inner[0] is not Any else "a list"
+        item = (*get_args(hint), Any)[0]
+        return "a list" if item is Any else f"a list (each {describe(item)})"
     if origin is abc.Callable or origin is object:
         return "a class_path"
     if isinstance(hint, type) and not is_interface(hint) and hint.__module__.split(".")[0] == "mentor_pl":
