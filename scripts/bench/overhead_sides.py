@@ -110,7 +110,7 @@ class Distinct(Reward):
     range = (0.0, 1.0)
 
     def grade(self, prompt: Prompt, response: Response) -> Grade:
-        return Grade(grade(response.text))
+        return Grade(grade(response.text, prompt.answer))
 
 
 @dataclass(frozen=True)
