@@ -101,8 +101,9 @@ class BenchmarkValidation(Callback):
         if stage != TrainerFn.FITTING:
             check_folder("BenchmarkValidation out", self.out)
         else:
-            for line in (line for one in self.benchmarks for line in one.unlike(trainer.datamodule)):  # type: ignore[attr-defined]
-                rank_zero_info(line)
+            for benchmark in self.benchmarks:
+                for line in benchmark.unlike_training(trainer.datamodule):  # type: ignore[attr-defined]
+                    rank_zero_info(line)
         module = cast(MentorModule, pl_module)
         with progress_bar("benchmarks", shown=trainer.is_global_zero) as progress:
             for done, benchmark in enumerate(self.benchmarks, start=1):

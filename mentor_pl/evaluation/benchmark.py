@@ -36,6 +36,11 @@ class Hub:
     subset: str | None = None
 
 
+def _quoted(text: str | None) -> str:
+    """A setting of any length, as its beginning."""
+    return "null" if text is None else repr(shorten(text, 60, placeholder=" …"))
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """One set of problems with its protocol.
@@ -104,16 +109,15 @@ class Benchmark:
         """The k of each pass@k."""
         return sorted(set(self.pass_at)) if self.pass_at is not None else [self.samples]
 
-    def unlike(self, training: object) -> Iterator[str]:
-        """A line for each setting of prompts that is another than in a data module of `training`, where it has it."""
+    def unlike_training(self, data: object) -> Iterator[str]:
+        """A line for each setting of prompts that is another than training's, where its data module `data` has it."""
         for setting in ("system_prompt", "template"):
             own = getattr(self, setting)
-            trained = getattr(training, setting, own)
+            trained = getattr(data, setting, own)
             if trained != own:
-                words = ("null" if one is None else repr(shorten(one, 60, placeholder=" …")) for one in (own, trained))
                 yield (
-                    f"benchmark {self.name}: {setting} is {next(words)}, in training {next(words)}: give the benchmark "
-                    "the same one to measure what is trained"
+                    f"benchmark {self.name}: {setting} is {_quoted(own)}, in training {_quoted(trained)}: give the "
+                    "benchmark the same one to measure what is trained"
                 )
 
     def question(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
