@@ -1,6 +1,6 @@
 """Print how well the rewards grade: agreement with labels, hostile strings, speed, row counts; exit 1 below a bar.
 
-    python scripts/check_rewards.py [--data DIR] [--json FILE] [--workers 2]
+    python scripts/check_rewards.py --data DIR [--json FILE] [--workers 2]
 
 Checks on real data are skipped, with a line that says so, where DIR does not hold it.
 """
@@ -52,7 +52,7 @@ class CheckRow:
 def main() -> int:
     """Run every check; 1 if one fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the real data")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the real data: benchmarks/ and verifier/")
     parser.add_argument("--json", type=Path, help="also write the table here")
     parser.add_argument("--workers", type=int, default=2, help="grading processes")
     arguments = parser.parse_args()

@@ -29,6 +29,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.lm_head import buffer_bytes
 from mentor_pl.models.lora import LoRA
+from mentor_pl.models.packed_weights import packed_bytes
 from mentor_pl.models.source import ModelSource
 from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.training.plan import Plan, RoundRows
@@ -163,8 +164,17 @@ class MemoryEstimate:
             yield Part("KV cache of the policy", "decoding", worst.policy_cache)
             if worst.expert_cache:
                 yield Part("KV cache of the expert", "decoding", worst.expert_cache)
+            yield from self._packed(plan, worst.expert_cache > 0)
             yield Part("tokens sampled, logits of pending drafts", "decoding", worst.buffers)
             yield Part("work of a forward", "decoding", worst.work)
+
+    def _packed(self, plan: Plan, mixed: bool) -> Iterator[Part]:
+        """Copies of weights in the layout that a CPU's kernels read."""
+        if not (plan.cuda or plan.half):
+            sources = [("policy", plan.forward_dtype), *[("expert", plan.frozen_dtype)] * mixed]
+            copies = sum(packed_bytes(self.model(role, dtype).model) for role, dtype in sources)
+            if copies:
+                yield Part("weights packed for the CPU's kernels", "decoding", copies)
 
     def _own_ids(self, plan: Plan) -> OwnIds | None:
         if self.expert_ids is None:

@@ -23,6 +23,7 @@ from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decoding
 from mentor_pl.models.loading import Models
+from mentor_pl.models.packed_weights import packed_weights
 from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.runtime.noise import rollout_keys
 
@@ -54,7 +55,7 @@ class Work:
     def timings(self) -> ForwardTimings:
         """What forwards of the two models cost by themselves."""
         policy, expert = self.models.policy, self.models.expert
-        with torch.no_grad(), cached_attention(policy, expert):
+        with torch.no_grad(), cached_attention(policy, expert), packed_weights(policy, expert):
             return measure_timings(policy, expert, len(self.prompts), self.models.device)
 
     @property

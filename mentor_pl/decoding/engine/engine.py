@@ -33,6 +33,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples
 from mentor_pl.decoding.text.making import text_verifier
 from mentor_pl.models.loading import Models
+from mentor_pl.models.packed_weights import packed_weights
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.activity import activity
 from mentor_pl.runtime.errors import UsageError
@@ -149,7 +150,8 @@ class Engine:
         Raises:
             Stopped: where a signal asks for it.
         """
-        with cached_attention(*(m for m in (self.models.policy, self.models.expert) if m is not None)):
+        models = [model for model in (self.models.policy, self.models.expert) if model is not None]
+        with cached_attention(*models), packed_weights(*models):
             if self.guidance is not None:
                 self.guidance.schedule.begin(self.pages.slots, self._timings)
             self.scheduler.admit()

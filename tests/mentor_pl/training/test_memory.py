@@ -15,6 +15,7 @@ from mentor_pl.algorithms.questa import QuestA
 from mentor_pl.algorithms.tgpo import TGPO
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.models import packed_weights
 from mentor_pl.models.dry_run import DryModel, tensor_bytes
 from mentor_pl.models.loading import load_policy
 from mentor_pl.models.lora import LoRA
@@ -151,6 +152,23 @@ def test_a_hint_takes_its_place_in_caches_and_updates_up_to_what_the_models_atte
     assert cache[1] / cache[0] == pytest.approx((PLAN.longest + estimate.hint) / PLAN.longest, rel=0.05)
     estimate.hint = 10**6
     assert of(estimate, PLAN, "KV cache of the policy") / cache[0] == pytest.approx(512 / PLAN.longest, rel=0.05)
+
+
+@pytest.mark.skipif(not packed_weights._has_onednn(), reason="packs weights on x86 CPUs alone")
+def test_weights_are_packed_for_a_cpu_where_they_are_large_the_experts_too_where_it_takes_part(estimate, monkeypatch):
+    names = [part.name for part in estimate.parts(PLAN)]
+    assert not any(name.startswith("weights packed") for name in names)
+    monkeypatch.setattr(packed_weights, "LEAST_ELEMENTS", 2048)
+    expected = [
+        4 * layer.weight.numel()
+        for role in ("policy", "expert")
+        for layer in estimate.model(role, torch.float32).model.modules()
+        if type(layer) is torch.nn.Linear and layer.weight.numel() >= 2048
+    ]
+    assert len(expected) > 4
+    assert of(estimate, PLAN, "weights packed") == sum(expected)
+    for plan in (replace(PLAN, half=True), replace(PLAN, cuda=True)):
+        assert not any(part.name.startswith("weights packed") for part in estimate.parts(plan))
 
 
 def test_settings_are_found_that_fit_and_no_more_than_needed_is_changed(estimate):

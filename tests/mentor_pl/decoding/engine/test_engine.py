@@ -16,6 +16,7 @@ from mentor_pl.decoding.engine.engine import STRIDE, Engine
 from mentor_pl.decoding.engine.lookahead import FixedK, LookaheadSchedule
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.params import SamplingParams
+from mentor_pl.models import packed_weights
 from mentor_pl.models.logprobs import token_logprobs
 
 END = 7  # of the scripted models
@@ -30,6 +31,20 @@ def test_refilling_rows_changes_no_rollout(rows, pair, prompts, keys, mode, whol
     samples = sample(sampler(rows=rows), pair, prompts, keys(len(prompts)), SAMPLING, gate)
     equal_samples(whole, samples)
     assert samples.stats.policy_tokens <= rows * samples.stats.policy_forwards
+
+
+@pytest.mark.skipif(not packed_weights._has_onednn(), reason="packs weights on x86 CPUs alone")
+def test_packed_weights_change_no_rollout(pair, prompts, keys, mode, whole, sample, equal_samples, monkeypatch):
+    sampler, gate = mode
+    seen = set()
+    product = packed_weights._product
+    monkeypatch.setattr(
+        packed_weights, "_product", lambda weight, *rest: seen.add(weight.shape) or product(weight, *rest)
+    )
+    monkeypatch.setattr(packed_weights, "LEAST_ELEMENTS", 0)
+    equal_samples(whole, sample(sampler(), pair, prompts, keys(len(prompts)), SAMPLING, gate))
+    layers = [layer for model in (pair.policy, *[pair.expert] * bool(gate)) for layer in model.modules()]
+    assert seen == {layer.weight.shape for layer in layers if type(layer) is torch.nn.Linear}
 
 
 def test_rows_that_do_not_fit_the_cache_wait(pair, prompts, keys, mode, whole, sample, equal_samples):
