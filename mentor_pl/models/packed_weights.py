@@ -31,7 +31,7 @@ def packed_weights(*models: Any) -> Iterator[None]:
     try:
         for layer in layers:
             packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), None)
-            layer.forward = partial(_product, packed, layer.bias)
+            layer.__dict__["forward"] = partial(_product, packed, layer.bias)
         yield
     finally:
         for layer in layers:
