@@ -32,6 +32,7 @@ class PageTable:
         self.slots, self.length, self.size = slots, length, min(size, length)
         self.whole = size >= length
         self.count = slots if self.whole else count + 1
+        self.enough = self.whole or count >= slots * -(-length // size)  # for all slots at their longest
         pages = (
             torch.arange(slots)[:, None] if self.whole else torch.zeros(slots, -(-length // size), dtype=torch.int64)
         )

@@ -65,7 +65,7 @@ class Prefixes:
     def affordable(self, requests: Sequence[tuple[int, int, int]], free: Sequence[int], used: int) -> int:
         """How many of `requests`, (slot, rollout, tokens it has), find pages; one at least where no row is in use.
 
-        A page for each row stays free, so that none is preempted at once.
+        A page for each row stays free, so that none is preempted at once, where pages can run out at all.
 
         Args:
             free: slots that no row is in.
@@ -78,7 +78,7 @@ class Prefixes:
             kept = len(pages.held[slot]) if self.held[slot] == number else 0
             shared = (prompt - 1) // pages.size if number in held else 0
             room -= pages.pages(prompt + places + 1) - max(kept, shared)
-            if room < used + count and used + count:
+            if room < used + count and used + count and not pages.enough:
                 return count
             held.add(number)
         return len(requests)

@@ -50,6 +50,16 @@ def test_rows_of_one_prompt_share_the_pages_that_it_fills(pair, keys):
     assert used == [2 + 8]
 
 
+def test_all_rows_begin_at_once_where_there_are_pages_for_all_at_their_longest(counting, keys):
+    # 8 prompt tokens and 3 of response are 3 pages of 4, the last of them needed from the first token on
+    prompts, sampling = [[row] * 8 for row in range(4)], SamplingParams(max_new_tokens=3)
+    for cache_tokens, forwards in ((4 * 12, 3), (4 * 12 - 1, 6)):
+        engine = Engine(
+            counting([6], size=7), prompts, keys(4), sampling, None, rows=4, cache_tokens=cache_tokens, page_tokens=4
+        )
+        assert ran(engine).stats.policy_forwards == forwards
+
+
 def test_the_newest_row_waits_where_pages_run_out_and_is_the_next_one_to_go_on(counting, keys):
     # rows of 2 prompt tokens and 6 of response in pages of 2: 4 pages each; six for two rows
     engine = Engine(
@@ -70,10 +80,12 @@ def test_the_newest_row_waits_where_pages_run_out_and_is_the_next_one_to_go_on(c
 
 
 @pytest.mark.parametrize("page_tokens", [1, 4])
+@pytest.mark.parametrize("widest", [True, False])
 def test_steps_over_all_slots_between_syncs_in_too_few_pages_change_no_rollout(
-    page_tokens, pair, prompts, keys, mode, whole, equal_samples
+    widest, page_tokens, pair, prompts, keys, mode, whole, equal_samples
 ):
+    """As a recorded step has more slots than are in use, and as narrow as those in use allow: idle ones fit in it."""
     engine = paged(pair, prompts, keys, mode, rows=len(prompts), page_tokens=page_tokens, share=0.3)
     slots, length, step = engine.pages.slots, engine.pages.length, engine.drafts.step
-    engine.on_gpu, engine.step = True, lambda rows, width: step(slots, length)
+    engine.on_gpu, engine.step = True, lambda rows, width: step(slots, length if widest else width)
     equal_samples(whole, ran(engine))
