@@ -229,7 +229,7 @@ class Drafts:
         for column in (self.rollout, self.prompt, self.limit, self.place, self.token, self.pending, self.drafting):
             column[targets] = column[sources]
         self.rollout[used:], self.drafting[used:], self.pending[used:] = self.idle_row, False, 0
-        self.prompt[used:], self.place[used:] = 1, 0  # a step of more slots than are in use has no pages beyond its width
+        self.prompt[used:], self.place[used:] = 1, 0  # within the width of any step that has more slots than are used
 
     def _put(self, *columns: Tensor) -> Tensor:
         """Columns of the host's in one transfer."""
