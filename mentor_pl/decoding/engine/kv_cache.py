@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.cache_utils import Cache
 
-from mentor_pl.decoding.engine.paged_attention import attend_in_chunks, attend_pages, usable
+from mentor_pl.decoding.engine.paged_attention import Chunks, attend_in_chunks, attend_pages, usable
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import attending_by, check_plain, spans
 
@@ -85,7 +86,7 @@ class Decode(AttentionMetadata):
 
     def __init__(self, positions: Tensor, width: int, pages: PageTable) -> None:
         super().__init__(pages)
-        self.positions, self.width, self.table = positions, width, None
+        self.positions, self.width, self.page, self.table = positions, width, pages.size, None
         self.pages, self.offsets = torch.arange(len(positions), device=positions.device), positions
         if not pages.whole:
             self.table = pages.table[: len(positions), : pages.pages(width)]  # [A, ≤ M]
@@ -100,13 +101,24 @@ class Decode(AttentionMetadata):
         return buffer[: len(self.positions), :, : self.width] if self.table is None else _collected(buffer, self.table)
 
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None) -> Tensor:
-        assert self.table is not None
         pages = keys.transpose(1, 2), values.transpose(1, 2)
-        table, used = self.table.int(), (self.positions + 1).int()
         if window is None:
-            return attend_in_chunks(query[:, :, 0], *pages, table, used, scale)[:, None]
-        firsts = torch.arange(len(used) + 1, dtype=torch.int32, device=used.device)
+            return attend_in_chunks(query[:, :, 0], *pages, self.chunks, scale)[:, None]
+        firsts, table, used = self.rows
         return attend_pages(query[:, :, 0], *pages, firsts, 1, table, used, scale, window)[0][:, None]
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        """What is read, split over keys."""
+        assert self.table is not None
+        return Chunks(self.table, self.positions + 1, self.page)
+
+    @cached_property
+    def rows(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What is read, row by row: where queries begin, pages, places; as `attend_pages` has them."""
+        assert self.table is not None
+        firsts = torch.arange(len(self.positions) + 1, dtype=torch.int32, device=self.positions.device)
+        return firsts, self.table.int(), (self.positions + 1).int()
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
         return query.reshape(len(self.positions), key_heads, -1, query.shape[-1])

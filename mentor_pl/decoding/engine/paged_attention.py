@@ -75,21 +75,43 @@ def attend_pages(
     return output, lse.transpose(0, 1)  # which the kernel has as [H, T], whatever its documentation says
 
 
-def attend_in_chunks(
-    query: Tensor, keys: Tensor, values: Tensor, table: Tensor, used: Tensor, scale: float | None
-) -> Tensor:
-    """Attention of one query per row, split over keys: [A, H, D]; the arguments are those of `attend_pages`."""
-    rows, pages = table.shape
-    chunks, size = -(-pages // CHUNK_PAGES), CHUNK_PAGES * keys.shape[1]
-    starts = size * torch.arange(chunks, dtype=used.dtype, device=used.device)
-    left = (used[:, None] - starts).clamp(0, size)  # [A, S]
-    by_chunk = pad(table, (0, chunks * CHUNK_PAGES - pages)).view(rows * chunks, CHUNK_PAGES)
-    firsts = torch.arange(rows * chunks + 1, dtype=torch.int32, device=used.device)
-    repeated = query.repeat_interleave(chunks, 0)
-    output, lse = attend_pages(repeated, keys, values, firsts, 1, by_chunk, left.flatten(), scale)
-    empty = (left == 0)[..., None]  # [A, S, 1]: what a kernel makes of no key is its own affair
-    weights = lse.view(rows, chunks, -1).masked_fill(empty, -torch.inf).softmax(1)  # [A, S, H]
-    found = output.view(rows, chunks, *query.shape[1:]).float().masked_fill(empty[..., None], 0)
+class Chunks:
+    """What one query of each row reads, in chunks of CHUNK_PAGES pages as if they were rows; a step's layers share it.
+
+    Args:
+        table: [A, M], pages of each row.
+        used: [A], places of each row, its query's included; at least 1.
+        page: P.
+    """
+
+    def __init__(self, table: Tensor, used: Tensor, page: int) -> None:
+        rows, pages = table.shape
+        self.count, size = -(-pages // CHUNK_PAGES), CHUNK_PAGES * page
+        options: dict[str, Any] = {"dtype": torch.int32, "device": table.device}
+        starts = size * torch.arange(self.count, **options)
+        left = (used[:, None] - starts).clamp(0, size).int()  # [A, S]
+        self.used = left.flatten()  # [A · S]
+        self.empty = (left == 0)[..., None]  # [A, S, 1]
+        self.table = pad(table.int(), (0, self.count * CHUNK_PAGES - pages)).view(rows * self.count, CHUNK_PAGES)
+        self.firsts = torch.arange(rows * self.count + 1, **options)
+
+
+def attend_in_chunks(query: Tensor, keys: Tensor, values: Tensor, chunks: Chunks, scale: float | None) -> Tensor:
+    """Attention of one query per row, split over keys: [A, H, D].
+
+    Args:
+        query: [A, H, D].
+        keys, values: [N, P, J, D].
+        chunks: of the rows.
+        scale: of the scores; by default D^{-1/2}.
+    """
+    several = query if chunks.count == 1 else query.repeat_interleave(chunks.count, 0)
+    output, lse = attend_pages(several, keys, values, chunks.firsts, 1, chunks.table, chunks.used, scale)
+    if chunks.count == 1:
+        return output
+    rows, empty = len(query), chunks.empty  # what a kernel makes of no key is its own affair
+    weights = lse.view(rows, chunks.count, -1).masked_fill(empty, -torch.inf).softmax(1)  # [A, S, H]
+    found = output.view(rows, chunks.count, *query.shape[1:]).float().masked_fill(empty[..., None], 0)
     return (weights[..., None] * found).sum(1).to(query.dtype)
 
 
@@ -133,7 +155,7 @@ def problem(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype
     )
     query = drawn(2, heads, size)
     try:
-        found = attend_in_chunks(query, keys, values, table, used, None)
+        found = attend_in_chunks(query, keys, values, Chunks(table, used, page), None)
     except (RuntimeError, TypeError, NotImplementedError) as error:
         return f"the kernel refuses, {' '.join(str(error).split())[:200]}"
     for row, count in enumerate(used.tolist()):

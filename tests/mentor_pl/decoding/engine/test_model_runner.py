@@ -14,6 +14,7 @@ from transformers import (
     Qwen3Config,
 )
 
+from mentor_pl.decoding.engine import kv_cache
 from mentor_pl.decoding.engine import model_runner as runner_file
 from mentor_pl.decoding.engine.kv_cache import Varlen, cached_attention
 from mentor_pl.decoding.engine.model_runner import ModelRunner
@@ -286,3 +287,14 @@ def test_a_model_is_given_the_cache_by_the_name_that_its_forward_has_for_it(kind
     runner = ModelRunner(kind(), PageTable(1, LENGTH, LENGTH, 0, torch.device("cpu")))
     runner.step(torch.tensor([3]), torch.tensor([0]), 1)
     assert runner.model.given == {name: runner.cache}
+
+
+def test_the_layers_of_a_step_share_what_chunks_are_cut_from(plain_kernel, monkeypatch):
+    cut, chunks = [], kv_cache.Chunks
+    monkeypatch.setattr(kv_cache, "Chunks", lambda *arguments: cut.append(arguments) or chunks(*arguments))
+    three_layers = AutoModelForCausalLM.from_config(MODELS["llama, a key head per query head"])
+    ragged = Ragged(three_layers, 2, 2)
+    ragged.prefill([text(9), text(3)], [0, 1])
+    for place in (9, 10):
+        ragged.step([1, 2], [place, 3])
+    assert len(cut) == 2

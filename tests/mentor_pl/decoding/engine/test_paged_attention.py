@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mentor_pl.decoding.engine import paged_attention
-from mentor_pl.decoding.engine.paged_attention import CHUNK_PAGES, attend_in_chunks, attend_pages, usable
+from mentor_pl.decoding.engine.paged_attention import CHUNK_PAGES, Chunks, attend_in_chunks, attend_pages, usable
 
 CPU = torch.device("cpu")
 
@@ -22,6 +22,10 @@ def rows():
     return torch.randn(3, 6, 4, generator=generator), keys, values, table, torch.tensor([37, 8, 1]).int()
 
 
+def in_chunks(query, keys, values, table, used, scale=None):
+    return attend_in_chunks(query, keys, values, Chunks(table, used, keys.shape[1]), scale)
+
+
 def whole_softmax(query, keys, values, table, used):
     found = []
     for row, count in enumerate(used.tolist()):
@@ -32,7 +36,7 @@ def whole_softmax(query, keys, values, table, used):
 
 def test_chunks_of_keys_add_up_to_one_softmax(rows, plain_kernel):
     assert rows[-1].max() > 4 * 2 * CHUNK_PAGES  # five chunks, of which the other rows have one
-    found = attend_in_chunks(*rows, None)
+    found = in_chunks(*rows)
     assert (found - whole_softmax(*rows)).abs().max() < 1e-6
 
 
@@ -42,13 +46,13 @@ def test_two_chunks_by_hand(plain_kernel, monkeypatch):
     keys = torch.tensor([0.0, math.log(3)]).view(2, 1, 1, 1)
     values = torch.tensor([8.0, 0.0]).view(2, 1, 1, 1)
     table, used = torch.tensor([[0, 1]]).int(), torch.tensor([2]).int()
-    assert attend_in_chunks(torch.ones(1, 1, 1), keys, values, table, used, 1.0).item() == pytest.approx(2.0)
+    assert in_chunks(torch.ones(1, 1, 1), keys, values, table, used, 1.0).item() == pytest.approx(2.0)
 
 
 def test_what_a_row_finds_does_not_depend_on_longer_ones(rows, plain_kernel):
     query, keys, values, table, used = rows
-    alone = attend_in_chunks(query[1:2], keys, values, table[1:2, :4], used[1:2], None)
-    assert torch.equal(alone[0], attend_in_chunks(*rows, None)[1])
+    alone = in_chunks(query[1:2], keys, values, table[1:2, :4], used[1:2])
+    assert torch.equal(alone[0], in_chunks(*rows)[1])
 
 
 def test_a_cpu_and_small_pages_have_no_kernel():
