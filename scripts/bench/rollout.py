@@ -11,6 +11,7 @@ GPU does is measured by `gpu.py`.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 
 import torch
@@ -47,7 +48,7 @@ def spread(options: argparse.Namespace, progress: Progress) -> list[Figure]:
     }
     rounds(cases, options.rounds, "plain beside generate", progress)
     speeds = ", ".join(f"{name} {task.tokens / case.median:,.0f} tokens/s" for name, case in cases.items())
-    return [Figure("plain ÷ generate, tokens/s", ratio(cases, "generate", "plain"), bar=1.5, detail=speeds)]
+    return [Figure("plain ÷ generate, tokens/s", ratio(cases, "generate", "plain"), bar=1.6, detail=speeds)]
 
 
 def shared_prompt(options: argparse.Namespace, progress: Progress) -> list[Figure]:
@@ -57,7 +58,7 @@ def shared_prompt(options: argparse.Namespace, progress: Progress) -> list[Figur
     cases = {"shared": Case(lambda: shared.sample(Coin())), "apart": Case(lambda: apart.sample(Coin()))}
     rounds(cases, options.rounds, "shared prompts", progress)
     detail = ", ".join(f"{name} {1000 * case.median:.0f} ms" for name, case in cases.items())
-    return [Figure("shared prefill ÷ 8 prefills, time", ratio(cases, "shared", "apart"), "", 0.5, "at most", detail)]
+    return [Figure("shared prefill ÷ 8 prefills, time", ratio(cases, "shared", "apart"), "", 0.4, "at most", detail)]
 
 
 def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> tuple[list[Figure], list[str]]:
@@ -81,9 +82,9 @@ def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> 
     assert coin is not None
     per = coin.stats.rates()
     figures = [
-        Figure("coin ÷ plain, time", ratio(cases, "coin", "plain"), "", 1.6, "at most", "aim 1.4"),
-        Figure("algorithm1 K = 4 ÷ coin, time", ratio(cases, "algorithm1 K = 4", "coin"), "", 1.05, detail="aim 1.3"),
-        Figure("naive ÷ coin, time", ratio(cases, "naive", "coin"), "", 1.45, detail="aim 1.7"),
+        Figure("coin ÷ plain, time", ratio(cases, "coin", "plain"), "", 1.5 if options.rows <= 16 else 1.6, "at most"),
+        Figure("algorithm1 K = 4 ÷ coin, time", ratio(cases, "algorithm1 K = 4", "coin"), "", 1.05),
+        Figure("naive ÷ coin, time", ratio(cases, "naive", "coin"), "", 1.45),
         Figure("naive ÷ coin at mean w about .17, time", ratio(often, "naive", "coin"), "", 1.2),
         Figure("expert tokens per token", per["expert_tokens"], "", 0.7, "at most"),
         Figure("scored positions per token", per["scored_positions"], "", 0.1, "at most"),
@@ -100,6 +101,7 @@ def main() -> int:
     parser.add_argument("--skip-memory", action="store_true", help="leave out peak memory: a process per sampler")
     add_report_options(parser)
     options = parser.parse_args()
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # a line on caches per call
     if options.rows < GROUP or options.rounds < 1:
         parser.error(f"--rows {options.rows} --rounds {options.rounds}: give {GROUP} rows and 1 round at least")
     if options.threads:

@@ -37,7 +37,7 @@ from rich.progress import Progress
 from step_memory import Cost, Update, chunked, plain
 from step_sides import Measured, Work, ours, trls
 
-SPEED_BAR, MEMORY_BAR = 2.0, 0.25
+MEMORY_BAR = 0.25
 TRL_ROWS = [16, 32, 64]
 MIB = 2**20
 
@@ -71,7 +71,7 @@ def main() -> int:
         make_model(update.folder, options.memory_vocabulary, options.memory_hidden, 1, 2 * options.memory_tokens)
         sides = [step(f"update: {f.__name__} logits", f, update) for f in (chunked, plain)]
 
-    figures = [*speed_figures(pairs, work), *memory_figures(*sides)]
+    figures = [*speed_figures(pairs, work, speed_bar(options)), *memory_figures(*sides)]
     return finish("A training step", figures, machine(options.device), options, notes(work, tokens, trl, rows, options))
 
 
@@ -158,7 +158,7 @@ def fastest(
     return max(rates, key=lambda size: rates[size])
 
 
-def speed_figures(pairs: Sequence[tuple[Measured, Measured | None]], work: Work) -> list[Figure]:
+def speed_figures(pairs: Sequence[tuple[Measured, Measured | None]], work: Work, bar: float) -> list[Figure]:
     """Rollouts per second of each side, their ratio in the median round, and peak memory.
 
     Raises:
@@ -180,10 +180,17 @@ def speed_figures(pairs: Sequence[tuple[Measured, Measured | None]], work: Work)
     ratio = Figure(
         "samples per second, ours ÷ TRL",
         median(ratios) if ratios else None,
-        bar=SPEED_BAR,
+        bar=bar,
         detail=f"rounds {listed(ratios)}" if ratios else "",
     )
     return [ratio, *figures]
+
+
+def speed_bar(options: argparse.Namespace) -> float:
+    """Samples per second ÷ TRL's: what is shared is prompts, and what is left out rollouts without signal."""
+    if options.without_signal >= 0.5:
+        return 3.0
+    return 2.5 if options.prompt_tokens[1] >= 128 else 2.0
 
 
 def memory_figures(ours: Cost, full: Cost) -> list[Figure]:

@@ -33,7 +33,7 @@ def test_speed_is_the_median_round_of_median_steps(folder):
         (seconds(1, 1, 1), seconds(3, 3, 3)),  # 6 and 2: ratio 3
         (seconds(3, 3, 3), seconds(2, 2, 2)),  # 2 and 3: ratio ⅔
     ]
-    figures = {figure.name: figure for figure in speed_figures(pairs, work)}
+    figures = {figure.name: figure for figure in speed_figures(pairs, work, 2.0)}
     assert figures["samples per second, ours ÷ TRL"].value == pytest.approx(2.5)
     assert figures["samples per second, ours ÷ TRL"].passed
     assert figures["samples per second, ours"].value == 3
@@ -42,7 +42,7 @@ def test_speed_is_the_median_round_of_median_steps(folder):
 
 
 def test_without_trl_the_ratio_is_not_measured_and_ours_is(folder):
-    figures = {figure.name: figure for figure in speed_figures([(seconds(1, 2, 9), None)], Work(folder, **TINY))}
+    figures = {figure.name: figure for figure in speed_figures([(seconds(1, 2, 9), None)], Work(folder, **TINY), 2.0)}
     assert figures["samples per second, ours ÷ TRL"].value is None
     assert figures["samples per second, ours"].value == 3
     assert not any(name.endswith(", TRL") for name in figures)
@@ -51,7 +51,7 @@ def test_without_trl_the_ratio_is_not_measured_and_ours_is(folder):
 def test_rollouts_of_another_length_are_no_comparison(folder):
     short = Measured([1.0], [0.5], 1, 4.5)
     with pytest.raises(RuntimeError, match=r"TRL: rollouts of 4.5 tokens on average, not of 5"):
-        speed_figures([(seconds(1), short)], Work(folder, **TINY))
+        speed_figures([(seconds(1), short)], Work(folder, **TINY), 2.0)
 
 
 def test_memory_is_a_ratio_of_updates_with_one_gradient():
