@@ -2,8 +2,8 @@
 
 python scripts/bench/rounding.py --model data/models/smollm2-135m
 
-32 rollouts of four questions are sampled in float32 on a CPU, then read again: by a forward over each whole sequence, as
-an update reads it, and by the same in float64. Adapters (peft, `pip install mentor-pl[lora]`) are of rank 16 on all
+32 rollouts of four questions are sampled in float32 on a CPU, then read again: by a forward over each whole sequence,
+as an update reads it, and by the same in float64. Adapters (peft, `pip install mentor-pl[lora]`) are of rank 16 on all
 linear layers, with B drawn at 0.01; "merged" is the same function in weights alone. A few minutes for 135 million.
 """
 
