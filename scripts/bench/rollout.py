@@ -11,7 +11,6 @@ GPU does is measured by `gpu.py`.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 
 import torch
@@ -31,6 +30,7 @@ from rollout_work import (
     Work,
     generate,
     peak_memory,
+    quiet,
     work,
 )
 
@@ -101,7 +101,7 @@ def main() -> int:
     parser.add_argument("--skip-memory", action="store_true", help="leave out peak memory: a process per sampler")
     add_report_options(parser)
     options = parser.parse_args()
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # a line on caches per call
+    quiet()
     if options.rows < GROUP or options.rounds < 1:
         parser.error(f"--rows {options.rows} --rounds {options.rounds}: give {GROUP} rows and 1 round at least")
     if options.threads:

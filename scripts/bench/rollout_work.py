@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,11 @@ SAMPLERS: dict[str, Callable[[], Sampler]] = {
     "algorithm1 K = 8": lambda: Algorithm1(8),
     "naive": Naive,
 }
+
+
+def quiet() -> None:
+    """Calls of samplers, of which there are hundreds here, no longer tell of their caches."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
 
 
 @dataclass

@@ -10,14 +10,15 @@ linear layers, with B drawn at 0.01; "merged" is the same function in weights al
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
 from report import Figure, add_report_options, finish, machine
-from rollout_work import NEVER, Work
+from rollout_work import NEVER, Work, quiet
 from torch import Tensor
 
 from mentor_pl.decoding.coin import Coin
@@ -88,8 +89,14 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
     add_report_options(parser)
     options = parser.parse_args()
+    if find_spec("peft") is None:
+        parser.error("adapters need peft, which is not installed: run `pip install mentor-pl[lora]`")
+    if not (Path(options.model) / "config.json").is_file():
+        parser.error(
+            f"--model {options.model} has no config.json: give a model folder, as scripts/gguf_folder.py makes"
+        )
     torch.set_num_threads(options.threads)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    quiet()
     return finish("Rounding", list(figures(options.model)), machine(), options, [])
 
 

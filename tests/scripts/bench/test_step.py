@@ -1,12 +1,13 @@
 """The training-step benchmark: its arithmetic by hand, and its own side at tiny sizes."""
 
 import json
+from argparse import Namespace
 from importlib.metadata import PackageNotFoundError
 
 import pytest
 import step
 from model import ALIKE, make_model, make_problems
-from step import memory_figures, speed_figures
+from step import memory_figures, speed_bar, speed_figures
 from step_memory import Cost, Update, chunked, plain
 from step_sides import Measured, Work, grade, ours
 
@@ -124,3 +125,11 @@ def test_sizes_that_cannot_be_measured_are_refused(arguments, message, monkeypat
 def test_micro_batches_that_were_not_asked_for_are_those_that_divide(prompts, rows, monkeypatch):
     monkeypatch.setattr("sys.argv", ["step.py", "--prompts", prompts])
     assert step.parse().trl_rows == rows
+
+
+@pytest.mark.parametrize(
+    ("without_signal", "prompt_tokens", "bar"),
+    [(0.0, (64, 192), 2.5), (0.0, (16, 48), 2.0), (0.5, (64, 192), 3.0), (0.5, (16, 48), 3.0)],
+)
+def test_the_bar_is_that_of_the_prompts_and_of_the_signal(without_signal, prompt_tokens, bar):
+    assert speed_bar(Namespace(without_signal=without_signal, prompt_tokens=prompt_tokens)) == bar
