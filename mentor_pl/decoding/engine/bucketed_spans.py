@@ -14,8 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mentor_pl.decoding.engine.attention_metadata import AttentionMetadata, Varlen
 from mentor_pl.decoding.engine.cuda_graphs import ROW_BUCKET, Recorded, bucket
-from mentor_pl.decoding.engine.kv_cache import AttentionMetadata, Varlen
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import spans

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import torch
 
+from mentor_pl.decoding.engine.attention_metadata import Varlen
 from mentor_pl.decoding.engine.draft import Drafts
 from mentor_pl.decoding.engine.guidance import Guidance
-from mentor_pl.decoding.engine.kv_cache import Varlen, cached_attention
+from mentor_pl.decoding.engine.kv_cache import cached_attention
 from mentor_pl.decoding.engine.model_runner import CHUNK_TOKENS, SPAN_TOKENS, ModelRunner
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.engine.verify import DECIDED_ELEMENTS

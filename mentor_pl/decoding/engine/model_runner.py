@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mentor_pl.decoding.engine.kv_cache import AttentionMetadata, Decode, KVCache, Varlen
+from mentor_pl.decoding.engine.attention_metadata import AttentionMetadata, Decode, Varlen
+from mentor_pl.decoding.engine.kv_cache import KVCache
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import check_attended
 

@@ -5,14 +5,8 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoModelForCausalLM, Gemma2Config
 
-from mentor_pl.decoding.engine.kv_cache import (
-    CACHED_ATTENTION,
-    Decode,
-    KVCache,
-    Varlen,
-    attend_cached,
-    cached_attention,
-)
+from mentor_pl.decoding.engine.attention_metadata import Decode, Varlen
+from mentor_pl.decoding.engine.kv_cache import CACHED_ATTENTION, KVCache, attend_cached, cached_attention
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import spans
 from mentor_pl.runtime.errors import UsageError
@@ -106,12 +100,14 @@ def test_layers_with_and_without_a_window_get_masks_of_their_own_and_share_them_
     assert metadata.mask(2, 1, torch.float32) is narrow
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # one query a row is two products in the first alone
+@pytest.mark.parametrize("scale", [None, 0.7])
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("kind", ["step", "chunk"])
-def test_folded_query_heads_attend_as_repeated_keys_do(kind, groups):
+def test_folded_query_heads_attend_as_repeated_keys_do(kind, groups, scale, dtype):
     generator = torch.Generator().manual_seed(groups)
     key_heads, size, length, window = 3, 8, 6, 4
-    keys, values = (torch.randn(4, key_heads, length, size, generator=generator) for _ in range(2))
+    keys, values = (torch.randn(4, key_heads, length, size, dtype=dtype, generator=generator) for _ in range(2))
     if kind == "step":
         metadata = step([3, 5, 0], length)
         owners, positions = [0, 1, 2], [3, 5, 0]
@@ -120,13 +116,14 @@ def test_folded_query_heads_attend_as_repeated_keys_do(kind, groups):
         metadata = packed([3, 1], [2, 0], [3, 2])
         owners, positions = [3, 3, 3, 1, 1], [2, 3, 4, 0, 1]
         shape = (1, key_heads * groups, 5, size)
-    query = torch.randn(shape, generator=generator)
-    got, _ = attend_cached(None, query, keys, values, None, metadata=metadata, sliding_window=window)
+    query = torch.randn(shape, dtype=dtype, generator=generator)
+    options = {"metadata": metadata, "sliding_window": window, "scaling": scale}
+    got, _ = attend_cached(None, query, keys, values, None, **options)
     by_token = query[:, :, 0] if kind == "step" else query[0].transpose(0, 1)  # [T, H, D]
     for token, (owner, position) in enumerate(zip(owners, positions, strict=True)):
         visible = slice(max(0, position - window + 1), position + 1)
         repeated = (buffer[owner, :, visible].repeat_interleave(groups, 0) for buffer in (keys, values))
-        expected = scaled_dot_product_attention(by_token[token][:, None], *repeated)[:, 0]  # [H, D]
+        expected = scaled_dot_product_attention(by_token[token][:, None], *repeated, scale=scale)[:, 0]  # [H, D]
         assert torch.allclose(got.flatten(0, 1)[token], expected, atol=1e-6)
 
 

@@ -16,7 +16,8 @@ from transformers import (
 
 from mentor_pl.decoding.engine import kv_cache
 from mentor_pl.decoding.engine import model_runner as runner_file
-from mentor_pl.decoding.engine.kv_cache import Varlen, cached_attention
+from mentor_pl.decoding.engine.attention_metadata import Varlen
+from mentor_pl.decoding.engine.kv_cache import cached_attention
 from mentor_pl.decoding.engine.model_runner import ModelRunner
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.runtime.errors import UsageError
