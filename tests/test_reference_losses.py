@@ -3,20 +3,18 @@
 The numbers are compared as they are on the platform that made them, and to 1e-5 elsewhere, where kernels round
 otherwise. A change that is meant is committed with the file made anew:
 
-    python tests/test_reference_losses.py
+    PYTHONPATH=tests/fixtures python tests/test_reference_losses.py
 """
 
 import csv
 import json
-import os
 import platform
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 import torch
+from two_processes import status_of
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "tests/reference_losses/quickstart.json"
@@ -35,14 +33,8 @@ def this_platform():
     return f"{platform.machine()}, {model}, {capability}, torch {torch.__version__}, python {platform.python_version()}"
 
 
-EACH = (
-    "import json, sys; from mentor_pl.cli.main import main; assert not any([main(w) for w in json.loads(sys.argv[1])])"
-)
-
-
 def ten_steps(folder):
     """Method -> metric -> its value at each step, from a process of their own with one thread."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     small = ["--data.steps", "10", "--trainer.enable_progress_bar", "false", "--trainer.enable_checkpointing", "false"]
     callbacks = [{"class_path": f"callbacks.{name}"} for name in ("AlphaDecay", "EntropyLogging")]
     sampler = {"class_path": "mentor_pl.decoding.coin.Coin", "init_args": {"schedule": {"class_path": SCHEDULE}}}
@@ -52,8 +44,8 @@ def ten_steps(folder):
     for method, overlay in OVERLAYS.items():
         options = ["--config", str(ROOT / "configs/quickstart.yaml"), *overlay, *small]
         commands.append(["fit", *options, "--trainer.logger.init_args.save_dir", f"runs/{method}"])
-    command = [sys.executable, "-c", EACH, json.dumps(commands)]
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=300)
+    status, printed = status_of(Path(folder), *commands)
+    assert status == 0, printed
     return {method: logged(Path(folder) / "runs" / method) for method in OVERLAYS}
 
 

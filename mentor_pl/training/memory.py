@@ -115,11 +115,12 @@ class MemoryEstimate:
         """Rollouts of a prompt that are learned from; one at least."""
         return max(1, sum(one.trained for one in self.rounds))
 
-    def parts(self, plan: Plan) -> list[Part]:
-        """What a rank holds, and when."""
+    def parts(self, plan: Plan, phases: Sequence[str] = PHASES) -> list[Part]:
+        """What a rank holds, and when: always, and in some phases."""
         plan = self._hinted(plan)
-        phases = self._while_decoding(plan), self._while_scoring(plan), self._while_updating(plan)
-        return list(chain(self._static(plan), *phases))
+        found = dict(zip(PHASES, (self._while_decoding, self._while_scoring, self._while_updating), strict=True))
+        held = chain(self._static(plan), *(found[phase](plan) for phase in phases))
+        return [part for part in held if part.when in ("always", *phases)]
 
     def _hinted(self, plan: Plan) -> Plan:
         """With the longest contexts that the method makes of prompts, as long as a response has room behind them."""
@@ -156,9 +157,8 @@ class MemoryEstimate:
     def _while_decoding(self, plan: Plan) -> Iterator[Part]:
         yield from self._gathered(plan, "decoding")
         yield from self._expert_in_use(plan, "decoding")
-        how = plan.forward_dtype, plan.half, plan.prompt_tokens, plan.sampling, plan.cache
-        own = self._own_ids(plan)
-        calls = [self.decoding(*how, rollouts, mixed, own) for _, rollouts, mixed in self._calls(plan)]
+        how, own = (plan.forward_dtype, plan.half, plan.prompt_tokens, plan.sampling), self._own_ids(plan)
+        calls = [self.decoding(*how, *call, own) for call in self._calls(plan)]
         if calls:
             worst = max(calls, key=lambda call: sum(vars(call).values()))
             yield Part("KV cache of the policy", "decoding", worst.policy_cache)
@@ -181,20 +181,20 @@ class MemoryEstimate:
             return None
         return OwnIds(self.expert_ids, plan.expert_prompt_tokens, plan.cache_tokens, "cuda" if plan.cuda else "cpu")
 
-    def _calls(self, plan: Plan) -> Iterator[tuple[int, int, bool]]:
-        """Slots, rollouts and whether mixed, of each call of the engine."""
+    def _calls(self, plan: Plan) -> Iterator[tuple[tuple[int, int, int, int], int, bool]]:
+        """Arguments of its pages, rollouts and whether mixed, of each call of the engine."""
         apart = self.algorithm.drafter == "initial"
         kinds = [((one.policy, 0), (0, one.mixed)) if apart else ((one.policy, one.mixed),) for one in self.rounds]
         counts = [(policy + mixed, mixed > 0) for policy, mixed in chain.from_iterable(kinds)]
         for per_prompt, mixed in counts:
             rollouts = plan.prompts * per_prompt
-            slots = PageTable.fitting(rollouts, plan.longest, *plan.cache, _CPU).slots
-            if slots:
-                yield slots, rollouts, mixed
+            pages = PageTable.fitting(rollouts, plan.longest, *plan.cache, _CPU)
+            if pages.slots:
+                yield (pages.slots, pages.length, pages.size, 0 if pages.whole else pages.count - 1), rollouts, mixed
 
     def slots(self, plan: Plan) -> int:
         """Rollouts decoded at a time, at most; 0 where the cache has no place for one, or none is sampled."""
-        return max((call[0] for call in self._calls(self._hinted(plan))), default=0)
+        return max((pages[0] for pages, *_ in self._calls(self._hinted(plan))), default=0)
 
     def _decoding(
         self,
@@ -202,7 +202,7 @@ class MemoryEstimate:
         half: bool,
         prompt_tokens: int,
         sampling: SamplingParams,
-        cache: tuple[int, int, int],
+        pages: tuple[int, int, int, int],
         rollouts: int,
         mixed: bool,
         own: OwnIds | None,
@@ -211,7 +211,7 @@ class MemoryEstimate:
             self.model("policy", dtype),
             self.model("expert", torch.bfloat16 if half else torch.float32) if mixed and self.has_expert else None,
             half,
-            pages=PageTable.fitting(rollouts, prompt_tokens + sampling.max_new_tokens, *cache, _CPU),
+            pages=PageTable(*pages, _CPU),
             rollouts=rollouts,
             prompt_tokens=prompt_tokens,
             sampling=sampling,

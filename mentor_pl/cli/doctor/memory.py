@@ -17,7 +17,7 @@ from mentor_pl.rewards.base import Reward
 from mentor_pl.runtime.errors import UsageError
 from mentor_pl.runtime.machine import host_memory, resident
 from mentor_pl.runtime.parallel import FSDP2Strategy
-from mentor_pl.training.fitting import fitting, fitting_cache, ranks_that_fit
+from mentor_pl.training.fitting import fits, fitting, fitting_cache, ranks_that_fit
 from mentor_pl.training.memory import MemoryEstimate, Part, peak
 from mentor_pl.training.plan import Plan, rounds_of
 
@@ -115,7 +115,7 @@ def _verdict(configuration: Configuration, estimate: MemoryEstimate, plan: Plan,
     if need <= room:
         return [ok(f"{what}, of {size(have)} that a process has")]
     text, changed = f"{what}, but a process has {size(have)}", fitting(estimate, plan, room)
-    if peak(estimate.parts(changed)) <= room:
+    if fits(estimate, changed, room):
         return [problem(text, f"it fits with {options(plan, changed, configuration)}")]
     ranks = ranks_that_fit(estimate, changed, room) if plan.cuda else None  # processes of a host share its memory
     if ranks:

@@ -1,10 +1,9 @@
 """`mentor expert sample` as a user runs it: killed and continued, refused, and trained on by another family."""
 
 import json
-import subprocess
-import sys
 
 import pytest
+from two_processes import status_of
 
 from mentor_pl.cli import expert_sample
 from mentor_pl.cli.main import main
@@ -79,11 +78,11 @@ def test_the_file_has_every_row_and_right_responses_beside_it(whole, project):
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bytes(whole, sample, project, small_testbed, capfd):
-    command = [sys.executable, "-m", "mentor_pl.cli", "expert", "sample", "--model", str(small_testbed / "expert")]
+    words = ["expert", "sample", "--model", str(small_testbed / "expert"), *ASK, "--out", "cut.jsonl"]
     (project / "alive").unlink()
-    done = subprocess.run([*command, *ASK, "--out", "cut.jsonl"], cwd=project, capture_output=True, timeout=200)
+    status, printed = status_of(project, words)
     (project / "alive").touch()
-    assert done.returncode == 9, done.stderr
+    assert status == 9, printed
     assert not (project / "cut.jsonl").exists()
     samples = project / ".cut.jsonl.samples/samples.0.jsonl"
     kept = samples.read_bytes()

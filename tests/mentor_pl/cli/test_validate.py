@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from two_processes import status_of
 
 from mentor_pl.cli.main import main
 from mentor_pl.testbed.maze.build import build
@@ -107,9 +108,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(whole, project, val
     options = ["--config", "maze.yaml", "--model.policy", "problems/policy", "--trainer.callbacks.out", "cut"]
     text = CONFIG.replace("mentor_pl.rewards.maze.MazeReward", "deadly.Deadly")
     (project / "deadly.yaml").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "mentor_pl.cli", "validate", *options, "--config", "deadly.yaml"]
-    command += ["--trainer.callbacks.out", "cut"]
-    assert subprocess.run(command, cwd=project, capture_output=True, timeout=200).returncode == 9
+    words = ["validate", *options, "--config", "deadly.yaml", "--trainer.callbacks.out", "cut"]
+    status, printed = status_of(project, words)
+    assert status == 9, printed
     (folder,) = (project / "cut").iterdir()
     assert folder.name == whole.name
     lines = (folder / "maze/samples.0.jsonl").read_text().splitlines(keepends=True)

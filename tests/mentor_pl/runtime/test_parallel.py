@@ -99,12 +99,10 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
         patch.syspath_prepend(str(folder))
         assert [main(words) for words in [*runs(1), *uneven(1)]] == [0] * 6
     sharded = ("--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices")
-    first, *others = runs(2, *sharded, "2")
-    command = [sys.executable, "-m", "mentor_pl.cli", *first]  # which starts the other process itself
-    done = subprocess.run(command, cwd=folder, env=child_environment(), capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     placed = words_of("sharded2", *uneven(2, *sharded, "2")[0][3:], "--model.expert_placement", "sharded")
-    said = on_two_processes(folder, [*others, *uneven(2, *sharded, "2"), placed])
+    launched = words_of("launched2", *uneven(2, *sharded, "2")[0][3:])
+    (folder / "launched2.txt").write_text("\n".join(launched), encoding="utf-8")
+    said = on_two_processes(folder, [*runs(2, *sharded, "2"), *uneven(2, *sharded, "2"), placed])
     said += on_processes(folder, uneven(3, *sharded, "3"), 3)
     replicas = (*sharded, "4", "--trainer.strategy.init_args.shard_size", "2")  # two copies of two shards each
     said += on_processes(folder, uneven(4, *replicas), 4)
@@ -114,6 +112,16 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
 
 def read(path: Path):
     return torch.load(path, weights_only=True)
+
+
+@pytest.mark.slow
+def test_the_command_starts_the_other_process_itself(trained):
+    command = [sys.executable, "-m", "mentor_pl.cli", *(trained / "launched2.txt").read_text().split("\n")]
+    done = subprocess.run(command, cwd=trained, env=child_environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    for rank in (0, 1):
+        one, other = (read(trained / f"{name}/rank{rank}.pt")["rollouts"] for name in ("5on2", "launched2"))
+        assert [a["response_ids"].tolist() for a in one] == [b["response_ids"].tolist() for b in other]
 
 
 def test_two_processes_sample_what_one_does(trained):
