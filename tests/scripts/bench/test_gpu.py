@@ -25,7 +25,7 @@ from rollout_work import Work
 from torch.nn.functional import scaled_dot_product_attention
 from two_processes import FORKING
 
-from mentor_pl.decoding.engine import kv_cache, one_pass
+from mentor_pl.decoding.engine import attention_metadata, kv_cache, one_pass
 from mentor_pl.decoding.engine.stats import DecodeStats
 
 BY_NAME = {line.name: line for line in LINES}
@@ -214,7 +214,7 @@ def test_pages_read_in_place_are_held_against_pages_gathered(error, setup, monke
         return self.unfold(found, query.shape[1]) + error
 
     monkeypatch.setattr(kv_cache, "usable", lambda *_: True)
-    for kind in (kv_cache.Decode, kv_cache.Varlen):
+    for kind in (attention_metadata.Decode, attention_metadata.Varlen):
         monkeypatch.setattr(kind, "attend", attend)
     off, ratio = BY_NAME["pages"].measure(setup)
     assert (off.value > 1e-3) is bool(error)

@@ -14,7 +14,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from mentor_pl.decoding.engine import kv_cache
+from mentor_pl.decoding.engine import attention_metadata
 from mentor_pl.decoding.engine import model_runner as runner_file
 from mentor_pl.decoding.engine.attention_metadata import Varlen
 from mentor_pl.decoding.engine.kv_cache import cached_attention
@@ -291,8 +291,8 @@ def test_a_model_is_given_the_cache_by_the_name_that_its_forward_has_for_it(kind
 
 
 def test_the_layers_of_a_step_share_what_chunks_are_cut_from(plain_kernel, monkeypatch):
-    cut, chunks = [], kv_cache.Chunks
-    monkeypatch.setattr(kv_cache, "Chunks", lambda *arguments: cut.append(arguments) or chunks(*arguments))
+    cut, chunks = [], attention_metadata.Chunks
+    monkeypatch.setattr(attention_metadata, "Chunks", lambda *arguments: cut.append(arguments) or chunks(*arguments))
     three_layers = AutoModelForCausalLM.from_config(MODELS["llama, a key head per query head"])
     ragged = Ragged(three_layers, 2, 2)
     ragged.prefill([text(9), text(3)], [0, 1])

@@ -4,7 +4,7 @@ import torch
 
 from mentor_pl.algorithms.parts.gates import ConstantGate, Gate
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.decoding.engine import kv_cache, model_runner, verify
+from mentor_pl.decoding.engine import attention_metadata, model_runner, verify
 from mentor_pl.decoding.engine.lookahead import FixedK
 from mentor_pl.decoding.params import SamplingParams
 
@@ -17,13 +17,13 @@ class Uncertain(Gate):
 def test_long_stretches_without_a_guided_token_are_read_in_bounded_chunks(lookup_models, keys, sample, monkeypatch):
     monkeypatch.setattr(model_runner, "SPAN_TOKENS", 4)
     monkeypatch.setattr(model_runner, "CHUNK_TOKENS", 8)
-    shapes, init = [], kv_cache.Varlen.__init__
+    shapes, init = [], attention_metadata.Varlen.__init__
 
     def noted(metadata, *arguments):
         init(metadata, *arguments)
         shapes.append((len(metadata.starts), metadata.longest))
 
-    monkeypatch.setattr(kv_cache.Varlen, "__init__", noted)
+    monkeypatch.setattr(attention_metadata.Varlen, "__init__", noted)
     # only the 20th token is uncertain
     table = torch.full((40, 5, 5), -50.0)
     table[:, :, 1] = 50
