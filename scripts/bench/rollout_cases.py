@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 from rich import box
 from rich.progress import Progress
@@ -25,7 +26,7 @@ LEGEND = (
 class Case:
     """Something to time, and what it took in each round."""
 
-    run: Callable[[], Samples | None]
+    run: Callable[[], Any]
     seconds: list[float] = field(default_factory=list)
     samples: Samples | None = None
 
@@ -34,15 +35,18 @@ class Case:
         return median(self.seconds)
 
 
-def rounds(cases: dict[str, Case], count: int, title: str, progress: Progress) -> dict[str, Case]:
-    """Run all cases in turn, `count` times after one warm-up."""
+def rounds(
+    cases: dict[str, Case], count: int, title: str, progress: Progress, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, Case]:
+    """Run all cases in turn, `count` times after one warm-up; `clock` gives seconds."""
     task = progress.add_task(title, total=(count + 1) * len(cases))
     for i in range(count + 1):
         for case in cases.values():
-            started = time.perf_counter()
-            case.samples = case.run()
+            started = clock()
+            said = case.run()
+            case.samples = said if isinstance(said, Samples) else None
             if i:
-                case.seconds.append(time.perf_counter() - started)
+                case.seconds.append(clock() - started)
             progress.advance(task)
     return cases
 

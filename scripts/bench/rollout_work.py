@@ -73,7 +73,7 @@ class Work:
     def tokens(self) -> int:
         return sum(self.limits) if self.limits else self.length * len(self.prompts)
 
-    def sample(self, sampler: Sampler, guided: bool = False) -> Samples:
+    def sample(self, sampler: Sampler, guided: bool = False, temperature: float = 1.0) -> Samples:
         """One call of a sampler, finished on the device."""
         blend = GatedMixture(self.gate) if guided and self.gate is not None else None
         with decoding(self.models.policy):
@@ -81,7 +81,7 @@ class Work:
                 self.models,
                 self.prompts,
                 self.keys,
-                SamplingParams(max_new_tokens=self.length),
+                SamplingParams(max_new_tokens=self.length, temperature=temperature),
                 blend,
                 limits=self.limits,
             )
@@ -136,25 +136,31 @@ class PerRow(StoppingCriteria):
         return input_ids.shape[1] - self.prompt_tokens >= self.limits.to(input_ids.device)
 
 
-def generate(task: Work, rows: int) -> None:
-    """The same lengths from transformers' `generate`, `rows` at a time."""
-    model = task.models.policy
+def generate(task: Work, rows: int, greedy: bool = False) -> list[list[int]]:
+    """Responses of the same lengths from transformers' `generate`, `rows` at a time, prompts padded on the left."""
+    model, device = task.models.policy, task.models.device
     limits = task.limits or [task.length] * len(task.prompts)
+    said: list[list[int]] = []
     with torch.no_grad():
         for start in range(0, len(task.prompts), rows):
-            ids = torch.tensor(task.prompts[start : start + rows], device=task.models.device)
-            model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                do_sample=True,
-                top_k=0,
-                max_new_tokens=task.length,
+            some, ends = task.prompts[start : start + rows], limits[start : start + rows]
+            width = max(map(len, some))
+            padding = [width - len(prompt) for prompt in some]
+            ids = torch.tensor([[0] * count + list(prompt) for count, prompt in zip(padding, some, strict=True)])
+            output = model.generate(
+                ids.to(device),
+                attention_mask=(torch.arange(width) >= torch.tensor(padding)[:, None]).long().to(device),
+                do_sample=not greedy,
+                top_k=None if greedy else 0,
+                max_new_tokens=max(ends),
                 eos_token_id=None,
                 pad_token_id=0,
-                stopping_criteria=[PerRow(limits[start : start + rows], ids.shape[1])],
+                stopping_criteria=[PerRow(ends, width)],
             )
-    if task.models.device.type == "cuda":
+            said += [row[width : width + end] for row, end in zip(output.tolist(), ends, strict=True)]
+    if device.type == "cuda":
         torch.cuda.synchronize()
+    return said
 
 
 def peak_memory(sampler: str, options: dict[str, Any]) -> int:

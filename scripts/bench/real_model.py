@@ -1,0 +1,87 @@
+"""Plain decoding of a real model beside transformers' `generate`: tokens per processor second, and greedy tokens.
+
+python scripts/bench/real_model.py --model data/models/smollm2-135m --check
+
+Questions are asked through the model's chat template, and responses are of 8 to 128 tokens, drawn once and the same
+on both sides, since those of a real run end at different lengths: ours replace a row that has ended by the next
+question, those of `generate` wait for the longest of their batch. Processor seconds are those of all threads. Twenty
+minutes with one thread for 135 million.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+from report import Figure, add_report_options, finish, machine
+from rich.console import Console
+from rich.progress import Progress
+from rollout_cases import Case, ratio, rounds
+from rollout_work import NEVER, Work, generate, quiet
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from mentor_pl.decoding.coin import Coin
+from mentor_pl.models.loading import Models
+from mentor_pl.models.vocabulary import Vocabulary
+
+SHORTEST, LONGEST = 8, 128  # response tokens
+
+
+def asked(folder: str, count: int) -> Work:
+    """So many sums for the model of a folder to answer, and how long each response is."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    generator = torch.Generator().manual_seed(2)
+    terms = torch.randint(1, 1000, (count, 3), generator=generator).tolist()
+    chats = [[{"role": "user", "content": f"What is {a} + {b} - {c}? Think step by step."}] for a, b, c in terms]
+    prompts = [tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False) for chat in chats]
+    limits = torch.randint(SHORTEST, LONGEST + 1, (count,), generator=generator).tolist()
+    vocabulary = Vocabulary(model.config.vocab_size, (NEVER,), model.config.max_position_embeddings)
+    return Work(Models(model, None, tokenizer, vocabulary), prompts, LONGEST, limits)
+
+
+def figures(task: Work, rows: int, count: int, progress: Progress) -> list[Figure]:
+    """Speed by processor seconds, and the share of greedy tokens that both sides say."""
+    sampler = Coin(rows=rows)
+    greedy = task.sample(sampler, temperature=0.0)
+    ours = [ids[:length] for ids, length in zip(greedy.ids.tolist(), greedy.lengths.tolist(), strict=True)]
+    pairs = list(zip(ours, generate(task, rows, greedy=True), strict=True))
+    equal = sum(a == b for one, other in pairs for a, b in zip(one, other, strict=True)) / task.tokens
+    cases = {"plain": Case(lambda: task.sample(sampler)), "generate": Case(lambda: generate(task, rows))}
+    rounds(cases, count, "plain beside generate", progress, time.process_time)
+    speeds = ", ".join(f"{name} {task.tokens / case.median:,.1f}" for name, case in cases.items())
+    speed = ratio(cases, "generate", "plain")
+    return [
+        Figure("plain ÷ generate, tokens per processor second", speed, "", 2.0, detail=speeds),
+        Figure("greedy tokens that are equal, share", equal, "", 1.0, detail=f"{task.tokens:,} tokens"),
+    ]
+
+
+def main() -> int:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, metavar="FOLDER", help="a model folder with a chat template")
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default 5)")
+    parser.add_argument("--prompts", type=int, default=48, help="questions (default 48)")
+    parser.add_argument("--rows", type=int, default=24, help="rollouts decoded at a time (default 24)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
+    add_report_options(parser)
+    options = parser.parse_args()
+    if not (Path(options.model) / "config.json").is_file():
+        parser.error(
+            f"--model {options.model} has no config.json: give a model folder, as scripts/gguf_folder.py makes"
+        )
+    torch.set_num_threads(options.threads)
+    quiet()
+    task = asked(options.model, options.prompts)
+    with Progress(console=Console(width=None if sys.stdout.isatty() else 120), transient=True) as progress:
+        found = figures(task, options.rows, options.rounds, progress)
+    settings = machine() | {"rounds": options.rounds, "prompts": options.prompts, "rows": options.rows}
+    return finish("Decoding of a real model", found, settings, options, [])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
