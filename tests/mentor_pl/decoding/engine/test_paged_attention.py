@@ -69,7 +69,8 @@ def test_a_kernel_that_works_is_used(plain_kernel):
 
 
 def test_a_kernel_that_refuses_says_why_in_one_line():
-    assert problem().startswith("the kernel refuses, ")
+    # as versions that know no pages are refused
+    assert problem().startswith(("the kernel refuses, ", "torch.nn.attention.varlen knows no pages"))
     assert "\n" not in problem()
 
 
