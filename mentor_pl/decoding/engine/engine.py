@@ -92,7 +92,7 @@ class Engine:
     ) -> None:
         self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
         self.ngram_rows = ngram_rows
-        self.prompts = [list(prompt) for prompt in prompts]
+        self.prompts = prompts
         if not all(self.prompts) or len(keys) != len(self.prompts):
             raise ValueError(
                 f"{len(keys)} keys for {len(self.prompts)} prompts, the shortest of {min(map(len, prompts))} "

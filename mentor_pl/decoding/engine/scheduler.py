@@ -62,8 +62,8 @@ class Scheduler:
     def admit(self, ended: Iterable[int] = ()) -> None:
         """Give slots to the rollouts that wait, as long as there are pages, and close the gaps that `ended` leaves."""
         gaps = list(ended)
-        for slot in gaps:
-            self.prefixes.keep(slot, int(self.table.rollout[slot]))
+        for slot, rollout in zip(gaps, self.table.rollout[gaps].tolist(), strict=True):
+            self.prefixes.keep(slot, rollout)
         assignment = self._assignment([*gaps, *range(self.table.used, self.pages.slots)], self.table.used - len(gaps))
         if assignment:
             with self.stats.timed("prefill"):
