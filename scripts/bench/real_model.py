@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--model", required=True, metavar="FOLDER", help="a model folder with a chat template")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default 5)")
     parser.add_argument("--prompts", type=int, default=48, help="questions (default 48)")
-    parser.add_argument("--rows", type=int, default=24, help="rollouts decoded at a time (default 24)")
+    parser.add_argument("--rows", type=int, default=16, help="rollouts decoded at a time (default 16)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
     add_report_options(parser)
     options = parser.parse_args()
