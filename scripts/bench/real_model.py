@@ -13,34 +13,29 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 import torch
 from report import Figure, add_report_options, finish, machine
 from rich.console import Console
 from rich.progress import Progress
 from rollout_cases import Case, ratio, rounds
-from rollout_work import NEVER, Work, generate, quiet
+from rollout_work import Work, asked, check_model, generate, quiet
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.models.loading import Models
-from mentor_pl.models.vocabulary import Vocabulary
 
 SHORTEST, LONGEST = 8, 128  # response tokens
 
 
-def asked(folder: str, count: int) -> Work:
+def sums(folder: str, count: int) -> Work:
     """So many sums for the model of a folder to answer, and how long each response is."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     generator = torch.Generator().manual_seed(2)
     terms = torch.randint(1, 1000, (count, 3), generator=generator).tolist()
-    chats = [[{"role": "user", "content": f"What is {a} + {b} - {c}? Think step by step."}] for a, b, c in terms]
-    prompts = [tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False) for chat in chats]
+    questions = [f"What is {a} + {b} - {c}? Think step by step." for a, b, c in terms]
     limits = torch.randint(SHORTEST, LONGEST + 1, (count,), generator=generator).tolist()
-    vocabulary = Vocabulary(model.config.vocab_size, (NEVER,), model.config.max_position_embeddings)
-    return Work(Models(model, None, tokenizer, vocabulary), prompts, LONGEST, limits)
+    return asked(model, tokenizer, questions, LONGEST, limits)
 
 
 def figures(task: Work, rows: int, count: int, progress: Progress) -> list[Figure]:
@@ -70,13 +65,10 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
     add_report_options(parser)
     options = parser.parse_args()
-    if not (Path(options.model) / "config.json").is_file():
-        parser.error(
-            f"--model {options.model} has no config.json: give a model folder, as scripts/gguf_folder.py makes"
-        )
+    check_model(parser, options.model)
     torch.set_num_threads(options.threads)
     quiet()
-    task = asked(options.model, options.prompts)
+    task = sums(options.model, options.prompts)
     with Progress(console=Console(width=None if sys.stdout.isatty() else 120), transient=True) as progress:
         found = figures(task, options.rows, options.rounds, progress)
     settings = machine() | {"rounds": options.rounds, "prompts": options.prompts, "rows": options.rows}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -113,6 +115,20 @@ def work(
     made = Work(models, [text for text in texts for _ in range(group)], length)
     made.gate = gate_at(mean_weight, made.sample(Coin()).entropies.flatten())
     return made
+
+
+def asked(model: Any, tokenizer: Any, questions: Sequence[str], length: int, limits: list[int] | None = None) -> Work:
+    """Questions for a real model to answer, through its chat template, in responses that nothing but lengths ends."""
+    chats = [[{"role": "user", "content": question}] for question in questions]
+    prompts = [tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False) for chat in chats]
+    vocabulary = Vocabulary(model.config.vocab_size, (NEVER,), model.config.max_position_embeddings)
+    return Work(Models(model, None, tokenizer, vocabulary), prompts, length, limits)
+
+
+def check_model(parser: ArgumentParser, folder: str) -> None:
+    """Leave with one line where `--model` is no model folder."""
+    if not (Path(folder) / "config.json").is_file():
+        parser.error(f"--model {folder} has no config.json: give a model folder, as scripts/gguf_folder.py makes")
 
 
 def gate_at(mean_weight: float, entropies: Tensor) -> Gate:

@@ -13,17 +13,14 @@ import argparse
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 from report import Figure, add_report_options, finish, machine
-from rollout_work import NEVER, Work, quiet
+from rollout_work import asked, check_model, quiet
 from torch import Tensor
 
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.models.loading import Models
-from mentor_pl.models.vocabulary import Vocabulary
 
 QUESTIONS = (
     "What is 12 + 45 - 7? Think step by step.",
@@ -68,14 +65,13 @@ def figures(folder: str) -> Iterator[Figure]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    asked = [[{"role": "user", "content": question}] for question in QUESTIONS for _ in range(GROUP)]
-    prompts = [tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False) for chat in asked]
+    questions = [question for question in QUESTIONS for _ in range(GROUP)]
     for name, model in policies(folder):
         model.eval()
-        vocabulary = Vocabulary(model.config.vocab_size, (NEVER,), model.config.max_position_embeddings)
-        samples = Work(Models(model, None, tokenizer, vocabulary), prompts, TOKENS).sample(Coin())
-        read = {"sampling": samples.logprobs.double(), "update": read_again(model, prompts, samples.ids)}
-        read["float64"] = read_again(model.double(), prompts, samples.ids)
+        task = asked(model, tokenizer, questions, TOKENS)
+        samples = task.sample(Coin())
+        read = {"sampling": samples.logprobs.double(), "update": read_again(model, task.prompts, samples.ids)}
+        read["float64"] = read_again(model.double(), task.prompts, samples.ids)
         for one, other in (("sampling", "update"), ("sampling", "float64"), ("update", "float64")):
             distance = (read[one] - read[other]).abs()
             detail = f"mean {distance.mean():.1e}, of {distance.numel():,} tokens"
@@ -91,10 +87,7 @@ def main() -> int:
     options = parser.parse_args()
     if find_spec("peft") is None:
         parser.error("adapters need peft, which is not installed: run `pip install mentor-pl[lora]`")
-    if not (Path(options.model) / "config.json").is_file():
-        parser.error(
-            f"--model {options.model} has no config.json: give a model folder, as scripts/gguf_folder.py makes"
-        )
+    check_model(parser, options.model)
     torch.set_num_threads(options.threads)
     quiet()
     return finish("Rounding", list(figures(options.model)), machine(), options, [])

@@ -113,12 +113,13 @@ class Decode(AttentionMetadata):
     ) -> Tensor:
         if query.device.type != "cpu" or query.dtype != torch.float32:
             return super().attend_gathered(query, keys, values, scale, window)
-        # to one query a row, the fused kernel's blocks are no help, and its threads take turns
+        # the fused kernel is made for many queries a row
         rows, key_heads, size = len(self.positions), keys.shape[1], query.shape[-1]
-        mask = self.mask(window, query.shape[1] // key_heads, query.dtype)[:, 0].repeat_interleave(key_heads, 0)
+        mask = self.mask(window, query.shape[1] // key_heads, query.dtype)  # [A, 1, 1, K]
+        hidden = mask.expand(-1, key_heads, -1, -1).flatten(0, 1)  # [A·J, 1, K]
         asked = self.fold(query, key_heads).flatten(0, 1)  # [A·J, G, D]
         read = self.read(keys).flatten(0, 1), self.read(values).flatten(0, 1)  # [A·J, K, D]
-        weights = torch.baddbmm(mask, asked, read[0].mT, alpha=size**-0.5 if scale is None else scale).softmax(-1)
+        weights = torch.baddbmm(hidden, asked, read[0].mT, alpha=size**-0.5 if scale is None else scale).softmax(-1)
         return torch.bmm(weights, read[1]).reshape(rows, 1, -1, size)
 
     @cached_property

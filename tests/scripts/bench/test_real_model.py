@@ -17,7 +17,7 @@ def task(qwen2_folder, tmp_path):
     shutil.copytree(qwen2_folder, tmp_path / "model")
     template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
     (tmp_path / "model/chat_template.jinja").write_text(template, encoding="utf-8")
-    return real_model.asked(str(tmp_path / "model"), 6)
+    return real_model.sums(str(tmp_path / "model"), 6)
 
 
 def test_prompts_and_responses_differ_in_length_and_generate_has_those_that_were_drawn(task):

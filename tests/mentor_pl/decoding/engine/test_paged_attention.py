@@ -2,6 +2,7 @@
 
 import math
 from functools import wraps
+from inspect import signature
 
 import pytest
 import torch
@@ -69,8 +70,9 @@ def test_a_kernel_that_works_is_used(plain_kernel):
 
 
 def test_a_kernel_that_refuses_says_why_in_one_line():
-    # as versions that know no pages are refused
-    assert problem().startswith(("the kernel refuses, ", "torch.nn.attention.varlen knows no pages"))
+    if "block_table" not in signature(torch.nn.attention.varlen.varlen_attn).parameters:
+        pytest.skip("this version's varlen_attn knows no pages")
+    assert problem().startswith("the kernel refuses, ")
     assert "\n" not in problem()
 
 
