@@ -114,7 +114,6 @@ def read(path: Path):
     return torch.load(path, weights_only=True)
 
 
-@pytest.mark.slow
 def test_the_command_starts_the_other_process_itself(trained):
     command = [sys.executable, "-m", "mentor_pl.cli", *(trained / "launched2.txt").read_text().split("\n")]
     done = subprocess.run(command, cwd=trained, env=child_environment(), capture_output=True, text=True, timeout=300)
