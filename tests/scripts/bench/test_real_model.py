@@ -6,14 +6,13 @@ import sys
 import pytest
 import real_model
 from rich.progress import Progress
-from rollout_work import generate, quiet
+from rollout_work import generate
 
 from mentor_pl.decoding.coin import Coin
 
 
 @pytest.fixture
 def task(qwen2_folder, tmp_path):
-    quiet()
     shutil.copytree(qwen2_folder, tmp_path / "model")
     template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
     (tmp_path / "model/chat_template.jinja").write_text(template, encoding="utf-8")
