@@ -11,7 +11,6 @@ chunk, C longest span of a chunk, K keys read, H query heads, J key heads, G = H
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -88,9 +87,12 @@ class Decode(AttentionMetadata):
     def __init__(self, positions: Tensor, width: int, pages: PageTable) -> None:
         super().__init__(pages)
         self.positions, self.width, self.page, self.table = positions, width, pages.size, None
+        self._chunks: Chunks | None = None
+        self._rows: tuple[Tensor, Tensor, Tensor] | None = None
         self.pages, self.offsets = torch.arange(len(positions), device=positions.device), positions
         if not pages.whole:
-            self.table = pages.table[: len(positions), : pages.pages(width)]  # [A, ≤ M]
+            rows = pages.table[: len(positions), : pages.pages(width)]
+            self.table = rows.clone(memory_format=torch.contiguous_format)  # [A, ≤ M]; no view, see `ModelRunner.step`
             self.width = self.table.shape[1] * pages.size
             self.pages = self.table.gather(1, (positions // pages.size)[:, None])[:, 0]
             self.offsets = positions % pages.size
@@ -101,11 +103,16 @@ class Decode(AttentionMetadata):
     def read(self, buffer: Tensor) -> Tensor:
         return buffer[: len(self.positions), :, : self.width] if self.table is None else _collected(buffer, self.table)
 
+    def _read_by_head(self, buffer: Tensor) -> Tensor:
+        if self.table is not None:
+            return _collected(buffer, self.table).flatten(0, 1)
+        return buffer.flatten(0, 1)[: len(self.positions) * buffer.shape[1], : self.width]
+
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None) -> Tensor:
         pages = keys.transpose(1, 2), values.transpose(1, 2)
         if window is None:
-            return attend_in_chunks(query[:, :, 0], *pages, self.chunks, scale)[:, None]
-        firsts, table, used = self.rows
+            return attend_in_chunks(query[:, :, 0], *pages, self.chunks(), scale)[:, None]
+        firsts, table, used = self.rows()
         return attend_pages(query[:, :, 0], *pages, firsts, 1, table, used, scale, window)[0][:, None]
 
     def attend_gathered(
@@ -118,22 +125,26 @@ class Decode(AttentionMetadata):
         mask = self.mask(window, query.shape[1] // key_heads, query.dtype)  # [A, 1, 1, K]
         hidden = mask.expand(-1, key_heads, -1, -1).flatten(0, 1)  # [A·J, 1, K]
         asked = self.fold(query, key_heads).flatten(0, 1)  # [A·J, G, D]
-        read = self.read(keys).flatten(0, 1), self.read(values).flatten(0, 1)  # [A·J, K, D]
+        read = self._read_by_head(keys), self._read_by_head(values)  # [A·J, K, D]
         weights = torch.baddbmm(hidden, asked, read[0].mT, alpha=size**-0.5 if scale is None else scale).softmax(-1)
         return torch.bmm(weights, read[1]).reshape(rows, 1, -1, size)
 
-    @cached_property
+    # made once, since the layers share them; not `cached_property`, whose lock no graph takes in Python 3.11
+
     def chunks(self) -> Chunks:
         """What is read, split over keys."""
-        assert self.table is not None
-        return Chunks(self.table, self.positions + 1, self.page)
+        if self._chunks is None:
+            assert self.table is not None
+            self._chunks = Chunks(self.table, self.positions + 1, self.page)
+        return self._chunks
 
-    @cached_property
     def rows(self) -> tuple[Tensor, Tensor, Tensor]:
         """What is read, row by row: where queries begin, pages, places; as `attend_pages` has them."""
-        assert self.table is not None
-        firsts = torch.arange(len(self.positions) + 1, dtype=torch.int32, device=self.positions.device)
-        return firsts, self.table.int(), (self.positions + 1).int()
+        if self._rows is None:
+            assert self.table is not None
+            firsts = torch.arange(len(self.positions) + 1, dtype=torch.int32, device=self.positions.device)
+            self._rows = firsts, self.table.int(), (self.positions + 1).int()
+        return self._rows
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
         return query.reshape(len(self.positions), key_heads, -1, query.shape[-1])

@@ -60,6 +60,7 @@ class Engine:
         limits: maximum length of each rollout; by default `sampling.max_new_tokens` for all.
         on_end: called with a rollout's index and ids as soon as it has ended.
         cuda_graphs: whether a GPU replays recorded steps.
+        torch_compile: whether the policy's one-token forward is compiled.
         timings: rows at a time -> what forwards over them take, as far as it is known; what is measured is added.
         alternatives: how many of the likeliest tokens are kept of each guided one.
         expert_prompts: [N] what an expert with ids of its own reads in the prompts' place.
@@ -85,6 +86,7 @@ class Engine:
         limits: Sequence[int] | None = None,
         on_end: Callable[[int, list[int]], None] | None = None,
         cuda_graphs: bool = True,
+        torch_compile: bool = False,
         timings: dict[int, ForwardTimings] | None = None,
         alternatives: int = 0,
         expert_prompts: Sequence[ExpertPrompt] | None = None,
@@ -108,7 +110,8 @@ class Engine:
         device = models.device
         self.pages = PageTable.fitting(len(prompts), longest, rows, cache_tokens, page_tokens, device)
         self._check(longest, cache_tokens)
-        self.runners = [ModelRunner(models.policy, self.pages)]
+        self.torch_compile = torch_compile
+        self.runners = [ModelRunner(models.policy, self.pages, torch_compile)]
         every = torch.tensor([True] * len(prompts) if mixed is None else list(mixed))
         self.drafts = Drafts(self.runners[0], keys.to(device), every, sampling, models.vocabulary, guidance)
         self.verifier: Settling | None = None
@@ -151,7 +154,8 @@ class Engine:
             Stopped: where a signal asks for it.
         """
         models = [model for model in (self.models.policy, self.models.expert) if model is not None]
-        with cached_attention(*models), packed_weights(*models):
+        packed = models[1:] if self.torch_compile else models  # what is compiled multiplies by the weights themselves
+        with cached_attention(*models), packed_weights(*packed):
             if self.guidance is not None:
                 self.guidance.schedule.begin(self.pages.slots, self._timings)
             self.scheduler.admit()
@@ -194,8 +198,10 @@ class Engine:
         """Lengthen every row that is drafting."""
         table = self.table
         width, before = table.width(), table.place[: table.used].clone()
+        # of one row `torch.compile` makes a graph of its own
+        rows = max(table.used, min(2, self.pages.slots)) if self.torch_compile else table.used
         for i in range(steps):
-            self.step(table.used, min(width + i, self.pages.length))
+            self.step(rows, min(width + i, self.pages.length))
         drafted = int(self._sync(before, steps).sum())
         self.stats.idle += steps * table.used - drafted
         self._wait(steps)
@@ -289,6 +295,6 @@ class Engine:
     def _timings(self) -> ForwardTimings:
         models, rows = self.models, self.pages.slots
         if rows not in self.timings:
-            how = 0 if self.pages.whole else self.pages.size, self.graphs is not None
+            how = 0 if self.pages.whole else self.pages.size, self.graphs is not None, self.torch_compile
             self.timings[rows] = remembered_timings(models.policy, models.expert, rows, models.device, *how)
         return self.timings[rows]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import AttentionInterface
 from transformers.cache_utils import Cache
@@ -54,9 +55,12 @@ class KVCache(Cache):
     def _buffer(self, new: Tensor) -> Tensor:
         """Pages [N, J, P, D], whose places lie one behind the other where a row is several pages, as kernels ask."""
         pages, heads, size = self.pages, new.shape[1], new.shape[3]
-        if pages.whole:
-            return new.new_zeros(pages.count, heads, pages.size, size)
-        return new.new_zeros(pages.count, pages.size, heads, size).transpose(1, 2)
+        strides = (heads * pages.size * size, pages.size * size, size, 1)
+        if not pages.whole:
+            strides = (heads * pages.size * size, size, heads * size, 1)
+        buffer = new.new_empty_strided((pages.count, heads, pages.size, size), strides).zero_()
+        torch._dynamo.mark_static(buffer, [1, 3] if pages.whole else [1, 2, 3])  # for `torch_compile`
+        return buffer
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Rows have no length in common; positions are always given."""

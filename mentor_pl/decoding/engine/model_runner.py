@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.decoding.engine.attention_metadata import AttentionMetadata, Decode, Varlen
+from mentor_pl.decoding.engine.compiled_forward import compiled_forward
 from mentor_pl.decoding.engine.kv_cache import KVCache
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import check_attended
@@ -27,10 +28,12 @@ class ModelRunner:
     Args:
         model: a Hugging Face causal LM, or what is called as one.
         pages: of R slots, on the model's device.
+        torch_compile: whether steps of one token a row go through `torch.compile`.
     """
 
-    def __init__(self, model: Any, pages: PageTable) -> None:
+    def __init__(self, model: Any, pages: PageTable, torch_compile: bool = False) -> None:
         self.model, self.pages, self.device = model, pages, pages.table.device
+        self.compiled = compiled_forward(model) if torch_compile else None
         self.cache = KVCache(pages)
         self.read_in_place = False  # whether a kernel read pages where they lie, in the last forward
 
@@ -41,7 +44,9 @@ class ModelRunner:
 
     def _call(self, ids: Tensor, positions: Tensor, metadata: AttentionMetadata, keep: int | Tensor) -> Tensor:
         self.cache.metadata = metadata
-        output = self.model(
+        # a cache's buffers are made by a plain forward
+        compiled = self.compiled if isinstance(metadata, Decode) and self.cache.keys else None
+        output = (compiled or self.model)(
             input_ids=ids,
             position_ids=positions,
             use_cache=True,
@@ -60,7 +65,8 @@ class ModelRunner:
         Args:
             width: K, at least the greatest position plus 1.
         """
-        return self._call(tokens[:, None], positions[:, None], Decode(positions, width, self.pages), 1)[:, -1]
+        ids = tokens[:, None].clone()  # of a view `torch.compile` makes a graph for every size of what it is a view of
+        return self._call(ids, positions[:, None], Decode(positions, width, self.pages), 1)[:, -1]
 
     def forward(
         self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, scored_positions: Tensor

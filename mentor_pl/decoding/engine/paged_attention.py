@@ -92,7 +92,8 @@ class Chunks:
         left = (used[:, None] - starts).clamp(0, size).int()  # [A, S]
         self.used = left.flatten()  # [A · S]
         self.empty = (left == 0)[..., None]  # [A, S, 1]
-        self.table = pad(table.int(), (0, self.count * CHUNK_PAGES - pages)).view(rows * self.count, CHUNK_PAGES)
+        full = pad(table.int(), (0, self.count * CHUNK_PAGES - pages))
+        self.table = full.unflatten(1, (self.count, CHUNK_PAGES)).flatten(0, 1)  # [A · S, CHUNK_PAGES]
         self.firsts = torch.arange(rows * self.count + 1, **options)
 
 
@@ -115,6 +116,7 @@ def attend_in_chunks(query: Tensor, keys: Tensor, values: Tensor, chunks: Chunks
     return (weights[..., None] * found).sum(1).to(query.dtype)
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator] # a trial is nothing to be compiled
 def usable(query_heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> bool:
     """Whether this machine's kernel reads such pages, and reads them right; said once, with the reason where not."""
     if device.type != "cuda" or page % PAGE_MULTIPLE:

@@ -37,6 +37,8 @@ class BatchedSampler(Sampler):
         ngram_rows: rows in use up to which the next tokens are guessed from what was said, so that a forward may keep
             several; 0 guesses none. Where the last rows of a call repeat themselves, its end comes sooner.
         cuda_graphs: replay recorded steps on a GPU; off for models whose forward waits for the host.
+        torch_compile: compile the policy's one-token forward by `torch.compile`, once a process and model, which takes
+            half a minute and more; on a CPU it needs a C++ compiler.
 
     Raises:
         UsageError: for fewer than one row or one place.
@@ -49,6 +51,7 @@ class BatchedSampler(Sampler):
         page_tokens: int | None = None,
         ngram_rows: int = 0,
         cuda_graphs: bool = True,
+        torch_compile: bool = False,
     ) -> None:
         check("sampler rows", rows, at_least=1, because="it decodes that many rollouts at a time")
         if cache_tokens is not None:
@@ -57,7 +60,7 @@ class BatchedSampler(Sampler):
             check("sampler page_tokens", page_tokens, at_least=0, because="it counts tokens", otherwise="0 is a row")
         check("sampler ngram_rows", ngram_rows, at_least=0, because="it counts rollouts", otherwise="0 guesses nothing")
         self.rows, self.cache_tokens, self.page_tokens = rows, cache_tokens, page_tokens
-        self.ngram_rows, self.cuda_graphs = ngram_rows, cuda_graphs
+        self.ngram_rows, self.cuda_graphs, self.torch_compile = ngram_rows, cuda_graphs, torch_compile
         self.places = cache_tokens  # found when sampling first begins, where they are not given
         self.timings: dict[int, ForwardTimings] = {}  # rows at a time -> what forwards over them take
 
@@ -110,6 +113,7 @@ class BatchedSampler(Sampler):
             limits=limits,
             on_end=on_end,
             cuda_graphs=self.cuda_graphs,
+            torch_compile=self.torch_compile,
             timings=self.timings,
             alternatives=alternatives,
             expert_prompts=expert_prompts,

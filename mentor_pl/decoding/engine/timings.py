@@ -47,14 +47,20 @@ class ForwardTimings:
 
 
 def remembered_timings(
-    policy: Any, expert: Any, rows: int, device: torch.device, page_tokens: int = 0, cuda_graphs: bool = False
+    policy: Any,
+    expert: Any,
+    rows: int,
+    device: torch.device,
+    page_tokens: int = 0,
+    cuda_graphs: bool = False,
+    torch_compile: bool = False,
 ) -> ForwardTimings:
     """Timings of this pair of models at so many rows; measured where this machine has not measured them before.
 
     Args:
-        page_tokens, cuda_graphs: how the engine runs them, and so how they are measured.
+        page_tokens, cuda_graphs, torch_compile: how the engine runs them, and so how they are measured.
     """
-    how = page_tokens, cuda_graphs
+    how = page_tokens, cuda_graphs, torch_compile
     file = _cache_folder() / f"timings-{_fingerprint(policy, expert, rows, device, *how)}.json"
     found = _read_timings(file)
     if found is not None:
@@ -81,7 +87,13 @@ def _keep(file: Path, timings: ForwardTimings) -> None:
 
 
 def measure_timings(
-    policy: Any, expert: Any, rows: int, device: torch.device, page_tokens: int = 0, cuda_graphs: bool = False
+    policy: Any,
+    expert: Any,
+    rows: int,
+    device: torch.device,
+    page_tokens: int = 0,
+    cuda_graphs: bool = False,
+    torch_compile: bool = False,
 ) -> ForwardTimings:
     """The least of a few forwards over scratch caches; call inside `cached_attention`.
 
@@ -94,15 +106,14 @@ def measure_timings(
     for slot in range(rows):
         pages.reserve(slot, places)
     pages.upload()
-    runner = ModelRunner(policy, pages)
+    runner = ModelRunner(policy, pages, torch_compile)
     tokens = torch.zeros(rows, dtype=torch.int64, device=device)
 
     def one_token(some: int, width: int) -> None:
         runner.step(tokens[:some], tokens[:some] + places - 1, width)
 
     run = Replayed(one_token, rows, places) if cuda_graphs else one_token
-    if cuda_graphs:
-        run(rows, places)  # which is recorded at its second call
+    run(rows, places)  # a graph is recorded, or a forward compiled, at its second call
     expert_runner = ModelRunner(expert, pages)
     forwards = [lambda: run(rows, places), *(_packed(expert_runner, rows, count) for count in (1, MANY))]
     step, few, many = _seconds(forwards, device)

@@ -100,8 +100,9 @@ def trained(tmp_path_factory, llama_folder, llama_expert_folder):
         assert [main(words) for words in [*runs(1), *uneven(1)]] == [0] * 6
     sharded = ("--config", str(ROOT / "configs/trainer/fsdp.yaml"), "--trainer.devices")
     placed = words_of("sharded2", *uneven(2, *sharded, "2")[0][3:], "--model.expert_placement", "sharded")
-    launched = words_of("launched2", *uneven(2, *sharded, "2")[0][3:])
-    (folder / "launched2.txt").write_text("\n".join(launched), encoding="utf-8")
+    for name in ("launched2", "compiled2"):
+        launched = words_of(name, *uneven(2, *sharded, "2")[0][3:])
+        (folder / f"{name}.txt").write_text("\n".join(launched), encoding="utf-8")
     said = on_two_processes(folder, [*runs(2, *sharded, "2"), *uneven(2, *sharded, "2"), placed])
     said += on_processes(folder, uneven(3, *sharded, "3"), 3)
     replicas = (*sharded, "4", "--trainer.strategy.init_args.shard_size", "2")  # two copies of two shards each
@@ -114,13 +115,25 @@ def read(path: Path):
     return torch.load(path, weights_only=True)
 
 
-def test_the_command_starts_the_other_process_itself(trained):
-    command = [sys.executable, "-m", "mentor_pl.cli", *(trained / "launched2.txt").read_text().split("\n")]
-    done = subprocess.run(command, cwd=trained, env=child_environment(), capture_output=True, text=True, timeout=300)
+def launch(name, trained, *options):
+    """Has the command start 2 processes itself, and sees that its tokens are those of the run `5on2`."""
+    words = (trained / f"{name}.txt").read_text(encoding="utf-8").split("\n")
+    command = [sys.executable, "-m", "mentor_pl.cli", *words, *options]
+    done = subprocess.run(command, cwd=trained, env=child_environment(), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     for rank in (0, 1):
-        one, other = (read(trained / f"{name}/rank{rank}.pt")["rollouts"] for name in ("5on2", "launched2"))
+        one, other = (read(trained / f"{folder}/rank{rank}.pt")["rollouts"] for folder in ("5on2", name))
         assert [a["response_ids"].tolist() for a in one] == [b["response_ids"].tolist() for b in other]
+
+
+def test_the_command_starts_the_other_process_itself(trained):
+    launch("launched2", trained)
+
+
+@pytest.mark.slow
+def test_two_processes_sample_the_same_through_what_is_compiled(trained):
+    """Takes a C++ compiler and a minute."""
+    launch("compiled2", trained, "--data.sampler.init_args.torch_compile", "true")
 
 
 def test_two_processes_sample_what_one_does(trained):

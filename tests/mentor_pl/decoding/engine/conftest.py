@@ -9,42 +9,13 @@ import torch
 import torch.nn.attention.varlen
 from engine_cases import LOOSE, MODES, SAMPLING
 from torch import Tensor
+from varlen_standin import varlen_attn
 
 from mentor_pl.algorithms.parts.gates import Gate
 from mentor_pl.decoding.engine import kv_cache
 from mentor_pl.models.loading import Models
 
 TEXTS = ("find the value of x", "we try", "wait , let us verify the product", "the answer is")
-
-
-def varlen_attn(
-    query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, return_aux, scale, window_size, enable_gqa, seqused_k,
-    block_table, num_splits,
-):  # fmt: skip
-    """PyTorch's function in plain words, with NaN for what has no key: [T, H, D], and log-sum-exps [H, T]."""
-    assert cu_seq_k is None
-    assert num_splits == 1
-    assert return_aux.lse
-    assert window_size[1] == 0
-    assert max_k == block_table.shape[1] * key.shape[1]
-    heads, size = query.shape[1:]
-    assert enable_gqa == (heads != key.shape[2])
-    output, sums = torch.full_like(query, torch.nan), torch.full((heads, len(query)), torch.nan)
-    for row, used in enumerate(seqused_k.tolist()):
-        first, end = cu_seq_q[row : row + 2].tolist()
-        assert end - first <= max_q
-        keys, values = (
-            pages[block_table[row].long()].flatten(0, 1)[:used].repeat_interleave(heads // key.shape[2], 1)
-            for pages in (key, value)
-        )
-        for token in range(first, end):
-            last = used - (end - token) + 1  # the last query is of the last place
-            begin = 0 if window_size[0] < 0 else max(0, last - 1 - window_size[0])
-            if begin < last:
-                scores = torch.einsum("hd,khd->hk", query[token], keys[begin:last]) * (scale or size**-0.5)
-                output[token] = torch.einsum("hk,khd->hd", scores.softmax(-1), values[begin:last])
-                sums[:, token] = scores.logsumexp(-1)
-    return output, sums
 
 
 @pytest.fixture

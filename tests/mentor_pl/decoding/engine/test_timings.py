@@ -101,7 +101,7 @@ def test_timings_are_measured_once_and_then_read(folder, measured, caplog):
     caplog.set_level("INFO")
     policy, expert = pair()
     assert remembered_timings(policy, expert, 8, CPU) == FIRST
-    assert measured == [(policy, expert, 8, CPU, 0, False)]
+    assert measured == [(policy, expert, 8, CPU, 0, False, False)]
     assert remembered_timings(*pair(), 8, CPU) == FIRST  # other models of the same shapes
     assert len(measured) == 1
     (told,) = [record.getMessage() for record in caplog.records]  # before the wait, and once
@@ -144,6 +144,12 @@ def test_where_nothing_can_be_written_every_run_measures(tmp_path, monkeypatch, 
     (tmp_path / "taken").write_text("a file where the folder should be")
     monkeypatch.setenv("MENTOR_CACHE", str(tmp_path / "taken"))
     assert [remembered_timings(*pair(), 8, CPU) for _ in range(2)] == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("how", [(16, False, False), (0, True, False), (0, False, True)], ids=str)
+def test_what_runs_otherwise_is_timed_by_itself(how, folder, measured):
+    assert remembered_timings(*pair(), 8, CPU) == FIRST
+    assert remembered_timings(*pair(), 8, CPU, *how) == SECOND
 
 
 def test_of_processes_that_measure_at_once_the_first_ones_word_holds(folder, monkeypatch):

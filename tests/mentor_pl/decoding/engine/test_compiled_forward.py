@@ -1,0 +1,118 @@
+"""Steps through `torch.compile`: the same tokens, one graph for all rows and widths, and errors in one line."""
+
+import pytest
+import torch
+import torch.nn.attention.varlen
+from engine_cases import LOOSE, MODES, SAMPLING
+from torch import nn
+from torch._inductor import config as inductor
+from varlen_standin import varlen_attn
+
+from mentor_pl.decoding.engine import kv_cache
+from mentor_pl.decoding.engine.compiled_forward import compiled_forward
+from mentor_pl.decoding.engine.timings import measure_timings
+from mentor_pl.runtime.errors import UsageError
+
+FIELDS = ("ids", "lengths", "logprobs", "entropies", "gate_weights", "guided", "replaced")
+TEXTS = ("find the value of x", "we try", "wait , let us verify the product", "the answer is")
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """The graphs that were made, in order; they are run as they are, without a compiler."""
+    made, plain = [], torch.compile
+
+    def backend(graph, inputs):
+        made.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", lambda forward, options, **how: plain(forward, backend=backend, **how))
+    return made
+
+
+@pytest.fixture
+def check(family, with_stops, keys, gate_of, sample):
+    """(family, mode, rows, options of a sampler) -> sees that compiled rollouts are the plain ones."""
+
+    def run(name, mode, rows, **options):
+        kind, settings, mixed = MODES[mode]
+        models = with_stops(family(name), range(0, 320, 11))
+        prompts = [models.tokenizer(text)["input_ids"] for text in TEXTS for _ in range(2)]
+        given = models, prompts, keys(len(prompts)), SAMPLING, gate_of(LOOSE) if mixed else None
+        plain = sample(kind(**settings), *given)
+        compiled = sample(kind(**settings, rows=rows, torch_compile=True, **options), *given)
+        for field in FIELDS:
+            a, b = getattr(compiled, field), getattr(plain, field)
+            assert torch.allclose(a, b, atol=1e-4) if a.is_floating_point() else torch.equal(a, b), field
+
+    return run
+
+
+@pytest.mark.parametrize(("name", "mode"), [("qwen2", "coin"), ("llama", "on-policy"), ("sliding", "naive")])
+def test_one_graph_serves_any_rows_and_widths_with_the_same_tokens(name, mode, check, graphs):
+    for rows in (8, 3):  # all slots in use, then some; down to one row at the end
+        check(name, mode, rows)
+    assert len(graphs) == 1
+
+
+def test_pages_have_a_graph_for_one_and_one_for_several(check, graphs):
+    check("qwen2", "coin", 3, page_tokens=16)
+    assert len(graphs) == 2
+
+
+def test_one_slot_has_a_graph_of_its_own(check, graphs):
+    check("qwen2", "on-policy", 1)
+    assert len(graphs) == 1
+
+
+def test_pages_are_read_in_place_by_what_is_compiled(check, graphs, monkeypatch, plain_kernel):
+    def kernel(query, keys, values, firsts, _, longest, most, *, scale, seqused_k, block_table, **options):
+        if longest > 1:  # a prompt, or what the expert reads
+            given = firsts, _, longest, most
+            options |= {"scale": scale, "seqused_k": seqused_k, "block_table": block_table}
+            return varlen_attn(query, keys, values, *given, **options)
+        return torch.ops.mentor_tests.varlen(query, keys, values, firsts, seqused_k, block_table, scale)
+
+    monkeypatch.setattr(torch.nn.attention.varlen, "varlen_attn", kernel)
+    check("qwen2", "coin", 3, page_tokens=4)
+    assert 1 <= len(graphs) <= 2  # up to four pages, and more
+    assert all("mentor_tests.varlen" in graph.code for graph in graphs)
+
+
+def test_the_first_forward_of_a_cache_is_not_compiled_and_steps_are_timed_as_they_run(family, graphs):
+    models = family("qwen2")
+    with torch.no_grad(), kv_cache.cached_attention(models.policy, models.expert):
+        measure_timings(models.policy, models.expert, 4, models.device, torch_compile=True)
+    assert len(graphs) == 1
+
+
+class Waiting(nn.Linear):
+    """Its forward waits for the host."""
+
+    def forward(self, input):
+        return super().forward(input) if input.sum() > 0 else input
+
+
+def test_what_is_no_graph_is_refused_in_one_line(graphs):
+    with pytest.raises(
+        UsageError, match=r"torch_compile is true, but Waiting cannot be compiled here, .*: set it to"
+    ) as error:
+        compiled_forward(Waiting(2, 2))(input=torch.ones(2, 2))
+    assert "\n" not in str(error.value)
+
+
+def test_a_machine_without_a_compiler_is_told_so_in_one_line(monkeypatch, tmp_path):
+    torch._dynamo.reset()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    told = r"Linear cannot be compiled here, .*No working C\+\+ compiler"
+    with inductor.patch({"cpp.cxx": (None, "no-such-compiler")}), pytest.raises(UsageError, match=told) as error:
+        compiled_forward(nn.Linear(2, 2))(input=torch.ones(2, 2))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_what_a_compiler_makes_of_it_says_the_same(check):
+    """Takes a C++ compiler and half a minute."""
+    torch._dynamo.reset()
+    check("qwen2", "coin", 3)
