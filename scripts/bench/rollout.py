@@ -43,7 +43,7 @@ def spread(options: argparse.Namespace, progress: Progress) -> list[Figure]:
     generator = torch.Generator().manual_seed(2)
     task.limits = torch.randint(16, 257, (64,), generator=generator).tolist()
     cases = {
-        "plain": Case(lambda: task.sample(Coin(rows=32))),
+        "plain": Case(lambda: task.sample(Coin(rows=32, torch_compile=options.torch_compile))),
         "generate": Case(lambda: generate(task, 32)),
     }
     rounds(cases, options.rounds, "plain beside generate", progress)
@@ -55,7 +55,8 @@ def shared_prompt(options: argparse.Namespace, progress: Progress) -> list[Figur
     """A group of 8 with one 512-token prompt beside 8 prompts of that length."""
     apart = work(WIDE, WIDE, LOW, 8, 64, group=1, prompt_tokens=512)
     shared = Work(apart.models, [apart.prompts[0]] * 8, 64)
-    cases = {"shared": Case(lambda: shared.sample(Coin())), "apart": Case(lambda: apart.sample(Coin()))}
+    sampler = Coin(torch_compile=options.torch_compile)
+    cases = {"shared": Case(lambda: shared.sample(sampler)), "apart": Case(lambda: apart.sample(sampler))}
     rounds(cases, options.rounds, "shared prompts", progress)
     detail = ", ".join(f"{name} {1000 * case.median:.0f} ms" for name, case in cases.items())
     return [Figure("shared prefill ÷ 8 prefills, time", ratio(cases, "shared", "apart"), "", 0.4, "at most", detail)]
@@ -65,7 +66,7 @@ def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> 
     """The samplers beside plain decoding, where the expert is seldom asked and where it is often asked."""
     setting = {"policy": SMALL, "expert": LARGE, "profile": LOW, "rollouts": options.rows, "length": 256}
     task = work(**setting)
-    cases = mixed_cases(task, list(SAMPLERS))
+    cases = mixed_cases(task, list(SAMPLERS), torch_compile=options.torch_compile)
     cases["generate"] = Case(lambda: generate(task, options.rows))
     rounds(cases, options.rounds, "mean w about .07", progress)
     memory = {}
@@ -75,7 +76,8 @@ def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> 
             memory[name] = alone(peak_memory, name, setting | {"threads": torch.get_num_threads()})
             progress.advance(step)
     often_task = work(**setting | {"profile": HIGH, "mean_weight": 0.10})
-    often = rounds(mixed_cases(often_task, ["coin", "naive"]), options.rounds, "mean w about .17", progress)
+    often = mixed_cases(often_task, ["coin", "naive"], torch_compile=options.torch_compile)
+    rounds(often, options.rounds, "mean w about .17", progress)
     for table in (sampler_table(cases, task, memory), sampler_table(often, often_task, {})):
         console.print(table)
     coin = cases["coin"].samples
@@ -98,6 +100,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds of each comparison")
     parser.add_argument("--rows", type=int, default=16, help="rows of the mixed comparison")
     parser.add_argument("--threads", type=int, default=None, help="threads of torch; by default torch's own choice")
+    parser.add_argument("--torch-compile", action="store_true", help="compile the policy's steps, which takes a minute")
     parser.add_argument("--skip-memory", action="store_true", help="leave out peak memory: a process per sampler")
     add_report_options(parser)
     options = parser.parse_args()
@@ -107,7 +110,7 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    settings = machine() | {"rounds": options.rounds, "rows": options.rows}
+    settings = machine() | {"rounds": options.rounds, "rows": options.rows, "torch_compile": options.torch_compile}
     with Progress(console=console, transient=True) as progress:
         figures = spread(options, progress)
         more, notes = mixed(options, progress, console)

@@ -6,7 +6,7 @@ import logging
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,10 @@ LOW = Profile(unsure=0.18, settles=0.04, disagreement=0.062)  # TV about .17 at 
 HIGH = Profile(unsure=0.4, settles=0.01, disagreement=0.18)  # TV about .36 at a mean w of .17
 GROUP = 4  # mixed rollouts of a prompt, as in the paper
 QWEN_1_5B, QWEN_7B = Shape(1536, 28, 12, 2, 8960), Shape(3584, 28, 28, 4, 18944)
-SAMPLERS: dict[str, Callable[[], Sampler]] = {
+SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "coin": Coin,
     "algorithm1 K = 4": Algorithm1,
-    "algorithm1 K = 8": lambda: Algorithm1(8),
+    "algorithm1 K = 8": partial(Algorithm1, 8),
     "naive": Naive,
 }
 

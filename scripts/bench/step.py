@@ -118,6 +118,7 @@ def parse() -> argparse.Namespace:
         metavar="SHARE",
         help="share of the problems whose rollouts are all graded alike: no advantage, nothing to learn (default 0)",
     )
+    parser.add_argument("--torch-compile", action="store_true", help="ours: compile the steps of sampling")
     options = parser.parse_args()
     half = options.prompts * options.group // 2
     if options.trl_rows is TRL_ROWS:  # not given, so a run of other sizes makes do with those that divide
@@ -145,7 +146,14 @@ def prepare(folder: Path, options: argparse.Namespace) -> Work:
         options.without_signal,
     )
     return Work(
-        folder, options.prompts, options.group, options.new_tokens, options.warmup, options.steps, options.device
+        folder,
+        options.prompts,
+        options.group,
+        options.new_tokens,
+        options.warmup,
+        options.steps,
+        options.device,
+        options.torch_compile,
     )
 
 
@@ -217,7 +225,7 @@ def notes(work: Work, tokens: int, trl: str | None, rows: int, options: argparse
         f"× {work.group} rollouts × {work.new_tokens} new tokens, 2 updates, float32; medians of {options.rounds} × "
         f"{options.steps} steps, each after {options.warmup} of warm-up; memory: {options.memory_rows} × "
         f"{options.memory_tokens} tokens over {options.memory_vocabulary} ids; ours: micro_batch_tokens {tokens}, the "
-        f"fastest of {options.tokens}"
+        f"fastest of {options.tokens}{', torch_compile' if options.torch_compile else ''}"
     )
     if trl is None:
         return [ours, "TRL is not installed, so there is nothing to compare with: pip install -e '.[bench]'"]

@@ -34,6 +34,7 @@ class Work:
         warmup: steps that are not timed.
         steps: steps that are.
         device: `cpu` or `cuda`.
+        torch_compile: whether ours compiles the steps of sampling.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Work:
     warmup: int
     steps: int
     device: str
+    torch_compile: bool = False
 
     @property
     def rollouts(self) -> int:
@@ -91,6 +93,7 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
 
     from mentor_pl.algorithms.grpo import GRPO
     from mentor_pl.algorithms.parts.losses.clipped import ClippedSurrogate
+    from mentor_pl.decoding.coin import Coin
     from mentor_pl.decoding.params import SamplingParams
     from mentor_pl.rewards.base import Grade, Reward
     from mentor_pl.training.data import RolloutDataModule
@@ -128,6 +131,7 @@ def ours(work: Work, micro_batch_tokens: int) -> Measured:
             steps=work.warmup + work.steps,
             prompts_per_step=work.prompts,
             sampling=SamplingParams(max_new_tokens=work.new_tokens),
+            sampler=Coin(torch_compile=work.torch_compile),
             reward=Distinct(),
             system_prompt=None,
             max_prompt_tokens=256,
