@@ -10,6 +10,7 @@ costs no other. What lines print lies beside the JSON, as `gpu.log`.
     attention  which kernel it gets, and why
     sampling   the one-pass kernel beside the plain way
     steps      a one-token step of 1.5B ÷ the roofline
+    compiled   likewise through torch.compile
     capture    steps recorded inside gathered(), the policy sharded
     pages      read in place beside gathered
     gap        log-probabilities as sampled, and as trained
@@ -43,7 +44,7 @@ import torch
 from gpu_guided import COIN, coin, gap, naive
 from gpu_kernels import attention, card, numbers, pages, sampling
 from gpu_setup import Setup
-from gpu_steps import STEP, capture, large_steps, small_steps
+from gpu_steps import COMPILED, STEP, capture, compiled_steps, large_steps, small_steps
 from gpu_training import MEMORY, memory
 from gpu_vllm import VLLM, vllm
 from process import PRELOADED, in_one_line, streamed
@@ -72,6 +73,7 @@ LINES = (
     Line("attention", attention, Figure("attention kernel", None)),
     Line("sampling", sampling, Figure("one-pass kernel", None)),
     Line("steps", small_steps, STEP),
+    Line("compiled", compiled_steps, COMPILED),
     Line("capture", capture, Figure("steps recorded inside gathered(), share", None)),
     Line("pages", pages, Figure("pages gathered ÷ read in place, time of a step", None)),
     Line("gap", gap, Figure("log-probability gap, mean", None)),

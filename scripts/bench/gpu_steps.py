@@ -32,6 +32,7 @@ from mentor_pl.runtime.parallel import shard
 
 ROWS = (8, 64, 256)
 STEP = Figure("step ÷ roofline, 1.5B, 64 rows", None, "", 1.5, "at most")
+COMPILED = Figure("step through torch.compile ÷ roofline, 1.5B, 64 rows", None, "", 1.5, "at most")
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,16 @@ class StepTime:
         return self.stats.graphed / self.stats.policy_forwards
 
 
-def step_time(setup: Setup, task: Work) -> StepTime:
+def step_time(setup: Setup, task: Work, **options: Any) -> StepTime:
     """From the end of one wait for the rows to the end of the next, the host's work included, by the steps between.
 
     Most of them replay a step that is recorded, so that the median tells nothing of the recording.
+
+    Args:
+        options: of the sampler.
     """
     with _sync_times() as times:
-        stats = task.sample(setup.sampler(Coin)).stats
+        stats = task.sample(setup.sampler(Coin, **options)).stats
     each = stats.policy_forwards / len(times)
     return StepTime(median(after - before for before, after in pairwise(times)) / each, len(times), stats)
 
@@ -104,6 +108,22 @@ def _steps(setup: Setup, name: str) -> Iterator[Figure]:
         detail += f"about {context + steps // 2} tokens a row; {taken.recorded:.0%} recorded"
         figure = Figure(f"step ÷ roofline, {name}, {rows} rows", None)
         yield replace(STEP if figure.name == STEP.name else figure, value=taken.seconds / floor, detail=detail)
+
+
+def compiled_steps(setup: Setup) -> Iterator[Figure]:
+    """Of a 1.5B, beside those that are not compiled."""
+    context, steps, rows = setup.of(512, 9), setup.of(200, 12), setup.of(64, 4)
+    models = setup.models(setup.shape("1.5B"), context + steps)
+    task = setup.work(models, rows, context, steps)
+    plain = step_time(setup, task)
+    started = time.perf_counter()
+    step_time(setup, task, torch_compile=True)
+    first = time.perf_counter() - started
+    taken = step_time(setup, task, torch_compile=True)
+    floor = bytes_read(models.policy, rows, context + steps / 2) / bandwidth(setup)
+    detail = f"{1e3 * taken.seconds:.2f} ms; {taken.recorded:.0%} recorded; the first call took {first:.0f} s"
+    yield replace(COMPILED, value=taken.seconds / floor, detail=detail)
+    yield Figure("plain ÷ compiled, time of a step, 1.5B, 64 rows", plain.seconds / taken.seconds)
 
 
 def capture(setup: Setup) -> Iterator[Figure]:

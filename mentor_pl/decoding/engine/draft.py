@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.gates import Drafted
+from mentor_pl.decoding.engine.compiling import compiled
 from mentor_pl.decoding.engine.guidance import Guidance
 from mentor_pl.decoding.engine.model_runner import ModelRunner
-from mentor_pl.decoding.engine.one_pass import drafts
+from mentor_pl.decoding.engine.one_pass import drafts, is_plain, usable
 from mentor_pl.decoding.engine.slots import Slots
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.models.attention import spans
@@ -54,6 +55,7 @@ class Drafts:
         sampling: temperature, filters, maximum length.
         vocabulary: V and the stop ids.
         guidance: the blend, which drafts wait for the expert, and D; none for on-policy rollouts.
+        torch_compile: whether tokens are drawn through `torch.compile`, where temperature alone is asked for.
     """
 
     def __init__(
@@ -64,9 +66,12 @@ class Drafts:
         sampling: SamplingParams,
         vocabulary: Vocabulary,
         guidance: Guidance | None,
+        torch_compile: bool = False,
     ) -> None:
         self.runner, self.sampling, self.guidance = runner, sampling, guidance
         device, slots = runner.device, runner.pages.slots
+        fast = torch_compile and is_plain(sampling) and not usable(sampling, device)
+        self.draw = compiled(drafts, "the draw of a token", device) if fast else drafts
         self.size = vocabulary.size
         self.stops = torch.tensor(vocabulary.stop_ids)  # on the CPU, for the host
         self.stop_ids = self.stops.to(device)
@@ -96,11 +101,12 @@ class Drafts:
             width: places of the cache that are read, at least the greatest place that is fed plus 1.
         """
         drafting, place = self.drafting[:rows], self.place[:rows]
-        logits = self.runner.step(self.token[:rows], self.prompt[:rows] - 1 + place, width)[:, : self.size]  # [A, V]
+        read = self.runner.step(self.token[:rows], self.prompt[:rows] - 1 + place, width)  # [A, W]
+        logits = read[:, : self.size]
         rollout = torch.where(drafting, self.rollout[:rows], self.idle_row)
         column = torch.where(drafting, place, 0)
-        token, *values, coins = drafts(
-            logits, self.keys[rollout], column, self.sampling, self.size, self.guidance is not None
+        token, *values, coins = self.draw(
+            read, self.keys[rollout], column, self.sampling, self.size, self.guidance is not None
         )
         if coins is not None:
             slot = torch.where(drafting, torch.arange(rows, device=logits.device), self.runner.pages.slots)

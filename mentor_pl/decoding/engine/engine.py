@@ -93,8 +93,7 @@ class Engine:
         heal: bool = False,
     ) -> None:
         self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
-        self.ngram_rows = ngram_rows
-        self.prompts = prompts
+        self.ngram_rows, self.prompts, self.torch_compile = ngram_rows, prompts, torch_compile
         if not all(self.prompts) or len(keys) != len(self.prompts):
             raise ValueError(
                 f"{len(keys)} keys for {len(self.prompts)} prompts, the shortest of {min(map(len, prompts))} "
@@ -110,10 +109,11 @@ class Engine:
         device = models.device
         self.pages = PageTable.fitting(len(prompts), longest, rows, cache_tokens, page_tokens, device)
         self._check(longest, cache_tokens)
-        self.torch_compile = torch_compile
         self.runners = [ModelRunner(models.policy, self.pages, torch_compile)]
         every = torch.tensor([True] * len(prompts) if mixed is None else list(mixed))
-        self.drafts = Drafts(self.runners[0], keys.to(device), every, sampling, models.vocabulary, guidance)
+        self.drafts = Drafts(
+            self.runners[0], keys.to(device), every, sampling, models.vocabulary, guidance, torch_compile
+        )
         self.verifier: Settling | None = None
         self.on_gpu, replay = device.type == "cuda", device.type == "cuda" and cuda_graphs
         if guidance is not None and models.text_expert is not None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mentor_pl.decoding.engine.attention_metadata import AttentionMetadata, Decode, Varlen
-from mentor_pl.decoding.engine.compiled_forward import compiled_forward
+from mentor_pl.decoding.engine.compiling import compiled
 from mentor_pl.decoding.engine.kv_cache import KVCache
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import check_attended
@@ -33,7 +33,7 @@ class ModelRunner:
 
     def __init__(self, model: Any, pages: PageTable, torch_compile: bool = False) -> None:
         self.model, self.pages, self.device = model, pages, pages.table.device
-        self.compiled = compiled_forward(model) if torch_compile else None
+        self.compiled = compiled(model.forward, type(model).__name__, self.device) if torch_compile else None
         self.cache = KVCache(pages)
         self.read_in_place = False  # whether a kernel read pages where they lie, in the last forward
 
@@ -45,8 +45,8 @@ class ModelRunner:
     def _call(self, ids: Tensor, positions: Tensor, metadata: AttentionMetadata, keep: int | Tensor) -> Tensor:
         self.cache.metadata = metadata
         # a cache's buffers are made by a plain forward
-        compiled = self.compiled if isinstance(metadata, Decode) and self.cache.keys else None
-        output = (compiled or self.model)(
+        fast = self.compiled if isinstance(metadata, Decode) and self.cache.keys else None
+        output = (fast or self.model)(
             input_ids=ids,
             position_ids=positions,
             use_cache=True,

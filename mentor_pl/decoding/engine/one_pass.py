@@ -55,8 +55,12 @@ def drafts(
 
 def usable(sampling: SamplingParams, device: torch.device) -> bool:
     """Whether the kernel draws what is asked for, on this device."""
-    plain = sampling.temperature > 0 and sampling.top_p == 1 and sampling.top_k == 0
-    return plain and device.type == "cuda" and _installed()
+    return is_plain(sampling) and device.type == "cuda" and _installed()
+
+
+def is_plain(sampling: SamplingParams) -> bool:
+    """Whether temperature alone makes a model's logits the distribution that is drawn from."""
+    return sampling.temperature > 0 and sampling.top_p == 1 and sampling.top_k == 0
 
 
 @cache

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from mentor_pl.algorithms.parts.blends import Blend
@@ -61,6 +62,7 @@ class BatchedSampler(Sampler):
         check("sampler ngram_rows", ngram_rows, at_least=0, because="it counts rollouts", otherwise="0 guesses nothing")
         self.rows, self.cache_tokens, self.page_tokens = rows, cache_tokens, page_tokens
         self.ngram_rows, self.cuda_graphs, self.torch_compile = ngram_rows, cuda_graphs, torch_compile
+        self.told_of_compiling = False
         self.places = cache_tokens  # found when sampling first begins, where they are not given
         self.timings: dict[int, ForwardTimings] = {}  # rows at a time -> what forwards over them take
 
@@ -99,6 +101,9 @@ class BatchedSampler(Sampler):
         if self.places is None:
             longest = max(map(len, prompts)) + sampling.max_new_tokens
             self.places = places_in_memory(models, min(self.rows, len(prompts)), longest)
+        if self.torch_compile and not self.told_of_compiling:
+            rank_zero_info("compiling the policy's one-token forward: the first rollouts take a minute or some longer")
+            self.told_of_compiling = True
         engine = Engine(
             models,
             prompts,

@@ -18,7 +18,7 @@ import torch
 from child_environment import ROOT
 from gpu import LINES, Line
 from gpu_setup import TINY, Setup, plainly
-from gpu_steps import STEP, StepTime, bytes_read, step_time
+from gpu_steps import COMPILED, STEP, StepTime, bytes_read, step_time
 from process import streamed
 from report import Figure, filled
 from rollout_work import Work
@@ -57,7 +57,8 @@ def figures_of(path):
 def test_every_line_gives_its_figures_under_both_kinds_of_cache(page, here, monkeypatch, tmp_path, capsys):
     report, text = tmp_path / "gpu.json", tmp_path / "page.md"
     text.write_text("before\n<!-- gpu -->\nnothing yet\n<!-- end -->\nafter\n")
-    lines = [name for name in BY_NAME if name != "memory"]  # which leaves a Trainer's traces: in a process below
+    # a Trainer leaves traces: in a process below; a compiler takes its time: marked slow
+    lines = [name for name in BY_NAME if name not in ("memory", "compiled")]
     status = run(monkeypatch, "--page-tokens", page, "--json", report, "--page", text, "--lines", *lines)
     found = figures_of(report)
     skipped = {name for name, figure in found.items() if figure["value"] is None}
@@ -130,7 +131,7 @@ def test_lines_behind_the_budget_are_said_not_to_be_reached(here, monkeypatch, t
     assert set(found) == {line.main.name for line in LINES}
     assert {figure["detail"] for figure in found.values()} == {"not reached in the 0 s of the budget"}
     below = {line.split(" is ")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("below")}
-    assert below == {f"below its bar: {name}" for name in (STEP.name, gpu_guided.COIN.name)}
+    assert below == {f"below its bar: {name}" for name in (STEP.name, COMPILED.name, gpu_guided.COIN.name)}
 
 
 def test_the_documentation_has_a_place_for_the_table():
@@ -179,6 +180,29 @@ def test_steps_are_held_against_the_roofline(seconds, passed, setup, monkeypatch
     assert by_rows[STEP.name].value == seconds / 2
     assert "75% recorded" in by_rows[STEP.name].detail
     assert by_rows["step ÷ roofline, 1.5B, 8 rows"].passed is None
+
+
+@pytest.mark.parametrize(("seconds", "passed"), [(3.0, True), (3.1, False)])
+def test_compiled_steps_are_held_against_the_roofline_and_plain_ones(seconds, passed, setup, monkeypatch):
+    monkeypatch.setattr(gpu_steps, "bandwidth", lambda _: 50)
+    monkeypatch.setattr(gpu_steps, "bytes_read", lambda *_: 100)
+    taken = {(): 6.0, (("torch_compile", True),): seconds}
+
+    def timed(setup, task, **options):
+        return StepTime(taken[tuple(options.items())], 9, DecodeStats(policy_forwards=8, graphed=6))
+
+    monkeypatch.setattr(gpu_steps, "step_time", timed)
+    held, beside = BY_NAME["compiled"].measure(setup)
+    assert (held.value, held.passed) == (seconds / 2, passed)
+    assert beside.value == 6.0 / seconds
+
+
+@pytest.mark.slow
+def test_steps_are_compiled_and_timed(setup):
+    """Takes a C++ compiler and a minute."""
+    held, beside = BY_NAME["compiled"].measure(setup)
+    assert held.value > 0
+    assert beside.value > 0
 
 
 def test_numbers_that_are_none_are_counted(setup, monkeypatch):

@@ -1,4 +1,4 @@
-"""A model's forward through `torch.compile`: what lies between its products becomes a few kernels.
+"""Steps through `torch.compile`: what lies between a model's products, and the noise of a draft, become a few kernels.
 
 Compiled once for any number of rows, any width of the cache and any number of its pages, as one graph: what would break
 it, or would have it compiled again and again, is an error and not a slower run. Only sizes of 1 have graphs of their
@@ -17,29 +17,30 @@ from torch.fx.experimental import _config as shapes
 from mentor_pl.runtime.errors import UsageError
 
 
-def compiled_forward(model: Any) -> Callable[..., Any]:
-    """`model.forward`, compiled when it is first called; other calls of the model stay as they are.
+def compiled(function: Callable[..., Any], what: str, device: torch.device) -> Callable[..., Any]:
+    """`function`, compiled when it is first called; where it is called otherwise it stays as it is.
 
     Args:
-        model: a Hugging Face causal LM.
+        function: such as a model's forward; call it with gradients off.
+        what: it is, for the message.
+        device: of its tensors.
 
     Raises:
-        UsageError: by the call, where there is no compiler or the forward is no graph.
+        UsageError: by the call, where there is no compiler or the function is no graph.
     """
     # without it Python passes half a millisecond a step between kernels, which a GPU's recorded steps do not do
-    options: dict[str, Any] = {"cpp_wrapper": True} if next(model.parameters()).device.type == "cpu" else {}
-    forward = torch.compile(model.forward, dynamic=True, fullgraph=True, options=options)
+    options: dict[str, Any] = {"cpp_wrapper": True} if device.type == "cpu" else {}
+    fast = torch.compile(function, dynamic=True, fullgraph=True, options=options)
 
-    def call(**arguments: Any) -> Any:
+    def call(*arguments: Any, **named: Any) -> Any:
         try:
             # else sizes that happen to be equal are taken to be equal always
             with shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
-                return forward(**arguments)
+                return fast(*arguments, **named)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
             reason = " ".join(str(error).split("\n\n")[0].split())[:300]
             raise UsageError(
-                f"sampler torch_compile is true, but {type(model).__name__} cannot be compiled here, {reason}: "
-                "set it to false"
+                f"sampler torch_compile is true, but {what} cannot be compiled here, {reason}: set it to false"
             ) from error
 
     return call

@@ -8,11 +8,14 @@ from torch import nn
 from torch._inductor import config as inductor
 from varlen_standin import varlen_attn
 
+from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine import kv_cache
-from mentor_pl.decoding.engine.compiled_forward import compiled_forward
+from mentor_pl.decoding.engine.compiling import compiled
 from mentor_pl.decoding.engine.timings import measure_timings
+from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.runtime.errors import UsageError
 
+CPU = torch.device("cpu")
 FIELDS = ("ids", "lengths", "logprobs", "entropies", "gate_weights", "guided", "replaced")
 TEXTS = ("find the value of x", "we try", "wait , let us verify the product", "the answer is")
 
@@ -29,6 +32,12 @@ def graphs(monkeypatch):
     torch._dynamo.reset()
     monkeypatch.setattr(torch, "compile", lambda forward, options, **how: plain(forward, backend=backend, **how))
     return made
+
+
+def count(graphs):
+    """How many are of the model's forward, and how many of the draw."""
+    forwards = sum("embedding" in graph.code for graph in graphs)
+    return forwards, len(graphs) - forwards
 
 
 @pytest.fixture
@@ -53,17 +62,17 @@ def check(family, with_stops, keys, gate_of, sample):
 def test_one_graph_serves_any_rows_and_widths_with_the_same_tokens(name, mode, check, graphs):
     for rows in (8, 3):  # all slots in use, then some; down to one row at the end
         check(name, mode, rows)
-    assert len(graphs) == 1
+    assert count(graphs) == (1, 1)
 
 
 def test_pages_have_a_graph_for_one_and_one_for_several(check, graphs):
     check("qwen2", "coin", 3, page_tokens=16)
-    assert len(graphs) == 2
+    assert count(graphs) == (2, 1)
 
 
 def test_one_slot_has_a_graph_of_its_own(check, graphs):
     check("qwen2", "on-policy", 1)
-    assert len(graphs) == 1
+    assert count(graphs) == (1, 1)
 
 
 def test_pages_are_read_in_place_by_what_is_compiled(check, graphs, monkeypatch, plain_kernel):
@@ -76,8 +85,9 @@ def test_pages_are_read_in_place_by_what_is_compiled(check, graphs, monkeypatch,
 
     monkeypatch.setattr(torch.nn.attention.varlen, "varlen_attn", kernel)
     check("qwen2", "coin", 3, page_tokens=4)
-    assert 1 <= len(graphs) <= 2  # up to four pages, and more
-    assert all("mentor_tests.varlen" in graph.code for graph in graphs)
+    forwards, _ = count(graphs)
+    assert 1 <= forwards <= 2  # up to four pages, and more
+    assert sum("mentor_tests.varlen" in graph.code for graph in graphs) == forwards
 
 
 def test_the_first_forward_of_a_cache_is_not_compiled_and_steps_are_timed_as_they_run(family, graphs):
@@ -94,11 +104,28 @@ class Waiting(nn.Linear):
         return super().forward(input) if input.sum() > 0 else input
 
 
+def test_a_run_that_begins_with_a_pause_says_why_once(family, keys, sample, graphs, caplog):
+    models, sampler = family("qwen2"), Coin(torch_compile=True)
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            sample(sampler, models, [[3, 4, 5]], keys(1), SamplingParams(max_new_tokens=3))
+    assert sum("compiling the policy" in line for line in caplog.messages) == 1
+
+
+def test_filters_and_greedy_decoding_draw_by_what_is_not_compiled(family, keys, sample, graphs):
+    models = family("qwen2")
+    for sampling in (SamplingParams(top_p=0.5, max_new_tokens=3), SamplingParams(temperature=0.0, max_new_tokens=3)):
+        given = models, [[3, 4, 5]] * 2, keys(2), sampling
+        plain, fast = sample(Coin(), *given), sample(Coin(torch_compile=True), *given)
+        assert torch.equal(plain.ids, fast.ids)
+    assert count(graphs) == (1, 0)
+
+
 def test_what_is_no_graph_is_refused_in_one_line(graphs):
     with pytest.raises(
         UsageError, match=r"torch_compile is true, but Waiting cannot be compiled here, .*: set it to"
     ) as error:
-        compiled_forward(Waiting(2, 2))(input=torch.ones(2, 2))
+        compiled(Waiting(2, 2), "Waiting", CPU)(input=torch.ones(2, 2))
     assert "\n" not in str(error.value)
 
 
@@ -107,7 +134,7 @@ def test_a_machine_without_a_compiler_is_told_so_in_one_line(monkeypatch, tmp_pa
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     told = r"Linear cannot be compiled here, .*No working C\+\+ compiler"
     with inductor.patch({"cpp.cxx": (None, "no-such-compiler")}), pytest.raises(UsageError, match=told) as error:
-        compiled_forward(nn.Linear(2, 2))(input=torch.ones(2, 2))
+        compiled(nn.Linear(2, 2), "Linear", CPU)(input=torch.ones(2, 2))
     assert "\n" not in str(error.value)
 
 
