@@ -91,8 +91,7 @@ class Decode(AttentionMetadata):
         self._rows: tuple[Tensor, Tensor, Tensor] | None = None
         self.pages, self.offsets = torch.arange(len(positions), device=positions.device), positions
         if not pages.whole:
-            rows = pages.table[: len(positions), : pages.pages(width)]
-            self.table = rows.clone(memory_format=torch.contiguous_format)  # [A, ≤ M]; no view, see `ModelRunner.step`
+            self.table = pages.table[: len(positions), : pages.pages(width)]  # [A, ≤ M]
             self.width = self.table.shape[1] * pages.size
             self.pages = self.table.gather(1, (positions // pages.size)[:, None])[:, 0]
             self.offsets = positions % pages.size

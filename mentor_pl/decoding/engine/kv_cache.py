@@ -55,10 +55,10 @@ class KVCache(Cache):
     def _buffer(self, new: Tensor) -> Tensor:
         """Pages [N, J, P, D], whose places lie one behind the other where a row is several pages, as kernels ask."""
         pages, heads, size = self.pages, new.shape[1], new.shape[3]
-        strides = (heads * pages.size * size, pages.size * size, size, 1)
-        if not pages.whole:
-            strides = (heads * pages.size * size, size, heads * size, 1)
-        buffer = new.new_empty_strided((pages.count, heads, pages.size, size), strides).zero_()
+        if pages.whole:
+            buffer = new.new_zeros(pages.count, heads, pages.size, size)
+        else:
+            buffer = new.new_zeros(pages.count, pages.size, heads, size).transpose(1, 2)
         torch._dynamo.mark_static(buffer, [1, 3] if pages.whole else [1, 2, 3])  # for `torch_compile`
         return buffer
 

@@ -65,8 +65,7 @@ class ModelRunner:
         Args:
             width: K, at least the greatest position plus 1.
         """
-        ids = tokens[:, None].clone()  # of a view `torch.compile` makes a graph for every size of what it is a view of
-        return self._call(ids, positions[:, None], Decode(positions, width, self.pages), 1)[:, -1]
+        return self._call(tokens[:, None], positions[:, None], Decode(positions, width, self.pages), 1)[:, -1]
 
     def forward(
         self, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, scored_positions: Tensor
