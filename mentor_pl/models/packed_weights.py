@@ -38,6 +38,13 @@ def packed_weights(*models: Any) -> Iterator[None]:
             layer.__dict__.pop("forward", None)
 
 
+def is_mostly_packed(model: nn.Module) -> bool:
+    """Whether more than half of a model's weights would be packed, so that a step's time is that of reading them."""
+    return 2 * sum(layer.weight.nbytes for layer in _layers(model)) > sum(
+        weight.nbytes for weight in model.parameters()
+    )
+
+
 def packed_bytes(model: nn.Module) -> int:
     """What the packed copies of a model take on a CPU without autocast."""
     return sum(layer.weight.nbytes for layer in _worthwhile(model)) if _has_onednn() else 0

@@ -38,9 +38,9 @@ def sums(folder: str, count: int) -> Work:
     return asked(model, tokenizer, questions, LONGEST, limits)
 
 
-def figures(task: Work, rows: int, count: int, progress: Progress) -> list[Figure]:
+def figures(task: Work, rows: int, count: int, progress: Progress, torch_compile: bool = False) -> list[Figure]:
     """Speed by processor seconds, and the share of greedy tokens that both sides say."""
-    sampler = Coin(rows=rows)
+    sampler = Coin(rows=rows, torch_compile=torch_compile)
     greedy = task.sample(sampler, temperature=0.0)
     ours = [ids[:length] for ids, length in zip(greedy.ids.tolist(), greedy.lengths.tolist(), strict=True)]
     pairs = list(zip(ours, generate(task, rows, greedy=True), strict=True))
@@ -63,6 +63,7 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, default=48, help="questions (default 48)")
     parser.add_argument("--rows", type=int, default=16, help="rollouts decoded at a time (default 16)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
+    parser.add_argument("--torch-compile", action="store_true", help="compile the steps of ours")
     add_report_options(parser)
     options = parser.parse_args()
     check_model(parser, options.model)
@@ -70,8 +71,13 @@ def main() -> int:
     quiet()
     task = sums(options.model, options.prompts)
     with Progress(console=Console(width=None if sys.stdout.isatty() else 120), transient=True) as progress:
-        found = figures(task, options.rows, options.rounds, progress)
-    settings = machine() | {"rounds": options.rounds, "prompts": options.prompts, "rows": options.rows}
+        found = figures(task, options.rows, options.rounds, progress, options.torch_compile)
+    settings = machine() | {
+        "rounds": options.rounds,
+        "prompts": options.prompts,
+        "rows": options.rows,
+        "torch_compile": options.torch_compile,
+    }
     return finish("Decoding of a real model", found, settings, options, [])
 
 

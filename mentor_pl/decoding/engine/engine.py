@@ -33,7 +33,7 @@ from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples
 from mentor_pl.decoding.text.making import text_verifier
 from mentor_pl.models.loading import Models
-from mentor_pl.models.packed_weights import packed_weights
+from mentor_pl.models.packed_weights import is_mostly_packed, packed_weights
 from mentor_pl.runtime import signals
 from mentor_pl.runtime.activity import activity
 from mentor_pl.runtime.errors import UsageError
@@ -94,6 +94,7 @@ class Engine:
     ) -> None:
         self.models, self.sampling, self.guidance, self.on_end = models, sampling, guidance, on_end
         self.ngram_rows, self.prompts, self.torch_compile = ngram_rows, prompts, torch_compile
+        self.compiles_forward = torch_compile and not is_mostly_packed(models.policy)  # compiled weights are not packed
         if not all(self.prompts) or len(keys) != len(self.prompts):
             raise ValueError(
                 f"{len(keys)} keys for {len(self.prompts)} prompts, the shortest of {min(map(len, prompts))} "
@@ -109,7 +110,7 @@ class Engine:
         device = models.device
         self.pages = PageTable.fitting(len(prompts), longest, rows, cache_tokens, page_tokens, device)
         self._check(longest, cache_tokens)
-        self.runners = [ModelRunner(models.policy, self.pages, torch_compile)]
+        self.runners = [ModelRunner(models.policy, self.pages, self.compiles_forward)]
         every = torch.tensor([True] * len(prompts) if mixed is None else list(mixed))
         self.drafts = Drafts(
             self.runners[0], keys.to(device), every, sampling, models.vocabulary, guidance, torch_compile
@@ -154,8 +155,7 @@ class Engine:
             Stopped: where a signal asks for it.
         """
         models = [model for model in (self.models.policy, self.models.expert) if model is not None]
-        packed = models[1:] if self.torch_compile else models  # what is compiled multiplies by the weights themselves
-        with cached_attention(*models), packed_weights(*packed):
+        with cached_attention(*models), packed_weights(*(models[1:] if self.compiles_forward else models)):
             if self.guidance is not None:
                 self.guidance.schedule.begin(self.pages.slots, self._timings)
             self.scheduler.admit()
@@ -295,6 +295,6 @@ class Engine:
     def _timings(self) -> ForwardTimings:
         models, rows = self.models, self.pages.slots
         if rows not in self.timings:
-            how = 0 if self.pages.whole else self.pages.size, self.graphs is not None, self.torch_compile
+            how = 0 if self.pages.whole else self.pages.size, self.graphs is not None, self.compiles_forward
             self.timings[rows] = remembered_timings(models.policy, models.expert, rows, models.device, *how)
         return self.timings[rows]

@@ -38,8 +38,9 @@ class BatchedSampler(Sampler):
         ngram_rows: rows in use up to which the next tokens are guessed from what was said, so that a forward may keep
             several; 0 guesses none. Where the last rows of a call repeat themselves, its end comes sooner.
         cuda_graphs: replay recorded steps on a GPU; off for models whose forward waits for the host.
-        torch_compile: compile the policy's one-token forward by `torch.compile`, once a process and model, which takes
-            half a minute and more; on a CPU it needs a C++ compiler.
+        torch_compile: compile the policy's one-token forward and the draw of its tokens by `torch.compile`, once a
+            process and model, which takes half a minute and more. On a CPU it needs a C++ compiler, and the forward is
+            left to packed weights where they are most of the model's.
 
     Raises:
         UsageError: for fewer than one row or one place.
@@ -102,7 +103,9 @@ class BatchedSampler(Sampler):
             longest = max(map(len, prompts)) + sampling.max_new_tokens
             self.places = places_in_memory(models, min(self.rows, len(prompts)), longest)
         if self.torch_compile and not self.told_of_compiling:
-            rank_zero_info("compiling the policy's one-token forward: the first rollouts take a minute or some longer")
+            rank_zero_info(
+                "compiling the steps of sampling: the first rollouts take longer, by seconds or a few minutes"
+            )
             self.told_of_compiling = True
         engine = Engine(
             models,

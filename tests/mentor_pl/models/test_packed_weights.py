@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mentor_pl.models import packed_weights as module
-from mentor_pl.models.packed_weights import packed_bytes, packed_weights
+from mentor_pl.models.packed_weights import is_mostly_packed, packed_bytes, packed_weights
 
 pytestmark = pytest.mark.skipif(not module._has_onednn(), reason="packs weights on x86 CPUs alone")
 
@@ -27,6 +27,14 @@ def model():
 
 def packed(model):
     return {name for name, layer in model.items() if "forward" in layer.__dict__}
+
+
+def test_a_model_is_mostly_packed_where_its_large_layers_hold_more_than_half_of_its_weights():
+    large = nn.Linear(256, 256, bias=False)
+    model = nn.Sequential(large, nn.Embedding(255, 256))
+    assert is_mostly_packed(model)
+    assert not is_mostly_packed(nn.Sequential(large, nn.Embedding(256, 256)))
+    assert not is_mostly_packed(model.to("meta"))  # nothing is packed elsewhere
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from torch._inductor import config as inductor
 from varlen_standin import varlen_attn
 
 from mentor_pl.decoding.coin import Coin
-from mentor_pl.decoding.engine import kv_cache
+from mentor_pl.decoding.engine import engine, kv_cache
 from mentor_pl.decoding.engine.compiling import compiled
 from mentor_pl.decoding.engine.timings import measure_timings
 from mentor_pl.decoding.params import SamplingParams
@@ -109,7 +109,13 @@ def test_a_run_that_begins_with_a_pause_says_why_once(family, keys, sample, grap
     with caplog.at_level("INFO"):
         for _ in range(2):
             sample(sampler, models, [[3, 4, 5]], keys(1), SamplingParams(max_new_tokens=3))
-    assert sum("compiling the policy" in line for line in caplog.messages) == 1
+    assert sum("compiling the steps" in line for line in caplog.messages) == 1
+
+
+def test_a_forward_that_is_mostly_packed_is_left_to_its_packed_weights(check, graphs, monkeypatch):
+    monkeypatch.setattr(engine, "is_mostly_packed", lambda model: True)
+    check("qwen2", "coin", 3)
+    assert count(graphs) == (0, 1)
 
 
 def test_filters_and_greedy_decoding_draw_by_what_is_not_compiled(family, keys, sample, graphs):
