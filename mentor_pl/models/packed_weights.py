@@ -40,9 +40,8 @@ def packed_weights(*models: Any) -> Iterator[None]:
 
 def is_mostly_packed(model: nn.Module) -> bool:
     """Whether more than half of a model's weights would be packed, so that a step's time is that of reading them."""
-    return 2 * sum(layer.weight.nbytes for layer in _layers(model)) > sum(
-        weight.nbytes for weight in model.parameters()
-    )
+    packed = sum(layer.weight.nbytes for layer in _layers(model))
+    return 2 * packed > sum(weight.nbytes for weight in model.parameters())
 
 
 def packed_bytes(model: nn.Module) -> int:

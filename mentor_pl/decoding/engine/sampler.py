@@ -103,9 +103,7 @@ class BatchedSampler(Sampler):
             longest = max(map(len, prompts)) + sampling.max_new_tokens
             self.places = places_in_memory(models, min(self.rows, len(prompts)), longest)
         if self.torch_compile and not self.told_of_compiling:
-            rank_zero_info(
-                "compiling the steps of sampling: the first rollouts take longer, by seconds or a few minutes"
-            )
+            rank_zero_info("compiling the steps of sampling: the first rollouts take seconds or minutes longer")
             self.told_of_compiling = True
         engine = Engine(
             models,
