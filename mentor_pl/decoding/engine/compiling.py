@@ -30,13 +30,12 @@ def compiled(function: Callable[..., Any], what: str, device: torch.device) -> C
     """
     # without it Python passes half a millisecond a step between kernels, which a GPU's recorded steps do not do
     options: dict[str, Any] = {"cpp_wrapper": True} if device.type == "cpu" else {}
+    shapes.use_duck_shape = False  # else sizes that happen to be equal are taken to be equal always
     fast = torch.compile(function, dynamic=True, fullgraph=True, options=options)
 
     def call(*arguments: Any, **named: Any) -> Any:
         try:
-            # else sizes that happen to be equal are taken to be equal always
-            with shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
-                return fast(*arguments, **named)
+            return fast(*arguments, **named)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
             reason = " ".join(str(error).split("\n\n")[0].split())[:300]
             raise UsageError(
