@@ -33,13 +33,17 @@ def compiled(function: Callable[..., Any], what: str, device: torch.device) -> C
     shapes.use_duck_shape = False  # else sizes that happen to be equal are taken to be equal always
     fast = torch.compile(function, dynamic=True, fullgraph=True, options=options)
 
+    def refusal(reason: str) -> UsageError:
+        return UsageError(
+            f"sampler torch_compile is true, but {what} cannot be compiled here, {reason}: set it to false"
+        )
+
     def call(*arguments: Any, **named: Any) -> Any:
         try:
             return fast(*arguments, **named)
-        except (TorchDynamoException, FailOnRecompileLimitHit) as error:
-            reason = " ".join(str(error).split("\n\n")[0].split())[:300]
-            raise UsageError(
-                f"sampler torch_compile is true, but {what} cannot be compiled here, {reason}: set it to false"
-            ) from error
+        except FailOnRecompileLimitHit as error:
+            raise refusal("PyTorch keeps no more graphs of it than torch._dynamo.config.recompile_limit") from error
+        except TorchDynamoException as error:
+            raise refusal(" ".join(str(error).split("\n\n")[0].split())[:300]) from error
 
     return call

@@ -60,7 +60,7 @@ class Engine:
         limits: maximum length of each rollout; by default `sampling.max_new_tokens` for all.
         on_end: called with a rollout's index and ids as soon as it has ended.
         cuda_graphs: whether a GPU replays recorded steps.
-        torch_compile: whether the policy's one-token forward is compiled.
+        torch_compile: whether the policy's one-token forward and its draws are compiled.
         timings: rows at a time -> what forwards over them take, as far as it is known; what is measured is added.
         alternatives: how many of the likeliest tokens are kept of each guided one.
         expert_prompts: [N] what an expert with ids of its own reads in the prompts' place.
@@ -198,7 +198,7 @@ class Engine:
         """Lengthen every row that is drafting."""
         table = self.table
         width, before = table.width(), table.place[: table.used].clone()
-        # of one row `torch.compile` makes a graph of its own
+        # with an idle slot beside it, since of one row `torch.compile` makes a graph of its own
         rows = max(table.used, min(2, self.pages.slots)) if self.torch_compile else table.used
         for i in range(steps):
             self.step(rows, min(width + i, self.pages.length))

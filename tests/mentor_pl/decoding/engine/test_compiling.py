@@ -1,5 +1,8 @@
 """Steps through `torch.compile`: the same tokens, one graph for all rows and widths, and errors in one line."""
 
+from copy import deepcopy
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.attention.varlen
@@ -97,11 +100,18 @@ def test_the_first_forward_of_a_cache_is_not_compiled_and_steps_are_timed_as_the
     assert len(graphs) == 1
 
 
-class Waiting(nn.Linear):
-    """Its forward waits for the host."""
-
-    def forward(self, input):
-        return super().forward(input) if input.sum() > 0 else input
+def test_weights_that_have_changed_and_those_of_another_model_are_the_ones_read(family, keys, sample, graphs):
+    models = family("qwen2")
+    torch.manual_seed(0)
+    for policy in (models.policy, changed := deepcopy(models.policy), changed):
+        given = replace(models, policy=policy), [[3, 4, 5]] * 2, keys(2), SAMPLING
+        plain, fast = sample(Coin(), *given), sample(Coin(torch_compile=True), *given)
+        assert torch.equal(plain.ids, fast.ids)
+        assert (plain.logprobs - fast.logprobs).abs().max() < 1e-5
+        with torch.no_grad():
+            for weight in changed.parameters():
+                weight += 0.1 * torch.randn_like(weight)
+    assert count(graphs) == (1, 1)
 
 
 def test_a_run_that_begins_with_a_pause_says_why_once(family, keys, sample, graphs, caplog):
@@ -127,12 +137,28 @@ def test_filters_and_greedy_decoding_draw_by_what_is_not_compiled(family, keys, 
     assert count(graphs) == (1, 0)
 
 
+class Waiting(nn.Linear):
+    """Its forward waits for the host."""
+
+    def forward(self, input):
+        return super().forward(input) if input.sum() > 0 else input
+
+
 def test_what_is_no_graph_is_refused_in_one_line(graphs):
     with pytest.raises(
         UsageError, match=r"torch_compile is true, but Waiting cannot be compiled here, .*: set it to"
     ) as error:
         compiled(Waiting(2, 2), "Waiting", CPU)(input=torch.ones(2, 2))
     assert "\n" not in str(error.value)
+
+
+def test_more_graphs_than_are_kept_are_refused_in_one_line(graphs):
+    function = compiled(nn.Linear(2, 2), "Linear", CPU)
+    told = "Linear cannot be compiled here, PyTorch keeps no more graphs of it than .*recompile_limit: set it to false"
+    with torch._dynamo.config.patch(recompile_limit=1), pytest.raises(UsageError, match=told):
+        for rows in (2, 1):  # a size of 1 has a graph of its own
+            function(input=torch.ones(rows, 2))
+    assert len(graphs) == 1
 
 
 def test_a_machine_without_a_compiler_is_told_so_in_one_line(monkeypatch, tmp_path):
