@@ -65,8 +65,9 @@ def shared_prompt(options: argparse.Namespace, progress: Progress) -> list[Figur
 def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> tuple[list[Figure], list[str]]:
     """The samplers beside plain decoding, where the expert is seldom asked and where it is often asked."""
     setting = {"policy": SMALL, "expert": LARGE, "profile": LOW, "rollouts": options.rows, "length": 256}
+    setting["torch_compile"] = options.torch_compile
     task = work(**setting)
-    cases = mixed_cases(task, list(SAMPLERS), torch_compile=options.torch_compile)
+    cases = mixed_cases(task, list(SAMPLERS))
     cases["generate"] = Case(lambda: generate(task, options.rows))
     rounds(cases, options.rounds, "mean w about .07", progress)
     memory = {}
@@ -76,8 +77,7 @@ def mixed(options: argparse.Namespace, progress: Progress, console: Console) -> 
             memory[name] = alone(peak_memory, name, setting | {"threads": torch.get_num_threads()})
             progress.advance(step)
     often_task = work(**setting | {"profile": HIGH, "mean_weight": 0.10})
-    often = mixed_cases(often_task, ["coin", "naive"], torch_compile=options.torch_compile)
-    rounds(often, options.rounds, "mean w about .17", progress)
+    often = rounds(mixed_cases(often_task, ["coin", "naive"]), options.rounds, "mean w about .17", progress)
     for table in (sampler_table(cases, task, memory), sampler_table(often, often_task, {})):
         console.print(table)
     coin = cases["coin"].samples

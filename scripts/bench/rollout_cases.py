@@ -56,11 +56,11 @@ def ratio(cases: dict[str, Case], above: str, below: str) -> float:
     return median(a / b for a, b in zip(cases[above].seconds, cases[below].seconds, strict=True))
 
 
-def mixed_cases(task: Work, names: Sequence[str], **options: Any) -> dict[str, Case]:
-    """Plain decoding and the mixed samplers `names` with `options`, on the same prompts and noise."""
-    cases = {"plain": Case(lambda: task.sample(Coin(**options)))}
+def mixed_cases(task: Work, names: Sequence[str]) -> dict[str, Case]:
+    """Plain decoding and the mixed samplers `names`, on the same prompts and noise."""
+    cases = {"plain": Case(lambda: task.sample(Coin(torch_compile=task.torch_compile)))}
     for name in names:
-        sampler = SAMPLERS[name](**options)
+        sampler = SAMPLERS[name](torch_compile=task.torch_compile)
         cases[name] = Case(lambda sampler=sampler: task.sample(sampler, guided=True))  # type: ignore[misc]
     return cases
 

@@ -21,12 +21,12 @@ from mentor_pl.algorithms.parts.gates import EntropyGate, Gate
 from mentor_pl.decoding.algorithm1 import Algorithm1
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine.kv_cache import cached_attention
-from mentor_pl.decoding.engine.timings import ForwardTimings, measure_timings
+from mentor_pl.decoding.engine.timings import Execution, ForwardTimings, measure_timings
 from mentor_pl.decoding.naive import Naive
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Sampler, Samples, decoding
 from mentor_pl.models.loading import Models
-from mentor_pl.models.packed_weights import packed_weights
+from mentor_pl.models.packed_weights import is_mostly_packed, packed_weights
 from mentor_pl.models.vocabulary import Vocabulary
 from mentor_pl.runtime.noise import rollout_keys
 
@@ -58,13 +58,16 @@ class Work:
     length: int
     limits: list[int] | None = None
     gate: Gate | None = None
+    torch_compile: bool = False
 
     @cached_property
     def timings(self) -> ForwardTimings:
         """What forwards of the two models cost by themselves."""
         policy, expert = self.models.policy, self.models.expert
-        with torch.no_grad(), cached_attention(policy, expert), packed_weights(policy, expert):
-            return measure_timings(policy, expert, len(self.prompts), self.models.device)
+        fast = self.torch_compile and not is_mostly_packed(policy)
+        with torch.no_grad(), cached_attention(policy, expert), packed_weights(None if fast else policy, expert):
+            execution = Execution(torch_compile=fast)
+            return measure_timings(policy, expert, len(self.prompts), self.models.device, execution)
 
     @property
     def keys(self) -> Tensor:
@@ -104,6 +107,7 @@ def work(
     prompt_tokens: int = 32,
     vocabulary: int = 1024,
     device: str = "cpu",
+    torch_compile: bool = False,
 ) -> Work:
     """Models of a profile and random prompts, `group` rollouts of each; γ gives on-policy rollouts the mean weight."""
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
@@ -112,7 +116,7 @@ def work(
     models = Models(*pair, tokenizer=None, vocabulary=Vocabulary(vocabulary, (NEVER,), window))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(1)
     texts = torch.randint(vocabulary // 2, (rollouts // group, prompt_tokens), generator=generator).tolist()
-    made = Work(models, [text for text in texts for _ in range(group)], length)
+    made = Work(models, [text for text in texts for _ in range(group)], length, torch_compile=torch_compile)
     made.gate = gate_at(mean_weight, made.sample(Coin()).entropies.flatten())
     return made
 
@@ -187,5 +191,6 @@ def peak_memory(sampler: str, options: dict[str, Any]) -> int:
         if sampler == "generate":
             generate(task, len(task.prompts))
         else:
-            task.sample(SAMPLERS[sampler]() if sampler != "plain" else Coin(), guided=sampler != "plain")
+            kind = SAMPLERS.get(sampler, Coin)  # Coin for plain decoding
+            task.sample(kind(torch_compile=task.torch_compile), guided=sampler != "plain")
     return memory.peak

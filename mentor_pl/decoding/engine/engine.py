@@ -27,7 +27,7 @@ from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.decoding.engine.scheduler import Scheduler
 from mentor_pl.decoding.engine.settling import Settling
 from mentor_pl.decoding.engine.stats import DecodeStats
-from mentor_pl.decoding.engine.timings import ForwardTimings, remembered_timings
+from mentor_pl.decoding.engine.timings import Execution, ForwardTimings, remembered_timings
 from mentor_pl.decoding.engine.verify import Verifier
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.decoding.sampler import Samples
@@ -295,6 +295,6 @@ class Engine:
     def _timings(self) -> ForwardTimings:
         models, rows = self.models, self.pages.slots
         if rows not in self.timings:
-            how = 0 if self.pages.whole else self.pages.size, self.graphs is not None, self.compiles_forward
-            self.timings[rows] = remembered_timings(models.policy, models.expert, rows, models.device, *how)
+            how = Execution(0 if self.pages.whole else self.pages.size, self.graphs is not None, self.compiles_forward)
+            self.timings[rows] = remembered_timings(models.policy, models.expert, rows, models.device, how)
         return self.timings[rows]

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
@@ -46,29 +46,35 @@ class ForwardTimings:
     expert_token: float
 
 
-def remembered_timings(
-    policy: Any,
-    expert: Any,
-    rows: int,
-    device: torch.device,
-    page_tokens: int = 0,
-    cuda_graphs: bool = False,
-    torch_compile: bool = False,
-) -> ForwardTimings:
-    """Timings of this pair of models at so many rows; measured where this machine has not measured them before.
+class Execution(NamedTuple):
+    """How the engine runs forwards, and so how they are measured.
 
-    Args:
-        page_tokens, cuda_graphs, torch_compile: how the engine runs them, and so how they are measured.
+    Attributes:
+        page_tokens: places of a page; 0 where a page is a row.
+        cuda_graphs: whether the policy's steps are recorded and replayed.
+        torch_compile: whether they are compiled.
     """
-    how = page_tokens, cuda_graphs, torch_compile
-    file = _cache_folder() / f"timings-{_fingerprint(policy, expert, rows, device, *how)}.json"
+
+    page_tokens: int = 0
+    cuda_graphs: bool = False
+    torch_compile: bool = False
+
+
+PLAIN = Execution()
+
+
+def remembered_timings(
+    policy: Any, expert: Any, rows: int, device: torch.device, execution: Execution = PLAIN
+) -> ForwardTimings:
+    """Timings of this pair of models at so many rows; measured where this machine has not measured them before."""
+    file = _cache_folder() / f"timings-{_fingerprint(policy, expert, rows, device, execution)}.json"
     found = _read_timings(file)
     if found is not None:
         return found
     with suppress(OSError):
         file.unlink(missing_ok=True)  # it is not there, or it is spoilt
     rank_zero_info(f"measuring how long policy and expert take at {rows} rows, once for these models on this machine")
-    measured = measure_timings(policy, expert, rows, device, *how)
+    measured = measure_timings(policy, expert, rows, device, execution)
     with suppress(OSError):  # a machine without a writable cache folder measures in every run
         _keep(file, measured)
     return _read_timings(file) or measured
@@ -87,32 +93,26 @@ def _keep(file: Path, timings: ForwardTimings) -> None:
 
 
 def measure_timings(
-    policy: Any,
-    expert: Any,
-    rows: int,
-    device: torch.device,
-    page_tokens: int = 0,
-    cuda_graphs: bool = False,
-    torch_compile: bool = False,
+    policy: Any, expert: Any, rows: int, device: torch.device, execution: Execution = PLAIN
 ) -> ForwardTimings:
     """The least of a few forwards over scratch caches; call inside `cached_attention`.
 
     What else runs on the machine only ever adds to a forward's time, so the least is what it costs; and forwards are
     timed in turn, so that a busy while is no one kind's alone.
     """
-    places = max(WIDTH, 2 * page_tokens)
-    size = page_tokens or places
+    places = max(WIDTH, 2 * execution.page_tokens)
+    size = execution.page_tokens or places
     pages = PageTable(rows, places, size, rows * -(-places // size), device)
     for slot in range(rows):
         pages.reserve(slot, places)
     pages.upload()
-    runner = ModelRunner(policy, pages, torch_compile)
+    runner = ModelRunner(policy, pages, execution.torch_compile)
     tokens = torch.zeros(rows, dtype=torch.int64, device=device)
 
     def one_token(some: int, width: int) -> None:
         runner.step(tokens[:some], tokens[:some] + places - 1, width)
 
-    run = Replayed(one_token, rows, places) if cuda_graphs else one_token
+    run = Replayed(one_token, rows, places) if execution.cuda_graphs else one_token
     run(rows, places)  # a graph is recorded, or a forward compiled, at its second call
     expert_runner = ModelRunner(expert, pages)
     forwards = [lambda: run(rows, places), *(_packed(expert_runner, rows, count) for count in (1, MANY))]
@@ -143,11 +143,11 @@ def _seconds(forwards: Sequence[Callable[[], object]], device: torch.device) -> 
     return [min(some) for some in zip(*rounds[1:], strict=True)]  # a first forward sets itself up
 
 
-def _fingerprint(policy: Any, expert: Any, rows: int, device: torch.device, *how: Any) -> str:
+def _fingerprint(policy: Any, expert: Any, rows: int, device: torch.device, execution: Execution) -> str:
     """What timings depend on."""
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu × {torch.get_num_threads()}"
     shapes = [[str(tuple(p.shape)) + str(p.dtype) for p in model.parameters()] for model in (policy, expert)]
-    on_host = json.dumps([machine, torch.__version__, rows, torch.is_autocast_enabled(device.type), shapes, how])
+    on_host = json.dumps([machine, torch.__version__, rows, torch.is_autocast_enabled(device.type), shapes, execution])
     return hashlib.sha256(on_host.encode()).hexdigest()[:16]
 
 

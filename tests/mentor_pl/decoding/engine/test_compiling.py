@@ -14,7 +14,7 @@ from varlen_standin import varlen_attn
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine import engine, kv_cache
 from mentor_pl.decoding.engine.compiling import compiled
-from mentor_pl.decoding.engine.timings import measure_timings
+from mentor_pl.decoding.engine.timings import Execution, measure_timings
 from mentor_pl.decoding.params import SamplingParams
 from mentor_pl.runtime.errors import UsageError
 
@@ -96,7 +96,7 @@ def test_pages_are_read_in_place_by_what_is_compiled(check, graphs, monkeypatch,
 def test_the_first_forward_of_a_cache_is_not_compiled_and_steps_are_timed_as_they_run(family, graphs):
     models = family("qwen2")
     with torch.no_grad(), kv_cache.cached_attention(models.policy, models.expert):
-        measure_timings(models.policy, models.expert, 4, models.device, torch_compile=True)
+        measure_timings(models.policy, models.expert, 4, models.device, Execution(torch_compile=True))
     assert len(graphs) == 1
 
 

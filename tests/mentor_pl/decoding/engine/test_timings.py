@@ -9,7 +9,7 @@ from torch import nn
 
 from mentor_pl.decoding.engine import timings
 from mentor_pl.decoding.engine.pages import PageTable
-from mentor_pl.decoding.engine.timings import ForwardTimings, measure_timings, remembered_timings
+from mentor_pl.decoding.engine.timings import PLAIN, Execution, ForwardTimings, measure_timings, remembered_timings
 
 CPU = torch.device("cpu")
 FIRST, SECOND = ForwardTimings(1.0, 2.0, 3.0), ForwardTimings(4.0, 5.0, 6.0)
@@ -89,7 +89,7 @@ def test_rows_in_pages_are_measured_in_pages_and_steps_that_are_replayed_by_repl
 
     monkeypatch.setattr(timings, "Replayed", Graphs)
     monkeypatch.setattr(timings, "PageTable", lambda *options: seen.append(PageTable(*options)) or seen[-1])
-    got = measure_timings(Slow(clock, 1.0, 0.25), Slow(clock, 5.0, 0.1), 4, CPU, page_tokens, True)
+    got = measure_timings(Slow(clock, 1.0, 0.25), Slow(clock, 5.0, 0.1), 4, CPU, Execution(page_tokens, True))
     assert got.policy_step == pytest.approx(2.0)
     assert replayed
     assert set(replayed) == {(4, places)}
@@ -101,7 +101,7 @@ def test_timings_are_measured_once_and_then_read(folder, measured, caplog):
     caplog.set_level("INFO")
     policy, expert = pair()
     assert remembered_timings(policy, expert, 8, CPU) == FIRST
-    assert measured == [(policy, expert, 8, CPU, 0, False, False)]
+    assert measured == [(policy, expert, 8, CPU, PLAIN)]
     assert remembered_timings(*pair(), 8, CPU) == FIRST  # other models of the same shapes
     assert len(measured) == 1
     (told,) = [record.getMessage() for record in caplog.records]  # before the wait, and once
@@ -146,10 +146,10 @@ def test_where_nothing_can_be_written_every_run_measures(tmp_path, monkeypatch, 
     assert [remembered_timings(*pair(), 8, CPU) for _ in range(2)] == [FIRST, SECOND]
 
 
-@pytest.mark.parametrize("how", [(16, False, False), (0, True, False), (0, False, True)], ids=str)
+@pytest.mark.parametrize("how", [Execution(16), Execution(cuda_graphs=True), Execution(torch_compile=True)], ids=str)
 def test_what_runs_otherwise_is_timed_by_itself(how, folder, measured):
     assert remembered_timings(*pair(), 8, CPU) == FIRST
-    assert remembered_timings(*pair(), 8, CPU, *how) == SECOND
+    assert remembered_timings(*pair(), 8, CPU, how) == SECOND
 
 
 def test_of_processes_that_measure_at_once_the_first_ones_word_holds(folder, monkeypatch):
