@@ -14,9 +14,9 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
-from mentor_pl.decoding.engine.paged_attention import Chunks, attend_in_chunks, attend_pages
+from mentor_pl.decoding.engine.paged_attention import Chunks, Rows, attend_in_chunks, attend_pages
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import spans
 
@@ -88,7 +88,7 @@ class Decode(AttentionMetadata):
         super().__init__(pages)
         self.positions, self.width, self.page, self.table = positions, width, pages.size, None
         self._chunks: Chunks | None = None
-        self._rows: tuple[Tensor, Tensor, Tensor] | None = None
+        self._rows: Rows | None = None
         self.pages, self.offsets = torch.arange(len(positions), device=positions.device), positions
         if not pages.whole:
             self.table = pages.table[: len(positions), : pages.pages(width)]  # [A, ≤ M]
@@ -111,8 +111,7 @@ class Decode(AttentionMetadata):
         pages = keys.transpose(1, 2), values.transpose(1, 2)
         if window is None:
             return attend_in_chunks(query[:, :, 0], *pages, self.chunks(), scale)[:, None]
-        firsts, table, used = self.rows()
-        return attend_pages(query[:, :, 0], *pages, firsts, 1, table, used, scale, window)[0][:, None]
+        return attend_pages(query[:, :, 0], *pages, self.rows(), scale, window)[0][:, None]
 
     def attend_gathered(
         self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None
@@ -137,12 +136,12 @@ class Decode(AttentionMetadata):
             self._chunks = Chunks(self.table, self.positions + 1, self.page)
         return self._chunks
 
-    def rows(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What is read, row by row: where queries begin, pages, places; as `attend_pages` has them."""
+    def rows(self) -> Rows:
+        """What is read, row by row."""
         if self._rows is None:
             assert self.table is not None
-            firsts = torch.arange(len(self.positions) + 1, dtype=torch.int32, device=self.positions.device)
-            self._rows = firsts, self.table.int(), (self.positions + 1).int()
+            firsts = torch.arange(len(self.positions) + 1, device=self.positions.device)
+            self._rows = Rows.of(firsts, 1, self.table, self.positions + 1)
         return self._rows
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
@@ -182,8 +181,8 @@ class Varlen(AttentionMetadata):
         self.rows, self.offsets = rows.to(device), offsets.to(device)
         first = (counts.cumsum(0) - counts)[:, None]
         self.padded = (first + torch.arange(self.longest)).clamp(max=len(rows) - 1).to(device)  # [B, C], into T
-        self.used = (starts + counts).int().to(device)  # [B]
-        self.firsts = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int().to(device)  # [B + 1]
+        firsts = pad(counts.cumsum(0), (1, 0)).to(device)
+        self.asked = Rows.of(firsts, self.longest, self.table, (starts + counts).to(device))
         positions = starts[rows] + offsets  # [T]
         self.positions, self.places = positions.to(device), (positions % pages.size).to(device)
         self.pages = table[rows, positions // pages.size].to(device)  # [T]
@@ -199,9 +198,7 @@ class Varlen(AttentionMetadata):
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None) -> Tensor:
         pages = keys.transpose(1, 2), values.transpose(1, 2)
         queries = query[0].transpose(0, 1)  # [T, H, D]
-        return attend_pages(queries, *pages, self.firsts, self.longest, self.table.int(), self.used, scale, window)[0][
-            None
-        ]
+        return attend_pages(queries, *pages, self.asked, scale, window)[0][None]
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
         padded = query[0].transpose(0, 1)[self.padded]  # [B, C, H, D]; beyond a span's end whatever follows it

@@ -13,10 +13,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from mentor_pl.decoding.engine.attention_metadata import AttentionMetadata, Varlen
 from mentor_pl.decoding.engine.cuda_graphs import ROW_BUCKET, Recorded, bucket
 from mentor_pl.decoding.engine.model_runner import ModelRunner
+from mentor_pl.decoding.engine.paged_attention import Rows
 from mentor_pl.decoding.engine.pages import PageTable
 from mentor_pl.models.attention import spans
 
@@ -29,13 +31,12 @@ class BucketedSpans(Varlen):
     def __init__(self, pages: PageTable, tokens: int, rows: int, columns: int, places: int) -> None:
         AttentionMetadata.__init__(self, pages)
 
-        def zeros(*shape: int, dtype: torch.dtype = torch.int64) -> Tensor:
-            return torch.zeros(*shape, dtype=dtype, device=pages.table.device)
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(*shape, dtype=torch.int64, device=pages.table.device)
 
-        self.longest, self.ids, self.keep = tokens, zeros(tokens), zeros(places)
+        self.ids, self.keep = zeros(tokens), zeros(places)
         self.positions, self.pages, self.places = zeros(tokens), zeros(tokens), zeros(tokens)
-        self.table, self.used = zeros(rows, columns, dtype=torch.int32), zeros(rows, dtype=torch.int32)
-        self.firsts = zeros(rows + 1, dtype=torch.int32)
+        self.asked = Rows.of(zeros(rows + 1), tokens, zeros(rows, columns), zeros(rows))
 
     def fill(
         self, pages: PageTable, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, scored_positions: Tensor
@@ -46,13 +47,13 @@ class BucketedSpans(Varlen):
         positions = starts[owner] + spans(torch.zeros_like(counts), counts)
         padding = len(self.ids) - total
         own = torch.arange(padding)
-        table = torch.zeros(self.table.shape, dtype=torch.int64)
+        table = torch.zeros(self.asked.table.shape, dtype=torch.int64)
         columns = min(table.shape[1], pages.on_host.shape[1])
         table[:rows, :columns] = pages.on_host[slots, :columns]
         used = torch.zeros(len(table), dtype=torch.int64)
         used[:rows], used[rows] = starts + counts, padding
         firsts = torch.full((len(table) + 1,), len(self.ids))
-        firsts[: rows + 1] = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        firsts[: rows + 1] = pad(counts.cumsum(0), (1, 0))
         keep = torch.zeros(len(self.keep), dtype=torch.int64)
         keep[: len(scored_positions)] = scored_positions
         self.ids[:total].copy_(tokens)
@@ -61,10 +62,11 @@ class BucketedSpans(Varlen):
             (self.positions, torch.cat([positions, own])),
             (self.pages, torch.cat([table[owner, positions // pages.size], torch.zeros_like(own)])),
             (self.places, torch.cat([positions, own]) % pages.size),
-            (self.table, table),
-            (self.used, used),
-            (self.firsts, firsts),
             (self.keep, keep),
+            (self.asked.firsts, firsts),
+            (self.asked.table, table),
+            (self.asked.used, used),
+            (self.asked.lasts, pad(used.cumsum(0), (1, 0))),
         ):
             column.copy_(values, non_blocking=True)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from functools import cache
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
@@ -28,26 +28,39 @@ PAGE_MULTIPLE = 256  # of FlashAttention 2; the smallest page
 _AGREES = 2e-2  # of outputs near 1 in half precision
 
 
-def attend_pages(
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    firsts: Tensor,
-    longest: int,
-    table: Tensor,
-    used: Tensor,
-    scale: float | None,
-    window: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Attention of the last queries of each row to its first `used` places, each to itself and what is before it.
+class Rows(NamedTuple):
+    """Whose queries a kernel has and what they read; the layers of a forward share it.
 
-    Args:
-        query: [T, H, D], row by row.
-        keys, values: [N, P, J, D].
+    Attributes:
         firsts: [A + 1] int32, where each row's queries begin, and T.
         longest: queries of a row at most.
         table: [A, M] int32, pages of each row.
         used: [A] int32, places of each row, its queries' included.
+        lasts: [A + 1] int32, 0 and the sums of `used`: the kernel insists on them, though pages have no order.
+    """
+
+    firsts: Tensor
+    longest: int
+    table: Tensor
+    used: Tensor
+    lasts: Tensor
+
+    @classmethod
+    def of(cls, firsts: Tensor, longest: int, table: Tensor, used: Tensor) -> Rows:
+        """Of integers of any size."""
+        used = used.int()
+        return cls(firsts.int(), longest, table.int(), used, pad(used.cumsum(0, dtype=torch.int32), (1, 0)))
+
+
+def attend_pages(
+    query: Tensor, keys: Tensor, values: Tensor, rows: Rows, scale: float | None, window: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Attention of the last queries of each row to the places it uses, each to itself and what is before it.
+
+    Args:
+        query: [T, H, D], row by row.
+        keys, values: [N, P, J, D].
+        rows: A of them.
         scale: of the scores; by default D^{-1/2}.
         window: places that a query sees, itself included; none for all.
 
@@ -56,20 +69,22 @@ def attend_pages(
     """
     from torch.nn.attention.varlen import AuxRequest, varlen_attn
 
+    # nothing follows a row's only query: with no mask the kernel reads keys once for all the heads that share them
+    behind = -1 if rows.longest == 1 and window is None else 0
     output, lse = varlen_attn(
         query,
         keys,
         values,
-        firsts,
-        None,
-        longest,
-        table.shape[1] * keys.shape[1],
+        rows.firsts,
+        rows.lasts,
+        rows.longest,
+        rows.table.shape[1] * keys.shape[1],
         return_aux=AuxRequest(lse=True),
         scale=scale,
-        window_size=(-1 if window is None else window - 1, 0),
+        window_size=(-1 if window is None else window - 1, behind),
         enable_gqa=query.shape[1] != keys.shape[2],
-        seqused_k=used,
-        block_table=table,
+        seqused_k=rows.used,
+        block_table=rows.table,
         num_splits=1,
     )
     return output, lse.transpose(0, 1)  # which the kernel has as [H, T], whatever its documentation says
@@ -87,14 +102,11 @@ class Chunks:
     def __init__(self, table: Tensor, used: Tensor, page: int) -> None:
         rows, pages = table.shape
         self.count, size = -(-pages // CHUNK_PAGES), CHUNK_PAGES * page
-        options: dict[str, Any] = {"dtype": torch.int32, "device": table.device}
-        starts = size * torch.arange(self.count, **options)
-        left = (used[:, None] - starts).clamp(0, size).int()  # [A, S]
-        self.used = left.flatten()  # [A · S]
+        starts = size * torch.arange(self.count, device=table.device)
+        left = (used[:, None] - starts).clamp(0, size)  # [A, S]
         self.empty = (left == 0)[..., None]  # [A, S, 1]
-        full = pad(table.int(), (0, self.count * CHUNK_PAGES - pages))
-        self.table = full.unflatten(1, (self.count, CHUNK_PAGES)).flatten(0, 1)  # [A · S, CHUNK_PAGES]
-        self.firsts = torch.arange(rows * self.count + 1, **options)
+        full = pad(table, (0, self.count * CHUNK_PAGES - pages)).unflatten(1, (self.count, CHUNK_PAGES)).flatten(0, 1)
+        self.rows = Rows.of(torch.arange(rows * self.count + 1, device=table.device), 1, full, left.flatten())
 
 
 def attend_in_chunks(query: Tensor, keys: Tensor, values: Tensor, chunks: Chunks, scale: float | None) -> Tensor:
@@ -107,7 +119,7 @@ def attend_in_chunks(query: Tensor, keys: Tensor, values: Tensor, chunks: Chunks
         scale: of the scores; by default D^{-1/2}.
     """
     several = query if chunks.count == 1 else query.repeat_interleave(chunks.count, 0)
-    output, lse = attend_pages(several, keys, values, chunks.firsts, 1, chunks.table, chunks.used, scale)
+    output, lse = attend_pages(several, keys, values, chunks.rows, scale)
     if chunks.count == 1:
         return output
     rows, empty = len(query), chunks.empty  # what a kernel makes of no key is its own affair

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mentor_pl.decoding.engine import paged_attention
-from mentor_pl.decoding.engine.paged_attention import CHUNK_PAGES, Chunks, attend_in_chunks, attend_pages, usable
+from mentor_pl.decoding.engine.paged_attention import CHUNK_PAGES, Chunks, Rows, attend_in_chunks, attend_pages, usable
 
 CPU = torch.device("cpu")
 
@@ -95,8 +95,8 @@ def test_an_older_function_that_knows_no_pages_is_not_called(monkeypatch):
 
 def test_several_queries_of_a_row_see_no_further_than_themselves(rows, plain_kernel):
     query, keys, values, table, used = rows
-    firsts = torch.tensor([0, 2, 3]).int()  # the last two places of the first row, and the last one of the second
-    found, sums = attend_pages(query, keys, values, firsts, 2, table[:2], used[:2], None)
+    firsts = torch.tensor([0, 2, 3])  # the last two places of the first row, and the last one of the second
+    found, sums = attend_pages(query, keys, values, Rows.of(firsts, 2, table[:2], used[:2]), None)
     places = torch.tensor([36, 37, 8]).int()
     expected = whole_softmax(query, keys, values, table[[0, 0, 1]], places)
     assert (found - expected).abs().max() < 1e-6
