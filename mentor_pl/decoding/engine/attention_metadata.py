@@ -87,7 +87,7 @@ class Decode(AttentionMetadata):
     def __init__(self, positions: Tensor, width: int, pages: PageTable) -> None:
         super().__init__(pages)
         self.positions, self.width, self.page, self.table = positions, width, pages.size, None
-        self._chunks: Chunks | None = None
+        self._chunks: dict[int, Chunks] = {}
         self._rows: Rows | None = None
         self.pages, self.offsets = torch.arange(len(positions), device=positions.device), positions
         if not pages.whole:
@@ -110,7 +110,9 @@ class Decode(AttentionMetadata):
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None) -> Tensor:
         pages = keys.transpose(1, 2), values.transpose(1, 2)
         if window is None:
-            return attend_in_chunks(query[:, :, 0], *pages, self.chunks(), scale)[:, None]
+            return attend_in_chunks(query[:, :, 0], *pages, self.chunks(query.shape[1] // keys.shape[1]), scale)[
+                :, None
+            ]
         return attend_pages(query[:, :, 0], *pages, self.rows(), scale, window)[0][:, None]
 
     def attend_gathered(
@@ -129,12 +131,12 @@ class Decode(AttentionMetadata):
 
     # made once, since the layers share them; not `cached_property`, whose lock no graph takes in Python 3.11
 
-    def chunks(self) -> Chunks:
-        """What is read, split over keys."""
-        if self._chunks is None:
+    def chunks(self, groups: int) -> Chunks:
+        """What is read, split over keys, by heads of which `groups` share a key head."""
+        if groups not in self._chunks:
             assert self.table is not None
-            self._chunks = Chunks(self.table, self.positions + 1, self.page)
-        return self._chunks
+            self._chunks[groups] = Chunks(self.table, self.positions + 1, self.page, groups)
+        return self._chunks[groups]
 
     def rows(self) -> Rows:
         """What is read, row by row."""

@@ -9,23 +9,24 @@ Chunks are fixed, so what a row finds does not depend on how long others are. Th
 they have returned NaN and wrong rows (pytorch/torchtitan#3235, pytorch#194167).
 
 Shapes: A rows, T queries, H query heads, J key heads, D head size, N pages of P places, M pages of a row at most, S
-chunks of a row.
+chunks of a row, G = H / J.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from inspect import signature
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn.functional import pad
 
-CHUNK_PAGES = 4
+CHUNK_PAGES = 8
 PAGE_MULTIPLE = 256  # of FlashAttention 2; the smallest page
 _AGREES = 2e-2  # of outputs near 1 in half precision
+_SHARPNESS = 3.0  # of what is tried, so that few keys have the weight, and heads differ in which
 
 
 class Rows(NamedTuple):
@@ -53,7 +54,13 @@ class Rows(NamedTuple):
 
 
 def attend_pages(
-    query: Tensor, keys: Tensor, values: Tensor, rows: Rows, scale: float | None, window: int | None = None
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    rows: Rows,
+    scale: float | None,
+    window: int | None = None,
+    causal: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Attention of the last queries of each row to the places it uses, each to itself and what is before it.
 
@@ -63,14 +70,13 @@ def attend_pages(
         rows: A of them.
         scale: of the scores; by default D^{-1/2}.
         window: places that a query sees, itself included; none for all.
+        causal: false where every query of a row sees all of its places.
 
     Returns:
         output [T, H, D] and log-sum-exps [T, H] float32.
     """
     from torch.nn.attention.varlen import AuxRequest, varlen_attn
 
-    # nothing follows a row's only query: with no mask the kernel reads keys once for all the heads that share them
-    behind = -1 if rows.longest == 1 and window is None else 0
     output, lse = varlen_attn(
         query,
         keys,
@@ -81,7 +87,7 @@ def attend_pages(
         rows.table.shape[1] * keys.shape[1],
         return_aux=AuxRequest(lse=True),
         scale=scale,
-        window_size=(-1 if window is None else window - 1, behind),
+        window_size=(-1 if window is None else window - 1, 0 if causal else -1),
         enable_gqa=query.shape[1] != keys.shape[2],
         seqused_k=rows.used,
         block_table=rows.table,
@@ -97,20 +103,25 @@ class Chunks:
         table: [A, M], pages of each row.
         used: [A], places of each row, its query's included; at least 1.
         page: P.
+        groups: G, query heads to a key head.
     """
 
-    def __init__(self, table: Tensor, used: Tensor, page: int) -> None:
+    def __init__(self, table: Tensor, used: Tensor, page: int, groups: int) -> None:
         rows, pages = table.shape
         self.count, size = -(-pages // CHUNK_PAGES), CHUNK_PAGES * page
         starts = size * torch.arange(self.count, device=table.device)
         left = (used[:, None] - starts).clamp(0, size)  # [A, S]
-        self.empty = (left == 0)[..., None]  # [A, S, 1]
+        self.empty = (left == 0)[..., None, None]  # [A, S, 1, 1]
         full = pad(table, (0, self.count * CHUNK_PAGES - pages)).unflatten(1, (self.count, CHUNK_PAGES)).flatten(0, 1)
-        self.rows = Rows.of(torch.arange(rows * self.count + 1, device=table.device), 1, full, left.flatten())
+        firsts = groups * torch.arange(rows * self.count + 1, device=table.device)
+        self.rows = Rows.of(firsts, groups, full, left.flatten())
 
 
 def attend_in_chunks(query: Tensor, keys: Tensor, values: Tensor, chunks: Chunks, scale: float | None) -> Tensor:
     """Attention of one query per row, split over keys: [A, H, D].
+
+    Query heads that share a key head are queries of one row, so that its keys are read once. The kernel does so too
+    where it is asked without a mask, but then its log-sum-exps are not where it says.
 
     Args:
         query: [A, H, D].
@@ -118,14 +129,18 @@ def attend_in_chunks(query: Tensor, keys: Tensor, values: Tensor, chunks: Chunks
         chunks: of the rows.
         scale: of the scores; by default D^{-1/2}.
     """
-    several = query if chunks.count == 1 else query.repeat_interleave(chunks.count, 0)
-    output, lse = attend_pages(several, keys, values, chunks.rows, scale)
+    groups = chunks.rows.longest
+    folded = query.unflatten(1, (-1, groups)).transpose(1, 2)  # [A, G, J, D]
+    several = folded[:, None].expand(-1, chunks.count, -1, -1, -1).flatten(0, 2)  # [A · S · G, J, D]
+    output, lse = attend_pages(several, keys, values, chunks.rows, scale, causal=False)
+    found = output.view(len(query), chunks.count, *folded.shape[1:])  # [A, S, G, J, D]
     if chunks.count == 1:
-        return output
-    rows, empty = len(query), chunks.empty  # what a kernel makes of no key is its own affair
-    weights = lse.view(rows, chunks.count, -1).masked_fill(empty, -torch.inf).softmax(1)  # [A, S, H]
-    found = output.view(rows, chunks.count, *query.shape[1:]).float().masked_fill(empty[..., None], 0)
-    return (weights[..., None] * found).sum(1).to(query.dtype)
+        merged = found[:, 0]
+    else:
+        empty = chunks.empty  # what a kernel makes of no key is its own affair
+        weights = lse.reshape(found.shape[:-1]).masked_fill(empty, -torch.inf).softmax(1)  # [A, S, G, J]
+        merged = (weights[..., None] * found.float().masked_fill(empty[..., None], 0)).sum(1).to(query.dtype)
+    return merged.transpose(1, 2).reshape(query.shape)
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator] # a trial is nothing to be compiled
@@ -161,15 +176,13 @@ def problem(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype
     def drawn(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, device=device).to(dtype)
 
-    options: dict[str, Any] = {"dtype": torch.int32, "device": device}
-    keys, values = drawn(7, page, key_heads, size), drawn(7, page, key_heads, size)
-    table, used = (
-        torch.tensor([[3, 1, 6, 2, 5], [4, 0, 0, 0, 0]], **options),
-        torch.tensor([4 * page + 3, page - 1], **options),
-    )
-    query = drawn(2, heads, size)
+    pages = CHUNK_PAGES + 1  # of two chunks, and of one
+    keys, values = drawn(pages + 2, page, key_heads, size), drawn(pages + 2, page, key_heads, size)
+    table = (1 + torch.arange(2 * pages, device=device).view(2, pages)) % (pages + 2)
+    used = torch.tensor([CHUNK_PAGES * page + page // 2, page - 1], device=device)
+    query = _SHARPNESS * drawn(2, heads, size)
     try:
-        found = attend_in_chunks(query, keys, values, Chunks(table, used, page), None)
+        found = attend_in_chunks(query, keys, values, Chunks(table, used, page, heads // key_heads), None)
     except (RuntimeError, TypeError, NotImplementedError) as error:
         return f"the kernel refuses, {' '.join(str(error).split())[:200]}"
     for row, count in enumerate(used.tolist()):

@@ -24,7 +24,9 @@ def rows():
 
 
 def in_chunks(query, keys, values, table, used, scale=None):
-    return attend_in_chunks(query, keys, values, Chunks(table, used, keys.shape[1]), scale)
+    return attend_in_chunks(
+        query, keys, values, Chunks(table, used, keys.shape[1], query.shape[1] // keys.shape[2]), scale
+    )
 
 
 def whole_softmax(query, keys, values, table, used):
@@ -36,7 +38,7 @@ def whole_softmax(query, keys, values, table, used):
 
 
 def test_chunks_of_keys_add_up_to_one_softmax(rows, plain_kernel):
-    assert rows[-1].max() > 4 * 2 * CHUNK_PAGES  # five chunks, of which the other rows have one
+    assert rows[-1].max() > 2 * 2 * CHUNK_PAGES  # three chunks, of which the other rows have one
     found = in_chunks(*rows)
     assert (found - whole_softmax(*rows)).abs().max() < 1e-6
 
@@ -48,6 +50,20 @@ def test_two_chunks_by_hand(plain_kernel, monkeypatch):
     values = torch.tensor([8.0, 0.0]).view(2, 1, 1, 1)
     table, used = torch.tensor([[0, 1]]).int(), torch.tensor([2]).int()
     assert in_chunks(torch.ones(1, 1, 1), keys, values, table, used, 1.0).item() == pytest.approx(2.0)
+
+
+def test_heads_that_share_a_key_head_are_queries_of_one_row(rows, plain_kernel, monkeypatch):
+    asked, kernel = [], torch.nn.attention.varlen.varlen_attn
+
+    @wraps(kernel)
+    def noted(query, *arguments, **options):
+        asked.append((query.shape, arguments[2].tolist()))
+        return kernel(query, *arguments, **options)
+
+    monkeypatch.setattr(torch.nn.attention.varlen, "varlen_attn", noted)
+    query, keys, values, table, used = rows
+    in_chunks(query, keys, values, table[:, :4], used.clamp(max=8))
+    assert asked == [((3 * 3, 2, 4), [0, 3, 6, 9])]  # of 6 heads over 2, so that a row's keys are read once for three
 
 
 def test_what_a_row_finds_does_not_depend_on_longer_ones(rows, plain_kernel):
@@ -76,13 +92,14 @@ def test_a_kernel_that_refuses_says_why_in_one_line():
     assert "\n" not in problem()
 
 
-def test_a_kernel_that_errs_is_not_used(plain_kernel, monkeypatch):
+@pytest.mark.parametrize("mixed_up", [0, 1])  # heads, and queries
+def test_a_kernel_that_errs_is_not_used(mixed_up, plain_kernel, monkeypatch):
     right = torch.nn.attention.varlen.varlen_attn
 
     @wraps(right)
     def wrong(*arguments, **options):
         output, sums = right(*arguments, **options)
-        return output, sums.flip(1)
+        return output, sums.flip(mixed_up)
 
     monkeypatch.setattr(torch.nn.attention.varlen, "varlen_attn", wrong)
     assert problem() == "the kernel errs on this machine"
