@@ -10,7 +10,6 @@ costs no other. What lines print lies beside the JSON, as `gpu.log`.
     attention  which kernel it gets, and why
     sampling   the one-pass kernel beside the plain way
     steps      a one-token step of 1.5B ÷ the roofline
-    compiled   likewise through torch.compile
     capture    steps recorded inside gathered(), the policy sharded
     pages      read in place beside gathered
     gap        log-probabilities as sampled, and as trained
@@ -19,6 +18,7 @@ costs no other. What lines print lies beside the JSON, as `gpu.log`.
     steps-7b   a one-token step of 7B ÷ the roofline
     memory     three training steps, beside what `mentor doctor` estimates
     naive      beside the coin, 7B under 7B
+    compiled   a step of 1.5B through torch.compile, which takes minutes the first time
     vllm       beside our plain decoding, where it is installed
 
 `--device cpu --tiny` tries every line in a minute; the figures mean nothing then.
@@ -73,7 +73,6 @@ LINES = (
     Line("attention", attention, Figure("attention kernel", None)),
     Line("sampling", sampling, Figure("one-pass kernel", None)),
     Line("steps", small_steps, STEP),
-    Line("compiled", compiled_steps, COMPILED),
     Line("capture", capture, Figure("steps recorded inside gathered(), share", None)),
     Line("pages", pages, Figure("pages gathered ÷ read in place, time of a step", None)),
     Line("gap", gap, Figure("log-probability gap, mean", None)),
@@ -82,6 +81,7 @@ LINES = (
     Line("steps-7b", large_steps, Figure("step ÷ roofline, 7B, 64 rows", None)),
     Line("memory", memory, Figure(MEMORY, None)),
     Line("naive", naive, Figure("naive ÷ coin, time, 7B under 7B", None)),
+    Line("compiled", compiled_steps, COMPILED),
     Line("vllm", vllm, Figure(VLLM, None)),
 )
 
