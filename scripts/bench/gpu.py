@@ -7,9 +7,10 @@ takes an 80 GB card and at most nine minutes (`--budget`), the most important li
 costs no other. What lines print lies beside the JSON, as `gpu.log`.
 
     card       its copy bandwidth, at which rooflines are drawn
-    attention  which kernel it gets, and why
+    attention  which kernel it gets, and why; its time beside that of reading keys and values once
     sampling   the one-pass kernel beside the plain way
     steps      a one-token step of 1.5B ÷ the roofline
+    products   of a step by themselves beside reading their weights once
     capture    steps recorded inside gathered(), the policy sharded
     pages      read in place beside gathered
     gap        log-probabilities as sampled, and as trained
@@ -42,7 +43,7 @@ from pathlib import Path
 
 import torch
 from gpu_guided import COIN, coin, gap, naive
-from gpu_kernels import attention, card, numbers, pages, sampling
+from gpu_kernels import PRODUCTS, attention, card, numbers, pages, products, sampling
 from gpu_setup import Setup
 from gpu_steps import COMPILED, STEP, capture, compiled_steps, large_steps, small_steps
 from gpu_training import MEMORY, memory
@@ -73,6 +74,7 @@ LINES = (
     Line("attention", attention, Figure("attention kernel", None)),
     Line("sampling", sampling, Figure("one-pass kernel", None)),
     Line("steps", small_steps, STEP),
+    Line("products", products, Figure(PRODUCTS, None)),
     Line("capture", capture, Figure("steps recorded inside gathered(), share", None)),
     Line("pages", pages, Figure("pages gathered ÷ read in place, time of a step", None)),
     Line("gap", gap, Figure("log-probability gap, mean", None)),

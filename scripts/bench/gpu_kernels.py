@@ -1,6 +1,6 @@
-"""Lines of `gpu.py`: what the card is, and what the two kernels of decoding do on it.
+"""Lines of `gpu.py`: what the card is, and what products and the two kernels of decoding do on it.
 
-Shapes: A rows, V vocabulary.
+Shapes: A rows, V vocabulary, N pages of P places, M of a row, J key heads, D head size.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from gpu_setup import SHAPES, Setup, bandwidth, plainly, seconds_of, unmeasured
 from gpu_steps import step_time
 from mixture import Shape
 from report import Figure
+from torch.nn.functional import linear
 
 from mentor_pl.decoding.coin import Coin
 from mentor_pl.decoding.engine import kv_cache, one_pass, paged_attention
@@ -25,6 +26,7 @@ from mentor_pl.runtime.machine import host_memory, processor
 
 SIZE, WIDTH = 151665, 151936  # ids of Qwen2.5's tokenizer, and that its models embed
 ROWS = (64, 256)
+PRODUCTS = "products ÷ reading weights once, 1.5B, 64 rows"
 
 
 def card(setup: Setup) -> Iterator[Figure]:
@@ -50,6 +52,54 @@ def attention(setup: Setup) -> Iterator[Figure]:
         reason = _no_pages(setup, setup.shape(name))
         what = "0: attention gathers pages; 1: its kernel reads them where they lie"
         yield Figure(f"attention kernel, {name}", 0.0 if reason else 1.0, "", detail=reason or what)
+        if not reason:
+            yield _reading(setup, name)
+
+
+def _reading(setup: Setup, name: str) -> Figure:
+    """Attention of a step beside reading its keys and values once, over as many layers' as no card keeps at hand."""
+    shape, rows, places, layers = setup.shape(name), ROWS[0], setup.of(612, 21), setup.of(8, 2)
+    size, columns = shape.hidden // shape.heads, -(-places // setup.page)
+    options = {"device": setup.device, "dtype": setup.dtype}
+    caches = torch.randn(layers, 2, rows * columns, setup.page, shape.key_heads, size, **options)  # [·, ·, N, P, J, D]
+    query = torch.randn(rows, shape.heads, size, **options)
+    table = torch.randperm(rows * columns, device=setup.device).view(rows, columns)  # [A, M]
+    used = torch.full((rows,), places, device=setup.device)
+    chunks = paged_attention.Chunks(table, used, setup.page, shape.heads // shape.key_heads)
+
+    def run() -> None:
+        for keys, values in caches:
+            paged_attention.attend_in_chunks(query, keys, values, chunks, None)
+
+    taken = seconds_of(setup, run, calls=1) / layers
+    floor = 2 * query.element_size() * rows * places * shape.key_heads * size / bandwidth(setup)
+    detail = f"{1e6 * taken:.0f} µs a layer against {1e6 * floor:.0f}; {places} places a row"
+    return Figure(f"attention ÷ reading keys and values once, {name}, {rows} rows", taken / floor, detail=detail)
+
+
+def products(setup: Setup) -> Iterator[Figure]:
+    """A step's products by themselves beside reading their weights once, as a model has them and joined by input."""
+    shape, rows = setup.shape("1.5B"), ROWS[0]
+    hidden, narrow, options = shape.hidden, shape.hidden // shape.heads * shape.key_heads, {"device": setup.device}
+    joined = [
+        torch.randn(width, inputs, dtype=setup.dtype, **options)
+        for _ in range(shape.layers)
+        for width, inputs in (
+            (hidden + 2 * narrow, hidden),
+            (hidden, hidden),
+            (2 * shape.inner, hidden),
+            (hidden, shape.inner),
+        )
+    ]
+    joined.append(torch.randn(setup.vocabulary, hidden, dtype=setup.dtype, **options))
+    parts = {hidden + 2 * narrow: [hidden, narrow, narrow], 2 * shape.inner: [shape.inner] * 2}
+    apart = [part for weight in joined for part in weight.split(parts.get(len(weight), len(weight)))]
+    asked = {width: torch.randn(rows, width, dtype=setup.dtype, **options) for width in (hidden, shape.inner)}
+    floor = sum(weight.nbytes for weight in joined) / bandwidth(setup)
+    for name, weights in (("", apart), (", joined by input", joined)):
+        taken = seconds_of(setup, lambda: [linear(asked[weight.shape[1]], weight) for weight in weights], calls=1)  # noqa: B023
+        detail = f"{1e3 * taken:.2f} ms against {1e3 * floor:.2f}, in {len(weights)} products"
+        yield Figure(f"{PRODUCTS}{name}", taken / floor, detail=detail)
 
 
 def _no_pages(setup: Setup, shape: Shape) -> str:

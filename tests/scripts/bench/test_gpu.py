@@ -1,15 +1,11 @@
 """The GPU benchmark on a CPU: every line at tiny shapes under both kinds of cache, and what becomes of failures."""
 
 import json
-import sys
 from dataclasses import replace
-from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import SimpleNamespace
 
 import gpu
 import gpu_guided
-import gpu_kernels
 import gpu_steps
 import gpu_vllm
 import process
@@ -17,15 +13,13 @@ import pytest
 import torch
 from child_environment import ROOT
 from gpu import LINES, Line
-from gpu_setup import TINY, Setup, plainly
+from gpu_setup import TINY, Setup
 from gpu_steps import COMPILED, STEP, StepTime, bytes_read, step_time
 from process import streamed
 from report import Figure, filled
 from rollout_work import Work
-from torch.nn.functional import scaled_dot_product_attention
 from two_processes import FORKING
 
-from mentor_pl.decoding.engine import attention_metadata, kv_cache, one_pass
 from mentor_pl.decoding.engine.stats import DecodeStats
 
 BY_NAME = {line.name: line for line in LINES}
@@ -224,86 +218,3 @@ def test_models_in_bfloat16_keep_the_angles_of_their_positions(setup):
     policy = setup.models(TINY, 16, torch.bfloat16).policy
     assert policy.lm_head.weight.dtype == torch.bfloat16
     assert policy.model.rotary_emb.inv_freq.dtype == torch.float32
-
-
-# ---------------------------------------------------------------- what a card alone has, stood in for
-
-
-@pytest.mark.parametrize("error", [0.0, 0.5])
-def test_pages_read_in_place_are_held_against_pages_gathered(error, setup, monkeypatch):
-    def attend(self, query, keys, values, scale, window):
-        read = (self.read(keys), self.read(values))
-        mask = self.mask(window, query.shape[1] // keys.shape[1], query.dtype)
-        found = scaled_dot_product_attention(self.fold(query, keys.shape[1]), *read, attn_mask=mask, scale=scale)
-        return self.unfold(found, query.shape[1]) + error
-
-    monkeypatch.setattr(kv_cache, "usable", lambda *_: True)
-    for kind in (attention_metadata.Decode, attention_metadata.Varlen):
-        monkeypatch.setattr(kind, "attend", attend)
-    off, ratio = BY_NAME["pages"].measure(setup)
-    assert (off.value > 1e-3) is bool(error)
-    assert ratio.value > 0
-    assert kv_cache.usable()  # again
-
-
-@pytest.mark.parametrize("shift", [0, 1])
-def test_the_one_pass_kernel_is_held_against_the_plain_way(shift, setup, monkeypatch):
-    def kernel(logits, states, temperature, size):
-        with plainly(one_pass):
-            token, *values, _ = one_pass.drafts(*given, True)
-        return token + shift, *values
-
-    given = []
-    drafts = one_pass.drafts
-
-    def noted(*arguments):
-        given[:] = arguments[:-1]
-        return drafts(*arguments)
-
-    monkeypatch.setattr(one_pass, "drafts", noted)
-    monkeypatch.setattr(one_pass, "usable", lambda *_: True)
-    monkeypatch.setattr(one_pass, "in_one_pass", kernel)
-    equal, ratio, *_ = BY_NAME["sampling"].measure(setup)
-    assert equal.value == 1 - shift
-    assert equal.passed is not bool(shift)
-    assert "|Δ log p| ≤ 0.0e+00, |Δ H| ≤ 0.0e+00" in ratio.detail
-
-
-class Engine:
-    """vLLM's, as far as it is asked."""
-
-    missing = 0
-
-    def __init__(self, model, **options):
-        assert json.loads(Path(model, "config.json").read_text())["architectures"] == ["Qwen2ForCausalLM"]
-        assert options["max_model_len"] == 24
-
-    def generate(self, prompts, params, use_tqdm):
-        assert all(len(prompt["prompt_token_ids"]) == 8 for prompt in prompts)
-        response = SimpleNamespace(token_ids=[0] * (params.max_tokens - self.missing))
-        return [SimpleNamespace(outputs=[response]) for _ in prompts]
-
-
-@pytest.fixture
-def installed(monkeypatch, here):
-    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(LLM=Engine, SamplingParams=SimpleNamespace))
-    monkeypatch.setattr(gpu_vllm, "find_spec", lambda name: ModuleSpec(name, None))
-
-
-def test_vllm_is_measured_where_it_is_installed(installed, setup):
-    ours, ratio = BY_NAME["vllm"].measure(setup)
-    assert ours.value > 0
-    assert ratio.value > 0
-
-
-def test_responses_of_another_length_are_no_comparison(installed, setup, monkeypatch):
-    monkeypatch.setattr(Engine, "missing", 1)
-    with pytest.raises(RuntimeError, match=r"responses have \[15\] tokens, not 16"):
-        list(BY_NAME["vllm"].measure(setup))
-
-
-def test_attention_says_which_kernel_it_gets(setup):
-    figures = list(gpu_kernels.attention(setup))
-    assert [figure.value for figure in figures] == [0, 0]
-    told = ("the kernel refuses, ", "torch.nn.attention.varlen knows no pages")  # the second one in 2.11
-    assert all(figure.detail.startswith(told) for figure in figures)
