@@ -62,7 +62,7 @@ def streamed(
     theirs.close()
     end = time.monotonic() + seconds
     try:
-        while ours.poll(max(0.0, end - time.monotonic())):
+        while (left := end - time.monotonic()) > 0 and ours.poll(left):
             try:
                 kind, value = ours.recv()
             except EOFError:
