@@ -17,9 +17,13 @@ def claim(folder: Path) -> None:
     A file system that knows no locks of folders, such as NFS, lets everyone in.
 
     Raises:
-        UsageError: where another process has it.
+        UsageError: where another process has it, or nobody could make it.
+        OSError: where there is no room for it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise UsageError(f"the folder {folder} cannot be made ({error.strerror}): name another one") from error
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     identity = (os.fstat(descriptor).st_dev, os.fstat(descriptor).st_ino)
     if identity in _claimed:

@@ -168,7 +168,7 @@ EDITED = {
         lambda folder: (folder / "config.json").write_text("{"),
         "policy 'edited'|config.json|not a valid JSON file",
     ),
-    "config.json is missing": (lambda folder: (folder / "config.json").unlink(), "policy 'edited'|configuration"),
+    "config.json is missing": (lambda folder: (folder / "config.json").unlink(), "'edited'|configuration"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "policy 'edited'|tokenizer"),
     "tokenizer.json is no JSON": (
         lambda folder: (folder / "tokenizer.json").write_text("[]"),
@@ -178,7 +178,7 @@ EDITED = {
     "weights cut off": (cut, "policy 'edited'|weights"),
     "weights of text": (lambda folder: (folder / "model.safetensors").write_text("x" * 99), "policy 'edited'|weights"),
     "another size": (fields("config.json", hidden_size=128), "policy 'edited'"),
-    "an unknown architecture": (fields("config.json", model_type="quwen"), "policy 'edited'|quwen"),
+    "an unknown architecture": (fields("config.json", model_type="quwen"), "'edited'|quwen"),
     "dropout": (fields("config.json", attention_dropout=0.1), "attention_dropout to 0.1|set it to 0"),
     "nothing that ends a response": (endless, "policy 'edited' has no end-of-sequence token|set eos_token"),
     "a small embedding": (fields("config.json", vocab_size=4), "policy 'edited' embeds 4 ids|resize"),
@@ -189,7 +189,7 @@ FOLDERS = {
     "--trainer.logger.save_dir=base.yaml": (None, "save_dir|base.yaml is no folder|name another"),
     "--trainer.logger.save_dir=base.yaml/runs": (None, "save_dir|base.yaml is no folder|name another"),
     "--trainer.logger.save_dir=loop": (linked("loop", "loop"), "save_dir|loop is no folder|name another"),
-    "--trainer.logger.save_dir=/proc/runs": (None, "/proc"),
+    "--trainer.logger.save_dir=/proc/runs": (None, "/proc/runs|cannot be made|name another"),
     "--trainer.callbacks+='{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {dirpath: "
     "base.yaml/saved}}'": (None, "dirpath|base.yaml is no folder|name another"),
     "--trainer.logger=lightning.pytorch.loggers.MLFlowLogger": (None, "mlflow"),

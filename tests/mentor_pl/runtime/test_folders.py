@@ -1,7 +1,9 @@
 """A folder that cannot be made is refused before anything is done for it."""
 
+import errno
 import fcntl
 import os
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,21 @@ def test_a_folder_is_for_one_process_and_one_process_may_ask_again(tmp_path):
     release()
     for name in ("run", "other"):
         fcntl.flock(os.open(tmp_path / name, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_what_looks_as_if_it_could_be_made_and_cannot_is_named(tmp_path, monkeypatch):
+    def as_of_proc(path, *arguments, **options):  # which says that it may be written to
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(Path, "mkdir", as_of_proc)
+    with pytest.raises(UsageError, match=r"run cannot be made \(No such file or directory\): name another one$"):
+        claim(tmp_path / "run")
+
+
+def test_a_folder_that_there_is_no_room_for_is_no_mistake(tmp_path, monkeypatch):
+    def full(path, *arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(OSError, match="No space left"):
+        claim(tmp_path / "run")
