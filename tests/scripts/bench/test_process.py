@@ -29,7 +29,15 @@ def test_a_process_that_ends_without_a_word_is_told_from_one_that_is_done(tmp_pa
 
 
 def test_what_takes_too_long_is_killed(tmp_path, monkeypatch):
-    started, kind = [], FORKING.Process
+    """Though the next value may be there already."""
+    started, kind, pipe = [], FORKING.Process, FORKING.Pipe
+
+    def ready(duplex):
+        ours, theirs = pipe(duplex=duplex)
+        ours.poll = lambda _, poll=ours.poll: poll(300)
+        return ours, theirs
+
+    monkeypatch.setattr(FORKING, "Pipe", ready)
     monkeypatch.setattr(FORKING, "Process", lambda **options: started.append(kind(**options)) or started[-1])
     with pytest.raises(TimeoutError, match="longer than the 0 s"):
         next(streamed(itertools.count, 0, tmp_path / "log"))
