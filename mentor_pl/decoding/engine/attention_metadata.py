@@ -110,9 +110,8 @@ class Decode(AttentionMetadata):
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None) -> Tensor:
         pages = keys.transpose(1, 2), values.transpose(1, 2)
         if window is None:
-            return attend_in_chunks(query[:, :, 0], *pages, self.chunks(query.shape[1] // keys.shape[1]), scale)[
-                :, None
-            ]
+            chunks = self.chunks(query.shape[1] // keys.shape[1])
+            return attend_in_chunks(query[:, :, 0], *pages, chunks, scale)[:, None]
         return attend_pages(query[:, :, 0], *pages, self.rows(), scale, window)[0][:, None]
 
     def attend_gathered(

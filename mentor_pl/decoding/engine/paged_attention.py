@@ -25,7 +25,7 @@ from torch.nn.functional import pad
 
 CHUNK_PAGES = 8
 PAGE_MULTIPLE = 256  # of FlashAttention 2; the smallest page
-_AGREES = 2e-2  # of outputs near 1 in half precision
+_AGREES = 2e-2  # in half precision, beside one in fifty of the output
 _SHARPNESS = 3.0  # of what is tried, so that few keys have the weight, and heads differ in which
 
 
@@ -192,6 +192,6 @@ def problem(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype
         )
         scores = torch.einsum("hd,khd->hk", query[row].float(), k) * size**-0.5
         right = torch.einsum("hk,khd->hd", scores.softmax(-1), v)
-        if not torch.allclose(found[row].float(), right, atol=_AGREES):
+        if not torch.allclose(found[row].float(), right, atol=_AGREES, rtol=_AGREES):
             return "the kernel errs on this machine"
     return ""
