@@ -62,11 +62,13 @@ class Line:
         name: for `--lines`.
         measure: yields figures.
         main: the figure that stands for the line, with its bar, where it is not reached or fails.
+        seconds: after which it is ended.
     """
 
     name: str
     measure: Callable[[Setup], Iterator[Figure]]
     main: Figure
+    seconds: float = 150.0
 
 
 LINES = (
@@ -83,7 +85,7 @@ LINES = (
     Line("steps-7b", large_steps, Figure("step ÷ roofline, 7B, 64 rows", None)),
     Line("memory", memory, Figure(MEMORY, None)),
     Line("naive", naive, Figure("naive ÷ coin, time, 7B under 7B", None)),
-    Line("compiled", compiled_steps, COMPILED),
+    Line("compiled", compiled_steps, COMPILED, 400.0),
     Line("vllm", vllm, Figure(VLLM, None)),
 )
 
@@ -139,7 +141,7 @@ def measured(options: argparse.Namespace, setup: Setup, started: float) -> Itera
             yield replace(line.main, detail=f"not reached in the {options.budget:.0f} s of the budget")
             continue
         try:
-            for figure in streamed(line.measure, left, options.log, setup):
+            for figure in streamed(line.measure, min(left, line.seconds), options.log, setup):
                 names.add(figure.name)
                 yield figure
         except Exception as problem:

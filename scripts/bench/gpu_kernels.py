@@ -110,7 +110,7 @@ def _no_pages(setup: Setup, shape: Shape) -> str:
         return ""
     if not setup.page:
         return "a row is a page"
-    return paged_attention.problem(*heads, setup.page, setup.dtype, device) or "not on this kind of device"
+    return paged_attention.problem(*heads, setup.page, setup.dtype, device)
 
 
 def sampling(setup: Setup) -> Iterator[Figure]:

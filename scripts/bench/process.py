@@ -76,7 +76,7 @@ def streamed(
             if kind in ("done", "spoilt"):
                 return
             yield value
-        raise TimeoutError(f"it took longer than the {seconds:.0f} s that were left")
+        raise TimeoutError(f"it took longer than the {seconds:.0f} s that it had")
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started

@@ -146,8 +146,6 @@ def attend_in_chunks(query: Tensor, keys: Tensor, values: Tensor, chunks: Chunks
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator] # a trial is nothing to be compiled
 def usable(query_heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> bool:
     """Whether this machine's kernel reads such pages, and reads them right; said once, with the reason where not."""
-    if device.type != "cuda" or page % PAGE_MULTIPLE:
-        return False
     return _tried(query_heads, key_heads, size, page, dtype, device)
 
 
@@ -162,9 +160,18 @@ def _tried(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype,
     return not reason
 
 
-@torch.no_grad()
 def problem(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> str:
     """What keeps the kernel from being used: it is not there, refuses, or errs; nothing where it works."""
+    if device.type != "cuda":
+        return "the kernel is one of GPUs"
+    if page % PAGE_MULTIPLE:
+        return f"pages have {page} places, and the kernel reads pages of multiples of {PAGE_MULTIPLE}"
+    return trial(heads, key_heads, size, page, dtype, device)
+
+
+@torch.no_grad()
+def trial(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> str:
+    """Likewise, by its word on random pages."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:

@@ -128,6 +128,15 @@ def test_lines_behind_the_budget_are_said_not_to_be_reached(here, monkeypatch, t
     assert below == {f"below its bar: {name}" for name in (STEP.name, COMPILED.name, gpu_guided.COIN.name)}
 
 
+def test_a_line_has_time_of_its_own_and_no_more_than_is_left(monkeypatch, capsys):
+    had = []
+    monkeypatch.setattr(gpu, "streamed", lambda function, seconds, log, *arguments: had.append(seconds) or [])
+    monkeypatch.setattr(gpu, "LINES", [Line("a", iter, STEP, 5.0), Line("b", iter, STEP, 1e6)])
+    run(monkeypatch, "--budget", "100")
+    assert had[0] == 5
+    assert 0 < had[1] <= 100
+
+
 def test_the_documentation_has_a_place_for_the_table():
     page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
     table = gpu.markdown([Figure("copy bandwidth", 2500.0, "GB/s", detail="a card")])

@@ -77,8 +77,22 @@ def test_a_cpu_and_small_pages_have_no_kernel():
     assert not usable(4, 2, 64, 128, torch.bfloat16, torch.device("cuda"))
 
 
+@pytest.mark.parametrize(("page", "device"), [(256, CPU), (128, torch.device("cuda"))])
+def test_why_not_is_said_once(page, device, monkeypatch):
+    said = []
+    monkeypatch.setattr(paged_attention, "rank_zero_info", said.append)
+    for _ in range(2):
+        assert not usable(6, 3, 32, page, torch.float16, device)  # which nothing else asks for
+    (line,) = said
+    assert line.startswith(
+        "attention of 6 heads over 3 of 32 in float16 gathers the pages of the KV cache, which is slo"
+    )
+    assert ("one of GPUs" in line) is (device == CPU)
+    assert ("pages have 128 places" in line) is (device != CPU)
+
+
 def problem():
-    return paged_attention.problem(4, 2, 8, 4, torch.float32, CPU)
+    return paged_attention.trial(4, 2, 8, 4, torch.float32, CPU)
 
 
 def test_a_kernel_that_works_is_used(plain_kernel):
