@@ -183,7 +183,7 @@ class Varlen(AttentionMetadata):
         first = (counts.cumsum(0) - counts)[:, None]
         self.padded = (first + torch.arange(self.longest)).clamp(max=len(rows) - 1).to(device)  # [B, C], into T
         firsts = pad(counts.cumsum(0), (1, 0)).to(device)
-        self.asked = Rows.of(firsts, self.longest, self.table, (starts + counts).to(device))
+        self.kernel_rows = Rows.of(firsts, self.longest, self.table, (starts + counts).to(device))
         positions = starts[rows] + offsets  # [T]
         self.positions, self.places = positions.to(device), (positions % pages.size).to(device)
         self.pages = table[rows, positions // pages.size].to(device)  # [T]
@@ -199,7 +199,7 @@ class Varlen(AttentionMetadata):
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float | None, window: int | None) -> Tensor:
         pages = keys.transpose(1, 2), values.transpose(1, 2)
         queries = query[0].transpose(0, 1)  # [T, H, D]
-        return attend_pages(queries, *pages, self.asked, scale, window)[0][None]
+        return attend_pages(queries, *pages, self.kernel_rows, scale, window)[0][None]
 
     def fold(self, query: Tensor, key_heads: int) -> Tensor:
         padded = query[0].transpose(0, 1)[self.padded]  # [B, C, H, D]; beyond a span's end whatever follows it

@@ -36,7 +36,7 @@ class BucketedSpans(Varlen):
 
         self.ids, self.keep = zeros(tokens), zeros(places)
         self.positions, self.pages, self.places = zeros(tokens), zeros(tokens), zeros(tokens)
-        self.asked = Rows.of(zeros(rows + 1), tokens, zeros(rows, columns), zeros(rows))
+        self.kernel_rows = Rows.of(zeros(rows + 1), tokens, zeros(rows, columns), zeros(rows))
 
     def fill(
         self, pages: PageTable, tokens: Tensor, slots: Tensor, starts: Tensor, counts: Tensor, scored_positions: Tensor
@@ -47,7 +47,7 @@ class BucketedSpans(Varlen):
         positions = starts[owner] + spans(torch.zeros_like(counts), counts)
         padding = len(self.ids) - total
         own = torch.arange(padding)
-        table = torch.zeros(self.asked.table.shape, dtype=torch.int64)
+        table = torch.zeros(self.kernel_rows.block_table.shape, dtype=torch.int64)
         columns = min(table.shape[1], pages.on_host.shape[1])
         table[:rows, :columns] = pages.on_host[slots, :columns]
         used = torch.zeros(len(table), dtype=torch.int64)
@@ -63,10 +63,10 @@ class BucketedSpans(Varlen):
             (self.pages, torch.cat([table[owner, positions // pages.size], torch.zeros_like(own)])),
             (self.places, torch.cat([positions, own]) % pages.size),
             (self.keep, keep),
-            (self.asked.firsts, firsts),
-            (self.asked.table, table),
-            (self.asked.used, used),
-            (self.asked.lasts, pad(used.cumsum(0), (1, 0))),
+            (self.kernel_rows.cu_seqlens_q, firsts),
+            (self.kernel_rows.block_table, table),
+            (self.kernel_rows.seqused_k, used),
+            (self.kernel_rows.cu_seqlens_k, pad(used.cumsum(0), (1, 0))),
         ):
             column.copy_(values, non_blocking=True)
 

@@ -30,27 +30,28 @@ _SHARPNESS = 3.0  # of what is tried, so that few keys have the weight, and head
 
 
 class Rows(NamedTuple):
-    """Whose queries a kernel has and what they read; the layers of a forward share it.
+    """Whose queries a kernel has and what they read, by FlashAttention's names; the layers of a forward share it.
 
     Attributes:
-        firsts: [A + 1] int32, where each row's queries begin, and T.
-        longest: queries of a row at most.
-        table: [A, M] int32, pages of each row.
-        used: [A] int32, places of each row, its queries' included.
-        lasts: [A + 1] int32, 0 and the sums of `used`: the kernel insists on them, though pages have no order.
+        cu_seqlens_q: [A + 1] int32, where each row's queries begin, and T.
+        max_seqlen_q: queries of a row at most.
+        block_table: [A, M] int32, pages of each row.
+        seqused_k: [A] int32, places of each row, its queries' included.
+        cu_seqlens_k: [A + 1] int32, 0 and the sums of those: the kernel insists on them, though pages have no order.
     """
 
-    firsts: Tensor
-    longest: int
-    table: Tensor
-    used: Tensor
-    lasts: Tensor
+    cu_seqlens_q: Tensor
+    max_seqlen_q: int
+    block_table: Tensor
+    seqused_k: Tensor
+    cu_seqlens_k: Tensor
 
     @classmethod
-    def of(cls, firsts: Tensor, longest: int, table: Tensor, used: Tensor) -> Rows:
+    def of(cls, cu_seqlens_q: Tensor, max_seqlen_q: int, block_table: Tensor, seqused_k: Tensor) -> Rows:
         """Of integers of any size."""
-        used = used.int()
-        return cls(firsts.int(), longest, table.int(), used, pad(used.cumsum(0, dtype=torch.int32), (1, 0)))
+        used = seqused_k.int()
+        sums = pad(used.cumsum(0, dtype=torch.int32), (1, 0))
+        return cls(cu_seqlens_q.int(), max_seqlen_q, block_table.int(), used, sums)
 
 
 def attend_pages(
@@ -81,16 +82,16 @@ def attend_pages(
         query,
         keys,
         values,
-        rows.firsts,
-        rows.lasts,
-        rows.longest,
-        rows.table.shape[1] * keys.shape[1],
+        rows.cu_seqlens_q,
+        rows.cu_seqlens_k,
+        rows.max_seqlen_q,
+        rows.block_table.shape[1] * keys.shape[1],
         return_aux=AuxRequest(lse=True),
         scale=scale,
         window_size=(-1 if window is None else window - 1, 0 if causal else -1),
         enable_gqa=query.shape[1] != keys.shape[2],
-        seqused_k=rows.used,
-        block_table=rows.table,
+        seqused_k=rows.seqused_k,
+        block_table=rows.block_table,
         num_splits=1,
     )
     return output, lse.transpose(0, 1)  # which the kernel has as [H, T], whatever its documentation says
@@ -129,7 +130,7 @@ def attend_in_chunks(query: Tensor, keys: Tensor, values: Tensor, chunks: Chunks
         chunks: of the rows.
         scale: of the scores; by default D^{-1/2}.
     """
-    groups = chunks.rows.longest
+    groups = chunks.rows.max_seqlen_q
     folded = query.unflatten(1, (-1, groups)).transpose(1, 2)  # [A, G, J, D]
     several = folded[:, None].expand(-1, chunks.count, -1, -1, -1).flatten(0, 2)  # [A · S · G, J, D]
     output, lse = attend_pages(several, keys, values, chunks.rows, scale, causal=False)
@@ -171,7 +172,7 @@ def problem(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype
 
 @torch.no_grad()
 def trial(heads: int, key_heads: int, size: int, page: int, dtype: torch.dtype, device: torch.device) -> str:
-    """Likewise, by its word on random pages."""
+    """Likewise, found by having the kernel read random pages and comparing with plain sums."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:

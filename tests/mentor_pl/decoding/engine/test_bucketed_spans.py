@@ -79,7 +79,7 @@ def test_what_fills_a_shape_works_on_its_addresses_alone(runners, pair):
 
         def addresses():
             own = (getattr(filled, name) for name in ("ids", "positions", "pages", "places", "keep"))
-            return [tensor.data_ptr() for tensor in (*own, *filled.asked) if isinstance(tensor, torch.Tensor)]
+            return [tensor.data_ptr() for tensor in (*own, *filled.kernel_rows) if isinstance(tensor, torch.Tensor)]
 
         before = addresses()
         bucketed(*call(12))
